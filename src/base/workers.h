@@ -1,0 +1,14 @@
+#pragma once
+
+#include <stddef.h>
+
+#include "base/attributes.h"
+
+/* A few threads for work that blocks or burns CPU (password hashes), with a bounded queue in front. */
+struct workers;
+
+struct workers *workers_new(const char *name, size_t threads, size_t max_queue);
+/* Runs fn(arg) later on one of the threads. Returns -1 where the queue is full: the caller answers 429. */
+int workers_submit(struct workers *w, void (*fn)(void *), void *arg) _must_check_;
+/* Finishes what is queued, then ends the threads. */
+void workers_free(struct workers *w);
