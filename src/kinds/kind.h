@@ -1,0 +1,51 @@
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/json.h"
+
+/*
+ * A kind as data: what its CustomResourceDefinition file says (apiextensions.k8s.io/v1, one version), with four extension keys of ours
+ * in the schema:
+ *   x-open-hydra-write-only: true    (a string) taken out of what clients send before anything is stored, logged or shown
+ *   x-open-hydra-output-only: true   ignored in what clients send, kept from the present object (old output fields in spec)
+ *   x-open-hydra-immutable: true     may not change once set (422 that says: delete and create)
+ * and, beside `names`, in spec:
+ *   x-open-hydra-owner: spec.openHydraUsername   the path that names the user to whom an object belongs
+ */
+struct kind_column {
+    const char *name, *type, *format, *description;
+    const char *json_path; /* ".spec.role": a leading dot, then keys; as in additionalPrinterColumns */
+    int priority;
+};
+
+struct kind {
+    const char *group, *version;     /* "open-hydra-server.openhydra.io", "v1" */
+    const char *api_version;         /* "group/version" */
+    const char *plural, *singular;   /* "devices", "device" */
+    const char *kind, *list_kind;    /* "Device", "DeviceList" */
+    const char **short_names;        /* NULL-terminated */
+    const char **categories;         /* NULL-terminated */
+    const char *owner;               /* path or NULL */
+    bool has_status;                 /* subresource /status */
+    yyjson_val *schema;              /* openAPIV3Schema */
+    const struct kind_column *columns;
+    size_t columns_len;
+    const char **write_only;         /* paths, NULL-terminated */
+    const char **output_only;
+    const char **immutable;
+    yyjson_doc *document;            /* owns all of the above */
+};
+
+/* Reads a definition; `source` names it in errors. Structural-schema rules that we rely on are checked here. */
+struct kind *kind_load(struct str yaml, const char *source, struct error **err) _must_check_;
+void kind_free(struct kind *k);
+
+/* The definitions embedded at build from src/kinds/NAME.yaml. */
+struct kind_source {
+    const char *name;
+    struct str yaml;
+};
+extern const struct kind_source kind_sources[];
+extern const size_t kind_sources_len;
