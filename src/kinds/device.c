@@ -1,0 +1,55 @@
+#include "kinds/device.h"
+
+#include "base/alloc.h"
+
+static const char *const phases[] = {
+    [PHASE_QUEUED] = "Queued",   [PHASE_PREPARING] = "Preparing", [PHASE_STARTING] = "Starting",
+    [PHASE_RUNNING] = "Running", [PHASE_STOPPING] = "Stopping",   [PHASE_FAILED] = "Failed",
+};
+
+const char *phase_name(enum phase p)
+{
+    return phases[p];
+}
+
+enum phase phase_parse(const char *s)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
+        if (streq(s, phases[i]))
+            return (enum phase)i;
+    return PHASE_QUEUED;
+}
+
+static bool has_finalizer(yyjson_val *object)
+{
+    yyjson_val *list = json_at(object, "metadata.finalizers"), *item;
+    size_t i, n;
+
+    yyjson_arr_foreach(list, i, n, item) {
+        if (streq(yyjson_get_str(item), DEVICE_FINALIZER))
+            return true;
+    }
+    return false;
+}
+
+void device_read(yyjson_val *object, struct device *out)
+{
+    *out = (struct device){
+        .name = json_str_at(object, "metadata.name"),
+        .uid = json_str_at(object, "metadata.uid"),
+        .owner = json_str_at(object, "spec.openHydraUsername"),
+        .sandbox = json_str_at(object, "status.sandboxName"),
+        .cpu = json_str_at(object, "spec.deviceCpu"),
+        .ram = json_str_at(object, "spec.deviceRam"),
+        .gpu = (unsigned)json_int_at(object, "spec.deviceGpu", 0),
+        .deleting = json_str_at(object, "metadata.deletionTimestamp") != NULL,
+        .has_finalizer = has_finalizer(object),
+        .generation = json_int_at(object, "metadata.generation", 0),
+        .phase = phase_parse(json_str_at(object, "status.phase")),
+        .reason = json_str_at(object, "status.reason"),
+        .message = json_str_at(object, "status.message"),
+        .port = (uint16_t)json_int_at(object, "status.port", 0),
+        .host_id = (uint32_t)json_int_at(object, "status.hostId", 0),
+        .url = yyjson_get_str(yyjson_arr_get_first(json_at(object, "status.urls"))),
+    };
+}

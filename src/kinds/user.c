@@ -1,0 +1,12 @@
+#include "kinds/user.h"
+
+void user_read(yyjson_val *object, struct user *out)
+{
+    *out = (struct user){
+        .name = json_str_at(object, "metadata.name"),
+        .uid = json_str_at(object, "metadata.uid"),
+        .chinese_name = json_str_at(object, "spec.chineseName"),
+        .role = (int)json_int_at(object, "spec.role", 0),
+        .deleting = json_str_at(object, "metadata.deletionTimestamp") != NULL,
+    };
+}
