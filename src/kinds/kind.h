@@ -2,18 +2,24 @@
 
 #include <stdbool.h>
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "base/json.h"
 
 /*
- * A kind as data: what its CustomResourceDefinition file says (apiextensions.k8s.io/v1, one version), with four extension keys of ours
+ * A kind as data: what its CustomResourceDefinition file says (apiextensions.k8s.io/v1, one version), with extension keys of ours
  * in the schema:
  *   x-open-hydra-write-only: true    (a string) taken out of what clients send before anything is stored, logged or shown
  *   x-open-hydra-output-only: true   ignored in what clients send, kept from the present object (old output fields in spec)
- *   x-open-hydra-immutable: true     may not change once set (422 that says: delete and create)
+ *   x-open-hydra-immutable: true     may not change once the object exists (422 that says: delete and create)
+ * (all three below object properties only: their paths are keys joined by dots),
  * and, beside `names`, in spec:
  *   x-open-hydra-owner: spec.openHydraUsername   the path that names the user to whom an object belongs
+ *   x-open-hydra-name: label         names are DNS labels, not subdomains
  */
+struct schema_node;
+
+
 struct kind_column {
     const char *name, *type, *format, *description;
     const char *json_path; /* ".spec.role": a leading dot, then keys; as in additionalPrinterColumns */
@@ -29,13 +35,16 @@ struct kind {
     const char **categories;         /* NULL-terminated */
     const char *owner;               /* path or NULL */
     bool has_status;                 /* subresource /status */
+    bool name_is_label;              /* metadata.name is a DNS label */
     yyjson_val *schema;              /* openAPIV3Schema */
+    const struct schema_node *root;  /* the same, compiled (schema_node.h) */
     const struct kind_column *columns;
     size_t columns_len;
     const char **write_only;         /* paths, NULL-terminated */
     const char **output_only;
     const char **immutable;
-    yyjson_doc *document;            /* owns all of the above */
+    yyjson_doc *document;            /* owns the strings above … */
+    struct arena *arena;             /* … and this the arrays and the compiled schema */
 };
 
 /* Reads a definition; `source` names it in errors. Structural-schema rules that we rely on are checked here. */
