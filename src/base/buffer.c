@@ -59,8 +59,8 @@ void buffer_printf(struct buffer *b, const char *fmt, ...)
 
 static void json_escape(struct buffer *b, unsigned char c)
 {
-    static const char shorts[] = {['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
-                                  ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
+    static const char shorts[] = {
+        ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
     if (c < sizeof(shorts) && shorts[c])
         buffer_printf(b, "\\%c", shorts[c]);
     else

@@ -10,7 +10,8 @@
 char *hex_encode(const void *p, size_t n);
 char *base64_encode(const void *p, size_t n);    /* RFC 4648 §4, padded */
 char *base64url_encode(const void *p, size_t n); /* RFC 4648 §5, not padded */
-/* Either alphabet, padding optional. Returns the bytes (NUL appended) and their number, or NULL where s is no base64. */
+/* Either alphabet, padding optional. Returns the bytes (NUL appended) and their number, or NULL where s is no base64.
+ */
 char *base64_decode(struct str s, size_t *n);
 /* Percent-decodes; `plus` turns '+' into a blank (query strings). Returns NULL on a bad escape or an encoded NUL. */
 char *percent_decode(struct str s, bool plus);

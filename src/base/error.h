@@ -11,7 +11,8 @@
  *     int f(…, struct error **err);      0 (or more): done, *err untouched;  negative: failed, *err set
  *
  * The constructors return -1, so that «return error_set(err, …)» says both. `err` may be NULL where nobody asks why.
- * A reason maps one to one to metav1.Status `reason` and HTTP code (Kubernetes API conventions, «Response Status Kind»).
+ * A reason maps one to one to metav1.Status `reason` and HTTP code (Kubernetes API conventions, «Response Status
+ * Kind»).
  */
 enum reason {
     REASON_BAD_REQUEST,
@@ -33,8 +34,8 @@ enum reason {
 };
 
 struct error_cause {
-    char *field;   /* "spec.role" */
-    char *reason;  /* "FieldValueInvalid", … (metav1.CauseType) */
+    char *field;  /* "spec.role" */
+    char *reason; /* "FieldValueInvalid", … (metav1.CauseType) */
     char *message;
 };
 

@@ -23,13 +23,14 @@ static inline void cleanup_json_mut_docp(yyjson_mut_doc **doc)
 #define _cleanup_json_ _cleanup_(cleanup_json_docp)
 #define _cleanup_json_mut_ _cleanup_(cleanup_json_mut_docp)
 
-/* RFC 8259 text, at most JSON_MAX_DEPTH deep. The document owns a copy of the bytes. NULL: BadRequest with the place. */
+/* RFC 8259 text, at most JSON_MAX_DEPTH deep. The document owns a copy of the bytes. NULL: BadRequest with the place.
+ */
 yyjson_doc *json_parse(struct str text, struct error **err) _must_check_;
 
 /* Walks "metadata.name"-like paths of object keys (no arrays, no dots in keys). NULL where a step is missing. */
 yyjson_val *json_at(yyjson_val *v, const char *path);
 yyjson_mut_val *json_mut_at(yyjson_mut_val *v, const char *path);
-const char *json_str_at(yyjson_val *v, const char *path);             /* NULL where absent or no string */
+const char *json_str_at(yyjson_val *v, const char *path); /* NULL where absent or no string */
 const char *json_mut_str_at(yyjson_mut_val *v, const char *path);
 int64_t json_int_at(yyjson_val *v, const char *path, int64_t otherwise);
 bool json_bool_at(yyjson_val *v, const char *path, bool otherwise);

@@ -16,8 +16,7 @@ static inline void cleanup_unlockp(pthread_mutex_t **m)
 }
 #define LOCK_SCOPE_NAME2(line) _scope_lock_##line
 #define LOCK_SCOPE_NAME(line) LOCK_SCOPE_NAME2(line)
-#define LOCK_SCOPE(m)                                                                                                  \
-    _cleanup_(cleanup_unlockp) _unused_ pthread_mutex_t *LOCK_SCOPE_NAME(__LINE__) = lock_mutex(m)
+#define LOCK_SCOPE(m) _cleanup_(cleanup_unlockp) _unused_ pthread_mutex_t *LOCK_SCOPE_NAME(__LINE__) = lock_mutex(m)
 
 /* A condition variable on the monotonic clock, so that a changed wall clock moves no deadline. */
 void cond_init_monotonic(pthread_cond_t *c);

@@ -146,8 +146,7 @@ static yyjson_doc *convert_document(yaml_document_t *yaml, struct map *lines, st
     _cleanup_json_mut_ yyjson_mut_doc *json = yyjson_mut_doc_new(NULL);
     struct conversion c = {.yaml = yaml, .json = json, .lines = lines, .err = err};
     /* An empty text has no root: null, as for kubectl. */
-    yyjson_mut_val *root =
-        yaml_document_get_root_node(yaml) ? convert(&c, 1, "", 0) : yyjson_mut_null(json);
+    yyjson_mut_val *root = yaml_document_get_root_node(yaml) ? convert(&c, 1, "", 0) : yyjson_mut_null(json);
 
     if (root == NULL)
         return NULL;

@@ -12,18 +12,20 @@ struct listen_address {
 };
 
 /*
- * Everything that can be set: configuration file, then flags. The original's keys are all read (open-hydra-server.md §3.2);
- * those without a meaning here are named in a warning. One structure, checked once, never changed afterwards.
+ * Everything that can be set: configuration file, then flags. The original's keys are all read (open-hydra-server.md
+ * §3.2); those without a meaning here are named in a warning. One structure, checked once, never changed afterwards.
  */
 struct config {
-    char *file;        /* NULL: none was there */
-    char *data;        /* state directory */
-    char *runtime;     /* sockets: /run/open-hydra, or $XDG_RUNTIME_DIR/open-hydra without root */
-    char *web;         /* the dashboard's files */
+    char *file;    /* NULL: none was there */
+    char *data;    /* state directory */
+    char *runtime; /* sockets: /run/open-hydra, or $XDG_RUNTIME_DIR/open-hydra without root */
+    char *web;     /* the dashboard's files */
 
     struct listen_address dashboard, environments, api;
-    bool insecure;     /* plain HTTP on other than loopback addresses, as in the seed's class-room network */
-    char *server_ip;   /* serverIP: host name or address that browsers use for environments (and the dashboard) */
+    bool insecure; /* plain HTTP on other than loopback addresses, as in the seed's class-room network */
+    char *
+        *hosts; /* NULL-terminated: by which names and addresses (no ports) browsers and kubectl come here. The first
+                 * is in  every address that we show: from serverIP, else the listening address, else this machine's */
     char *certificate, *certificate_key; /* for the browser ports; NULL: the own CA's where TLS is needed */
     bool disable_auth;
 
@@ -33,31 +35,39 @@ struct config {
     char *default_sandbox;
     unsigned pids_limit;
 
-    char *workspace_path, *jupyter_lab_base, *vscode_base; /* NULL where not set: then DATA/workspace/<sandbox>/<user> */
-    char *dataset_path, *course_path;
+    char *workspace_path;                 /* homes: <workspace>/<sandbox>/<user>; DATA/workspace where not set */
+    char *jupyter_lab_base, *vscode_base; /* NULL where not set; they win: <base>/<user> */
+    char *dataset_path, *course_path;     /* mounted read-only where they exist; NULL where not set */
     char *dataset_mount, *course_mount;
 
-    char *engine_socket;        /* NULL: looked for */
+    char *engine_socket;                 /* NULL: looked for */
     uint32_t host_id_base, host_id_size; /* per user; 1879048192, 65536 */
-    uint32_t host_id_count;     /* ranges; 8192 */
-    bool allow_root_images;     /* where no user namespace can be had */
-    uint32_t server_id, gateway_id; /* numeric service users (when started as root) */
-    unsigned session_seconds;   /* life of a login; 12 h */
+    uint32_t host_id_count;              /* ranges; 8192 */
+    bool allow_root_images;              /* where no user namespace can be had */
+    uint32_t server_id, gateway_id;      /* numeric service users (when started as root) */
+    unsigned session_seconds;            /* life of a login; 12 h */
 };
 
 /* What the command line said; NULL or false: not given. */
 struct config_flags {
-    const char *file, *data, *dashboard_listen, *environment_listen, *api_listen, *engine_socket;
+    const char *file, *data, *web, *runtime, *dashboard_listen, *environment_listen, *api_listen, *engine_socket;
     bool insecure;
 };
 
-/* Reads and checks. Warnings (unknown or meaningless keys, with file and line) go to the log. On error: file, line and key. */
+/* Reads and checks. Warnings (unknown or meaningless keys, with file and line) go to the log. On error: file, line and
+ * key. */
 struct config *config_load(const struct config_flags *flags, struct error **err) _must_check_;
 void config_free(struct config *c);
 
+/* "127.0.0.1:31000-31999", "[::]:443", "0.0.0.0:80". Returns 0, or -1 with what is wrong. */
+int listen_parse(const char *text, struct listen_address *out, struct error **err) _must_check_;
 bool listen_is_loopback(const struct listen_address *a);
+/* Whether a request's Host («name:port», «[::1]:port») is one of `hosts` with that port: anything else is another name
+ * that somebody's DNS points here (DNS rebinding). */
+bool config_host_allowed(const struct config *c, const char *host_header, uint16_t port);
 /* TLS on the browser ports: any address but loopback, unless `insecure`. */
 bool config_browser_tls(const struct config *c);
-/* "http://127.0.0.1:31001" for a port of the environments' range; "http://127.0.0.1:30001" for the dashboard's. The caller frees. */
+/* "http://127.0.0.1:31001" for a port of the environments' range; "http://127.0.0.1:30001" for the dashboard's. The
+ * caller frees. */
 char *config_environment_url(const struct config *c, uint16_t port);
 char *config_dashboard_url(const struct config *c);

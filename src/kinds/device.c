@@ -25,7 +25,7 @@ static bool has_finalizer(yyjson_val *object)
     yyjson_val *list = json_at(object, "metadata.finalizers"), *item;
     size_t i, n;
 
-    yyjson_arr_foreach(list, i, n, item) {
+    yyjson_arr_foreach (list, i, n, item) {
         if (streq(yyjson_get_str(item), DEVICE_FINALIZER))
             return true;
     }

@@ -10,21 +10,21 @@
 #define USER_FINALIZER "open-hydra-server.openhydra.io/devices"
 
 enum phase { PHASE_QUEUED, PHASE_PREPARING, PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING, PHASE_FAILED };
-const char *phase_name(enum phase p);                         /* "Queued" … */
-enum phase phase_parse(const char *s);                        /* unknown or NULL: PHASE_QUEUED */
+const char *phase_name(enum phase p);  /* "Queued" … */
+enum phase phase_parse(const char *s); /* unknown or NULL: PHASE_QUEUED */
 
 /* A Device as a plain structure. Strings point into the JSON document or are NULL. */
 struct device {
     const char *name, *uid, *owner, *sandbox;
-    const char *cpu, *ram;      /* spec.deviceCpu (milli-cores), spec.deviceRam (MiB) as sent */
+    const char *cpu, *ram; /* spec.deviceCpu (milli-cores), spec.deviceRam (MiB) as sent */
     unsigned gpu;
-    bool deleting;              /* metadata.deletionTimestamp is set */
+    bool deleting; /* metadata.deletionTimestamp is set */
     bool has_finalizer;
     int64_t generation;
     enum phase phase;
     const char *reason, *message;
-    uint16_t port;              /* status.port; 0: none could be given */
-    uint32_t host_id;           /* status.hostId: first of the owner's range; 0: none */
-    const char *url;            /* status.urls[0] */
+    uint16_t port;    /* status.port; 0: none could be given */
+    uint32_t host_id; /* status.hostId: first of the owner's range; 0: none */
+    const char *url;  /* status.urls[0] */
 };
 void device_read(yyjson_val *object, struct device *out);

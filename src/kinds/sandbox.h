@@ -12,14 +12,14 @@ struct sandbox_volume_mount {
 };
 struct sandbox {
     const char *name, *uid;
-    const char *image;                 /* spec.cpuImageName */
-    yyjson_val *command, *args;        /* arrays of strings, or NULL */
-    yyjson_val *env;                   /* array of {name, value}, or NULL */
-    const char *socket;                /* spec.socket: its path inside ("/run/open-hydra/environment.sock"); NULL: TCP */
-    const char *home;                  /* spec.home: where the user's files are mounted ("/home/student") */
-    const char *readiness_path;        /* spec.readinessPath ("/api") */
-    bool network;                      /* spec.network: access to the internet */
-    bool allow_service_workers;        /* spec.allowServiceWorkers */
-    int64_t run_as_user;               /* spec.runAsUser; 1000 */
+    const char *image;          /* spec.cpuImageName */
+    yyjson_val *command, *args; /* arrays of strings, or NULL */
+    yyjson_val *env;            /* array of {name, value}, or NULL */
+    const char *socket;         /* spec.socket: its path inside ("/run/open-hydra/environment.sock"); NULL: TCP */
+    const char *home;           /* spec.home: where the user's files are mounted ("/home/student") */
+    const char *readiness_path; /* spec.readinessPath ("/api") */
+    bool network;               /* spec.network: access to the internet */
+    bool allow_service_workers; /* spec.allowServiceWorkers */
+    int64_t run_as_user;        /* spec.runAsUser; 1000 */
 };
 void sandbox_read(yyjson_val *object, struct sandbox *out);

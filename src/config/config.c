@@ -1,0 +1,306 @@
+#include "config/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "base/yaml.h"
+#include "config/internal.h"
+
+#define DEFAULT_FILE "/etc/open-hydra/config.yaml"
+#define MAX_FILE_BYTES ((size_t)1 << 20)
+#define HOST_ID_RANGE 65536
+
+#ifndef INSTALLED_WEB
+#define INSTALLED_WEB "/usr/share/open-hydra/web"
+#endif
+
+static char *default_data(void)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+    if (geteuid() == 0)
+        return xstrdup("/var/lib/open-hydra");
+    if (state && state[0] == '/')
+        return xasprintf("%s/open-hydra", state);
+    return xasprintf("%s/.local/state/open-hydra", home ? home : "/tmp");
+}
+
+static char *default_runtime(void)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+    if (geteuid() == 0)
+        return xstrdup("/run/open-hydra");
+    if (runtime && runtime[0] == '/')
+        return xasprintf("%s/open-hydra", runtime);
+    return xasprintf("/tmp/open-hydra-%u", (unsigned)geteuid());
+}
+
+static struct config *config_new(void)
+{
+    struct config *c = xcalloc(1, sizeof(*c));
+
+    c->dashboard = (struct listen_address){xstrdup("127.0.0.1"), 30001, 30001};
+    c->environments = (struct listen_address){xstrdup("127.0.0.1"), 31000, 31999};
+    c->api = (struct listen_address){xstrdup("127.0.0.1"), 30443, 30443};
+    c->default_cpu_milli = 2000;
+    c->default_ram_mib = 8192;
+    c->default_sandbox = xstrdup("jupyter-lab");
+    c->pids_limit = 1024;
+    c->dataset_mount = xstrdup("/home/student/dataset-public");
+    c->course_mount = xstrdup("/home/student/course-public");
+    /* The first range above what systemd gives to containers (0x70000000); range 0 is for the service users. */
+    c->host_id_base = 1879048192;
+    c->host_id_size = HOST_ID_RANGE;
+    c->host_id_count = 8192;
+    c->session_seconds = 12 * 3600;
+    return c;
+}
+
+static int read_file_keys(struct config *c, const char *file, struct error **err)
+{
+    struct map *lines = NULL;
+    size_t n;
+    _cleanup_free_ char *text = read_file(file, MAX_FILE_BYTES, &n, err);
+
+    if (text == NULL)
+        return error_wrap(err, "configuration");
+    _cleanup_json_ yyjson_doc *doc = yaml_parse((struct str){text, n}, &lines, err);
+    if (doc == NULL)
+        return error_wrap(err, "%s", file);
+    int rc = config_apply_file(c, yyjson_doc_get_root(doc), lines, file, err);
+    map_free(lines, NULL);
+    if (rc == 0)
+        c->file = xstrdup(file);
+    return rc;
+}
+
+static void replace(char **field, char *value)
+{
+    free(*field);
+    *field = value;
+}
+
+static int absolute(char **field, const char *given, const char *flag, struct error **err)
+{
+    char cwd[PATH_MAX];
+
+    if (given == NULL)
+        return 0;
+    if (given[0] == '/')
+        replace(field, xstrdup(given));
+    else if (getcwd(cwd, sizeof(cwd)))
+        replace(field, xasprintf("%s/%s", cwd, starts_with(given, "./") ? given + 2 : given));
+    else
+        return error_errno(err, errno, "%s", flag);
+    return 0;
+}
+
+static int listen_flag(struct listen_address *field, const char *given, const char *flag, struct error **err)
+{
+    struct listen_address parsed;
+
+    if (given == NULL)
+        return 0;
+    if (listen_parse(given, &parsed, err) < 0)
+        return error_wrap(err, "%s", flag);
+    free(field->host);
+    *field = parsed;
+    return 0;
+}
+
+static int apply_flags(struct config *c, const struct config_flags *f, struct error **err)
+{
+    c->insecure |= f->insecure;
+    if (absolute(&c->data, f->data, "--data", err) < 0 || absolute(&c->web, f->web, "--web", err) < 0 ||
+        absolute(&c->runtime, f->runtime, "--runtime", err) < 0 ||
+        absolute(&c->engine_socket, f->engine_socket, "--engine-socket", err) < 0)
+        return -1;
+    if (listen_flag(&c->dashboard, f->dashboard_listen, "--dashboard-listen", err) < 0 ||
+        listen_flag(&c->environments, f->environment_listen, "--environment-listen", err) < 0 ||
+        listen_flag(&c->api, f->api_listen, "--api-listen", err) < 0)
+        return -1;
+    return 0;
+}
+
+static bool has_host(const struct config *c, const char *host)
+{
+    for (char **h = c->hosts; h && *h; h++)
+        if (streq(*h, host))
+            return true;
+    return false;
+}
+
+static void add_host(struct config *c, const char *host)
+{
+    size_t n = 0;
+
+    if (host == NULL || has_host(c, host))
+        return;
+    while (c->hosts && c->hosts[n])
+        n++;
+    c->hosts = xreallocarray(c->hosts, n + 2, sizeof(*c->hosts));
+    c->hosts[n] = xstrdup(host);
+    c->hosts[n + 1] = NULL;
+}
+
+/* Every name by which a browser may rightly come: those configured, then the addresses listened on. */
+static void complete_hosts(struct config *c)
+{
+    const struct listen_address *all[] = {&c->dashboard, &c->environments, &c->api};
+
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        if (!listen_is_wildcard(all[i])) {
+            add_host(c, all[i]->host);
+        } else {
+            _cleanup_free_ char *own = first_address_of_this_machine();
+            add_host(c, own);
+        }
+    }
+    add_host(c, "127.0.0.1");
+    add_host(c, "localhost");
+}
+
+static void complete_paths(struct config *c)
+{
+    if (c->data == NULL)
+        c->data = default_data();
+    if (c->runtime == NULL)
+        c->runtime = default_runtime();
+    if (c->web == NULL)
+        c->web = xstrdup(INSTALLED_WEB);
+    if (c->workspace_path == NULL)
+        c->workspace_path = xasprintf("%s/workspace", c->data);
+}
+
+static int check_ids(const struct config *c, struct error **err)
+{
+    uint64_t last = (uint64_t)c->host_id_base + (uint64_t)c->host_id_count * c->host_id_size;
+
+    if (c->host_id_base % c->host_id_size != 0)
+        return error_set(err, REASON_INVALID, "hostIdBase: %u is no multiple of %u", c->host_id_base, c->host_id_size);
+    if (last > UINT32_MAX)
+        return error_set(err, REASON_INVALID, "hostIdRanges: %u ranges from %u exceed the ids of the system",
+                         c->host_id_count, c->host_id_base);
+    return 0;
+}
+
+static bool overlap(const struct listen_address *a, const struct listen_address *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+static int check_listeners(const struct config *c, struct error **err)
+{
+    if (c->dashboard.first != c->dashboard.last || c->api.first != c->api.last)
+        return error_set(err, REASON_INVALID, "dashboard and API have one port each");
+    if (overlap(&c->dashboard, &c->api) || overlap(&c->dashboard, &c->environments) ||
+        overlap(&c->api, &c->environments))
+        return error_set(err, REASON_INVALID, "the ports of dashboard (%u), API (%u) and environments (%u-%u) overlap",
+                         c->dashboard.first, c->api.first, c->environments.first, c->environments.last);
+    bool local =
+        listen_is_loopback(&c->dashboard) && listen_is_loopback(&c->environments) && listen_is_loopback(&c->api);
+    if (c->disable_auth && !local && !c->insecure)
+        return error_set(err, REASON_INVALID,
+                         "disableAuth on other than loopback addresses makes everybody an administrator: "
+                         "it needs --insecure as well");
+    if ((c->certificate == NULL) != (c->certificate_key == NULL))
+        return error_set(err, REASON_INVALID, "tlsCertificate and tlsCertificateKey go together");
+    return 0;
+}
+
+struct config *config_load(const struct config_flags *flags, struct error **err)
+{
+    struct config *c = config_new();
+    const char *file = flags->file ? flags->file : path_exists(DEFAULT_FILE) ? DEFAULT_FILE : NULL;
+
+    if ((file && read_file_keys(c, file, err) < 0) || apply_flags(c, flags, err) < 0) {
+        config_free(c);
+        return NULL;
+    }
+    complete_paths(c);
+    complete_hosts(c);
+    c->server_id = c->host_id_base + 1;
+    c->gateway_id = c->host_id_base + 2;
+    if (check_ids(c, err) < 0 || check_listeners(c, err) < 0) {
+        config_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void config_free(struct config *c)
+{
+    if (c == NULL)
+        return;
+    char *const strings[] = {c->file,
+                             c->data,
+                             c->runtime,
+                             c->web,
+                             c->dashboard.host,
+                             c->environments.host,
+                             c->api.host,
+                             c->certificate,
+                             c->certificate_key,
+                             c->default_sandbox,
+                             c->workspace_path,
+                             c->jupyter_lab_base,
+                             c->vscode_base,
+                             c->dataset_path,
+                             c->course_path,
+                             c->dataset_mount,
+                             c->course_mount,
+                             c->engine_socket};
+    for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
+        free(strings[i]);
+    for (char **h = c->hosts; h && *h; h++)
+        free(*h);
+    free(c->hosts);
+    free(c);
+}
+
+bool config_browser_tls(const struct config *c)
+{
+    if (c->certificate)
+        return true;
+    return !c->insecure && !(listen_is_loopback(&c->dashboard) && listen_is_loopback(&c->environments));
+}
+
+static char *url(const struct config *c, uint16_t port)
+{
+    const char *host = c->hosts[0];
+    bool v6 = strchr(host, ':') != NULL;
+
+    return xasprintf("%s://%s%s%s:%u", config_browser_tls(c) ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "",
+                     port);
+}
+
+char *config_environment_url(const struct config *c, uint16_t port)
+{
+    return url(c, port);
+}
+
+char *config_dashboard_url(const struct config *c)
+{
+    return url(c, c->dashboard.first);
+}
+
+bool config_host_allowed(const struct config *c, const char *host_header, uint16_t port)
+{
+    if (host_header == NULL)
+        return false;
+    for (char **h = c->hosts; *h; h++) {
+        bool v6 = strchr(*h, ':') != NULL;
+        _cleanup_free_ char *bare = xasprintf("%s%s%s", v6 ? "[" : "", *h, v6 ? "]" : "");
+        _cleanup_free_ char *full = xasprintf("%s:%u", bare, port);
+        /* A browser leaves its scheme's own port out. */
+        if (strcasecmp(host_header, full) == 0 || ((port == 80 || port == 443) && strcasecmp(host_header, bare) == 0))
+            return true;
+    }
+    return false;
+}

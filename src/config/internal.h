@@ -1,0 +1,13 @@
+#pragma once
+
+#include "base/json.h"
+#include "base/map.h"
+#include "config/config.h"
+
+bool listen_is_wildcard(const struct listen_address *a);
+/* An IPv4 address of an interface that is up and no loopback; the caller frees. NULL: there is none. */
+char *first_address_of_this_machine(void);
+
+/* The keys of the configuration file, applied to `c`. `lines` gives each path's line. */
+int config_apply_file(struct config *c, yyjson_val *root, const struct map *lines, const char *file, struct error **err)
+    _must_check_;
