@@ -1,0 +1,25 @@
+#pragma once
+
+#include "config/config.h"
+#include "server/api/hooks.h"
+#include "server/auth/auth.h"
+#include "server/gateway/gateway.h"
+
+/* What hooks may use: api_options.context. */
+struct hook_context {
+    const struct config *config;
+    struct store *store;
+    struct auth *auth;
+    struct gateway *gateway;
+    const uint16_t *excluded_ports; /* of the environments' range: taken by others */
+    size_t excluded_ports_len;
+    const char *logs_socket; /* the runner's */
+    atomic_bool *runner_present;
+};
+
+extern const struct kind_hooks user_hooks, device_hooks, sandbox_hooks;
+
+/* Collections, as the kinds' definitions name them. */
+#define USERS "openhydrausers"
+#define DEVICES "devices"
+#define SANDBOXES "sandboxes"
