@@ -1,1 +1,227 @@
 #include "kinds/kind.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/yaml.h"
+#include "kinds/column_path.h"
+#include "kinds/schema_node.h"
+
+struct loader {
+    struct kind *kind;
+    yyjson_val *spec, *names, *version;
+    struct error **err;
+};
+
+static int refuse(struct loader *l, const char *what)
+{
+    return error_set(l->err, REASON_INVALID, "%s", what);
+}
+
+static int read_strings(struct loader *l, yyjson_val *list, const char *where, const char ***out)
+{
+    yyjson_arr_iter iter = yyjson_arr_iter_with(list);
+    yyjson_val *v;
+    const char **p = arena_alloc(l->kind->arena, sizeof(*p) * (yyjson_arr_size(list) + 1));
+
+    *out = p;
+    if (list && !yyjson_is_arr(list))
+        return error_set(l->err, REASON_INVALID, "%s is a list of strings", where);
+    while ((v = yyjson_arr_iter_next(&iter)))
+        if ((*p++ = yyjson_get_str(v)) == NULL)
+            return error_set(l->err, REASON_INVALID, "%s is a list of strings", where);
+    return 0;
+}
+
+/* The only version of a kind is the one that is served and stored: there is nothing to convert. */
+static int find_version(struct loader *l)
+{
+    yyjson_val *versions = yyjson_obj_get(l->spec, "versions");
+
+    if (yyjson_arr_size(versions) != 1)
+        return refuse(l, "spec.versions holds exactly one version");
+    l->version = yyjson_arr_get_first(versions);
+    l->kind->version = json_str_at(l->version, "name");
+    if (l->kind->version == NULL || !is_dns_label(str_from(l->kind->version)))
+        return refuse(l, "spec.versions[0].name is a DNS label");
+    return 0;
+}
+
+static int read_names(struct loader *l)
+{
+    struct kind *k = l->kind;
+
+    k->group = json_str_at(l->spec, "group");
+    k->plural = json_str_at(l->names, "plural");
+    k->singular = json_str_at(l->names, "singular");
+    k->kind = json_str_at(l->names, "kind");
+    k->list_kind = json_str_at(l->names, "listKind");
+    if (k->group == NULL || !is_dns_subdomain(str_from(k->group)))
+        return refuse(l, "spec.group is a DNS subdomain");
+    if (k->plural == NULL || !is_dns_label(str_from(k->plural)))
+        return refuse(l, "spec.names.plural is a DNS label");
+    if (k->kind == NULL || *k->kind == '\0')
+        return refuse(l, "spec.names.kind is missing");
+    if (k->singular == NULL)
+        k->singular = arena_strdup(k->arena, k->kind);
+    if (k->list_kind == NULL)
+        k->list_kind = arena_printf(k->arena, "%sList", k->kind);
+    k->api_version = arena_printf(k->arena, "%s/%s", k->group, k->version);
+    if (read_strings(l, yyjson_obj_get(l->names, "shortNames"), "spec.names.shortNames", &k->short_names) < 0)
+        return -1;
+    return read_strings(l, yyjson_obj_get(l->names, "categories"), "spec.names.categories", &k->categories);
+}
+
+static int read_spec(struct loader *l)
+{
+    struct kind *k = l->kind;
+    yyjson_val *name_rule = yyjson_obj_get(l->spec, "x-open-hydra-name");
+
+    if (!streq(json_str_at(l->spec, "scope"), "Cluster"))
+        return refuse(l, "spec.scope is Cluster: namespaces are not offered");
+    if (name_rule && !yyjson_equals_str(name_rule, "label"))
+        return refuse(l, "spec.x-open-hydra-name knows \"label\" alone");
+    k->name_is_label = name_rule != NULL;
+    k->owner = json_str_at(l->spec, "x-open-hydra-owner");
+    k->has_status = json_at(l->version, "subresources.status") != NULL;
+    return 0;
+}
+
+static int read_column(struct loader *l, yyjson_val *v, struct kind_column *c)
+{
+    static const char *const types[] = {"string", "integer", "number", "boolean", "date"};
+    bool known = false;
+
+    *c = (struct kind_column){.name = json_str_at(v, "name"),
+                              .type = json_str_at(v, "type"),
+                              .format = json_str_at(v, "format"),
+                              .description = json_str_at(v, "description"),
+                              .json_path = json_str_at(v, "jsonPath"),
+                              .priority = (int)json_int_at(v, "priority", 0)};
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        known |= streq(c->type, types[i]);
+    if (c->name == NULL || !known)
+        return refuse(l, "additionalPrinterColumns: a column has a name and a type");
+    if (!column_path_valid(c->json_path))
+        return error_set(l->err, REASON_INVALID, "additionalPrinterColumns: %s: no such jsonPath", c->name);
+    return 0;
+}
+
+static int read_columns(struct loader *l)
+{
+    yyjson_val *list = yyjson_obj_get(l->version, "additionalPrinterColumns"), *v;
+    yyjson_arr_iter iter = yyjson_arr_iter_with(list);
+    struct kind_column *out = arena_alloc(l->kind->arena, sizeof(*out) * (yyjson_arr_size(list) + 1));
+
+    l->kind->columns = out;
+    while ((v = yyjson_arr_iter_next(&iter)))
+        if (read_column(l, v, &out[l->kind->columns_len++]) < 0)
+            return -1;
+    return 0;
+}
+
+/* The paths of marked fields. A mark inside a list or map has no one path. */
+enum mark { MARK_WRITE_ONLY, MARK_OUTPUT_ONLY, MARK_IMMUTABLE };
+#define MAX_MARKS 256
+struct marks {
+    struct loader *loader;
+    enum mark mark;
+    const char *paths[MAX_MARKS + 1];
+    size_t n;
+};
+
+static bool is_marked(const struct schema_node *n, enum mark mark)
+{
+    return mark == MARK_WRITE_ONLY ? n->write_only : mark == MARK_OUTPUT_ONLY ? n->output_only : n->immutable;
+}
+
+static bool marked_below(const struct schema_node *n, enum mark mark)
+{
+    if (n == NULL)
+        return false;
+    for (size_t i = 0; i < n->properties_len; i++)
+        if (marked_below(n->properties[i].node, mark))
+            return true;
+    return is_marked(n, mark) || marked_below(n->items, mark) || marked_below(n->additional, mark);
+}
+
+static int collect(struct marks *m, const struct schema_node *n, const char *path)
+{
+    if (marked_below(n->items, m->mark) || marked_below(n->additional, m->mark))
+        return error_set(m->loader->err, REASON_INVALID, "%s: an x-open-hydra mark inside a list or map", path);
+    for (size_t i = 0; i < n->properties_len; i++) {
+        const struct schema_property *p = &n->properties[i];
+        const char *below = arena_printf(m->loader->kind->arena, "%s%s%s", path, *path ? "." : "", p->name.p);
+        if (is_marked(p->node, m->mark)) {
+            if (strchr(p->name.p, '.') || m->n == MAX_MARKS)
+                return error_set(m->loader->err, REASON_INVALID, "%s: cannot be marked", below);
+            m->paths[m->n++] = below;
+        }
+        if (collect(m, p->node, below) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int read_marks(struct loader *l, enum mark mark, const char ***out)
+{
+    struct marks m = {.loader = l, .mark = mark};
+
+    if (collect(&m, l->kind->root, "") < 0)
+        return -1;
+    *out = arena_alloc(l->kind->arena, sizeof(**out) * (m.n + 1));
+    memcpy(*out, m.paths, sizeof(**out) * (m.n + 1));
+    return 0;
+}
+
+static int read_schema(struct loader *l)
+{
+    struct kind *k = l->kind;
+
+    k->schema = json_at(l->version, "schema.openAPIV3Schema");
+    k->root = schema_node_compile(k->arena, k->schema, k->kind, l->err);
+    if (k->root == NULL)
+        return -1;
+    if (k->root->type != SCHEMA_OBJECT)
+        return refuse(l, "the schema of a kind is an object's");
+    if (read_marks(l, MARK_WRITE_ONLY, &k->write_only) < 0 || read_marks(l, MARK_OUTPUT_ONLY, &k->output_only) < 0)
+        return -1;
+    return read_marks(l, MARK_IMMUTABLE, &k->immutable);
+}
+
+static int load(struct loader *l)
+{
+    yyjson_val *root = yyjson_doc_get_root(l->kind->document);
+
+    l->spec = yyjson_obj_get(root, "spec");
+    l->names = yyjson_obj_get(l->spec, "names");
+    if (!streq(json_str_at(root, "apiVersion"), "apiextensions.k8s.io/v1") ||
+        !streq(json_str_at(root, "kind"), "CustomResourceDefinition"))
+        return refuse(l, "not a CustomResourceDefinition of apiextensions.k8s.io/v1");
+    if (find_version(l) < 0 || read_names(l) < 0 || read_spec(l) < 0 || read_columns(l) < 0)
+        return -1;
+    return read_schema(l);
+}
+
+struct kind *kind_load(struct str yaml, const char *source, struct error **err)
+{
+    struct kind *k = xcalloc(1, sizeof(*k));
+    struct loader l = {.kind = k, .err = err};
+
+    k->arena = arena_new();
+    k->document = yaml_parse(yaml, NULL, err);
+    if (k->document && load(&l) == 0)
+        return k;
+    error_wrap(err, "%s", source);
+    kind_free(k);
+    return NULL;
+}
+
+void kind_free(struct kind *k)
+{
+    if (k == NULL)
+        return;
+    arena_free(k->arena);
+    yyjson_doc_free(k->document);
+    free(k);
+}

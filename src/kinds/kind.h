@@ -7,18 +7,16 @@
 #include "base/json.h"
 
 /*
- * A kind as data: what its CustomResourceDefinition file says (apiextensions.k8s.io/v1, one version), with extension keys of ours
- * in the schema:
- *   x-open-hydra-write-only: true    (a string) taken out of what clients send before anything is stored, logged or shown
- *   x-open-hydra-output-only: true   ignored in what clients send, kept from the present object (old output fields in spec)
- *   x-open-hydra-immutable: true     may not change once the object exists (422 that says: delete and create)
- * (all three below object properties only: their paths are keys joined by dots),
+ * A kind as data: what its CustomResourceDefinition file says (apiextensions.k8s.io/v1, one version), with extension
+ * keys of ours in the schema: x-open-hydra-write-only: true    (a string) taken out of what clients send before
+ * anything is stored, logged or shown x-open-hydra-output-only: true   ignored in what clients send, kept from the
+ * present object (old output fields in spec) x-open-hydra-immutable: true     may not change once the object exists
+ * (422 that says: delete and create) (all three below object properties only: their paths are keys joined by dots),
  * and, beside `names`, in spec:
  *   x-open-hydra-owner: spec.openHydraUsername   the path that names the user to whom an object belongs
  *   x-open-hydra-name: label         names are DNS labels, not subdomains
  */
 struct schema_node;
-
 
 struct kind_column {
     const char *name, *type, *format, *description;
@@ -27,24 +25,24 @@ struct kind_column {
 };
 
 struct kind {
-    const char *group, *version;     /* "open-hydra-server.openhydra.io", "v1" */
-    const char *api_version;         /* "group/version" */
-    const char *plural, *singular;   /* "devices", "device" */
-    const char *kind, *list_kind;    /* "Device", "DeviceList" */
-    const char **short_names;        /* NULL-terminated */
-    const char **categories;         /* NULL-terminated */
-    const char *owner;               /* path or NULL */
-    bool has_status;                 /* subresource /status */
-    bool name_is_label;              /* metadata.name is a DNS label */
-    yyjson_val *schema;              /* openAPIV3Schema */
-    const struct schema_node *root;  /* the same, compiled (schema_node.h) */
+    const char *group, *version;    /* "open-hydra-server.openhydra.io", "v1" */
+    const char *api_version;        /* "group/version" */
+    const char *plural, *singular;  /* "devices", "device" */
+    const char *kind, *list_kind;   /* "Device", "DeviceList" */
+    const char **short_names;       /* NULL-terminated */
+    const char **categories;        /* NULL-terminated */
+    const char *owner;              /* path or NULL */
+    bool has_status;                /* subresource /status */
+    bool name_is_label;             /* metadata.name is a DNS label */
+    yyjson_val *schema;             /* openAPIV3Schema */
+    const struct schema_node *root; /* the same, compiled (schema_node.h) */
     const struct kind_column *columns;
     size_t columns_len;
-    const char **write_only;         /* paths, NULL-terminated */
+    const char **write_only; /* paths, NULL-terminated */
     const char **output_only;
     const char **immutable;
-    yyjson_doc *document;            /* owns the strings above … */
-    struct arena *arena;             /* … and this the arrays and the compiled schema */
+    yyjson_doc *document; /* owns the strings above … */
+    struct arena *arena;  /* … and this the arrays and the compiled schema */
 };
 
 /* Reads a definition; `source` names it in errors. Structural-schema rules that we rely on are checked here. */

@@ -9,9 +9,9 @@
 #include "base/json.h"
 
 /*
- * A structural OpenAPI v3 schema, compiled once from its JSON form so that checking an object walks small structures instead
- * of looking keywords up. What a structural schema may hold and we do not check (oneOf, CEL rules …) is refused when a
- * kind is loaded: a rule that is written down but not enforced would be a lie.
+ * A structural OpenAPI v3 schema, compiled once from its JSON form so that checking an object walks small structures
+ * instead of looking keywords up. What a structural schema may hold and we do not check (oneOf, CEL rules …) is refused
+ * when a kind is loaded: a rule that is written down but not enforced would be a lie.
  */
 enum schema_type {
     SCHEMA_ANY, /* no type given: only with x-kubernetes-preserve-unknown-fields */
@@ -39,24 +39,25 @@ struct schema_node {
     bool write_only, output_only, immutable; /* x-open-hydra-… */
     bool has_minimum, has_maximum, exclusive_minimum, exclusive_maximum;
     double minimum, maximum;
-    uint64_t min_length, max_length;         /* characters; of a list or map: items, properties */
+    uint64_t min_length, max_length; /* characters; of a list or map: items, properties */
     bool has_max_length;
     const struct schema_property *properties; /* in the definition's order */
     size_t properties_len;
-    const struct schema_node *additional;     /* additionalProperties; NULL: none allowed (unless preserve_unknown) */
+    const struct schema_node *additional; /* additionalProperties; NULL: none allowed (unless preserve_unknown) */
     const struct schema_node *items;
-    yyjson_val *allowed;                      /* enum; NULL: anything */
-    yyjson_val *fallback;                     /* default; NULL: none */
-    bool has_defaults;                        /* here or anywhere below */
+    yyjson_val *allowed;  /* enum; NULL: anything */
+    yyjson_val *fallback; /* default; NULL: none */
+    bool has_defaults;    /* here or anywhere below */
     const char *pattern_text;
     regex_t *pattern;
 };
 
-/* POSIX extended patterns are compiled; what ECMA 262 or RE2 would read otherwise (\d, (?:…), lazy repeats, back references) is refused.
- * A string longer than this is not tried against a pattern: it fails. */
+/* POSIX extended patterns are compiled; what ECMA 262 or RE2 would read otherwise (\d, (?:…), lazy repeats, back
+ * references) is refused. A string longer than this is not tried against a pattern: it fails. */
 #define SCHEMA_PATTERN_MAX 4096
 
-/* The node lives in the arena, with the JSON schema, which must outlive it. NULL: Invalid, naming the path below `where`. */
+/* The node lives in the arena, with the JSON schema, which must outlive it. NULL: Invalid, naming the path below
+ * `where`. */
 const struct schema_node *schema_node_compile(struct arena *a, yyjson_val *schema, const char *where,
                                               struct error **err) _must_check_;
 /* The schema of a key of an object: its property, or additionalProperties. NULL: unknown. */
