@@ -12,8 +12,8 @@
  * HTTP/1.1 on listening unix sockets (libmicrohttpd), and what handlers see of it.
  *
  * A handler is called once per request, on an event thread, when the whole body is there. It must not block. It answers
- * at once, or returns without an answer («deferred»): then the connection sleeps until somebody answers from any thread.
- * An exchange lives until it is answered; whoever answers must not touch it afterwards.
+ * at once, or returns without an answer («deferred»): then the connection sleeps until somebody answers from any
+ * thread. An exchange lives until it is answered; whoever answers must not touch it afterwards.
  */
 enum http_role {
     HTTP_GATEWAY, /* gateway.sock: nginx; its identity headers are believed */
@@ -28,13 +28,13 @@ struct http_exchange;
 typedef void http_handler(struct http_exchange *x, void *arg);
 
 struct http_options {
-    int listen_fd;              /* a listening socket, non-blocking; stays the caller's */
+    int listen_fd; /* a listening socket, non-blocking; stays the caller's */
     enum http_role role;
-    uid_t peer_uid;             /* only this user (and root) may speak here; (uid_t)-1: anybody who can connect */
-    unsigned threads;           /* event threads */
-    unsigned max_connections;   /* over all threads; more are closed at once */
-    size_t max_body;            /* bytes; more is 413 */
-    unsigned idle_seconds;      /* a connection that neither sends nor takes is closed (suspended ones are not idle) */
+    uid_t peer_uid;           /* only this user (and root) may speak here; (uid_t)-1: anybody who can connect */
+    unsigned threads;         /* event threads */
+    unsigned max_connections; /* over all threads; more are closed at once */
+    size_t max_body;          /* bytes; more is 413 */
+    unsigned idle_seconds;    /* a connection that neither sends nor takes is closed (suspended ones are not idle) */
 };
 
 struct http_server;
@@ -48,21 +48,22 @@ void http_server_stop(struct http_server *s);
 enum http_role http_role(const struct http_exchange *x);
 enum http_method http_method(const struct http_exchange *x);
 const char *http_method_name(const struct http_exchange *x);
-struct str http_path(const struct http_exchange *x);                         /* still percent-encoded, no query */
-const char *http_query(struct http_exchange *x, const char *name);           /* decoded; NULL: absent; first one wins */
+struct str http_path(const struct http_exchange *x);               /* still percent-encoded, no query */
+const char *http_query(struct http_exchange *x, const char *name); /* decoded; NULL: absent; first one wins */
 bool http_next_query(struct http_exchange *x, size_t *at, const char **name, const char **value);
-const char *http_header(const struct http_exchange *x, const char *name);    /* any case; NULL: absent */
+const char *http_header(const struct http_exchange *x, const char *name); /* any case; NULL: absent */
 struct str http_body(const struct http_exchange *x);
-struct arena *http_arena(struct http_exchange *x);                           /* freed with the exchange */
+struct arena *http_arena(struct http_exchange *x); /* freed with the exchange */
 
 /* The answer: any number of headers, then exactly one of the three. HEAD sends no body whatever is given. */
 void http_add_header(struct http_exchange *x, const char *name, const char *value);
 void http_reply(struct http_exchange *x, unsigned status, const char *content_type, struct str body); /* copies */
 /* Sends `body` without a copy and calls release(owner) when it is no longer needed. */
-void http_reply_shared(struct http_exchange *x, unsigned status, const char *content_type, struct str body,
-                       void *owner, void (*release)(void *owner));
+void http_reply_shared(struct http_exchange *x, unsigned status, const char *content_type, struct str body, void *owner,
+                       void (*release)(void *owner));
 
-/* A body that comes bit by bit: pulled by the connection when its peer takes bytes, so that a slow one holds nothing. */
+/* A body that comes bit by bit: pulled by the connection when its peer takes bytes, so that a slow one holds nothing.
+ */
 struct http_stream_ops {
     /* Puts at most `max` bytes into `out`. > 0: that many; 0: nothing now, sleep until http_stream_wake;
      * -1: the end; -2: broken, cut the connection. */

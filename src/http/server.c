@@ -1,0 +1,349 @@
+#include "http/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "http/exchange.h"
+
+/*
+ * What of a connection is not the exchange's: who may connect and how many, request bodies and their limit, and the
+ * daemon's start and stop.
+ *
+ * The listening socket is inherited by the next process, so that it must neither be closed nor shut down (shutdown
+ * would hit every duplicate of it): the daemon gets a duplicate and is quiesced before it stops.
+ */
+
+/* Of one connection: 16 KiB of request headers, their table and the answer's headers fit. At most 32 KiB, since beyond
+ * that libmicrohttpd maps pages for each connection instead of taking it from the heap. */
+#define POOL_SIZE ((size_t)28 * 1024)
+#define POOL_INCREMENT ((size_t)1024)
+/* A body larger than allowed is read up to this factor of the limit, for a client that does not look for an answer
+ * before it has sent everything. */
+#define DROP_FACTOR 4
+/* How long open streams and deferred exchanges have to get their end out when the server stops. */
+#define STOP_US 2000000
+#define LOG_LINES_PER_SECOND 20
+
+/* --- Library messages --- */
+
+/* A peer can cause them by what it sends, so they are limited. */
+static void log_library(void *arg, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
+static void log_library(void *arg, const char *fmt, va_list args)
+{
+    struct http_server *s = arg;
+    char line[512];
+    long long now = clock_monotonic_us() / 1000000;
+
+    if (atomic_exchange(&s->log_second, now) != now)
+        atomic_store(&s->log_lines, 0);
+    if (atomic_fetch_add(&s->log_lines, 1) >= LOG_LINES_PER_SECOND)
+        return;
+    vsnprintf(line, sizeof(line), fmt, args);
+    log_info("http: %s", line);
+}
+
+/* --- Connections --- */
+
+static bool may_connect(struct http_server *s, int fd)
+{
+    struct ucred peer;
+    socklen_t n = sizeof(peer);
+
+    if (s->options.peer_uid == (uid_t)-1)
+        return true;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
+        return false;
+    if (peer.uid == s->options.peer_uid || peer.uid == 0)
+        return true;
+    log_warning("http: refused a connection of user id %u", (unsigned)peer.uid);
+    return false;
+}
+
+/* The library offers no way to refuse by descriptor; a connection that is shut down ends at its first read. */
+static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http_server *s = arg;
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        atomic_fetch_sub(&s->connections, 1);
+        return;
+    }
+    unsigned before = atomic_fetch_add(&s->connections, 1);
+    if (before >= s->options.max_connections || !may_connect(s, fd))
+        shutdown(fd, SHUT_RDWR);
+}
+
+/* --- Requests --- */
+
+static size_t keep_raw(void *arg, struct MHD_Connection *connection, char *s)
+{
+    return strlen(s);
+}
+
+static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+    return exchange_new(arg, connection, uri);
+}
+
+static enum MHD_Result queue(struct http_exchange *x, unsigned status, struct MHD_Response *response)
+{
+    enum MHD_Result ok = MHD_queue_response(x->connection, status, response);
+    MHD_destroy_response(response);
+    return ok;
+}
+
+static enum MHD_Result refuse_body(struct http_exchange *x)
+{
+    _cleanup_free_ char *message = xasprintf("Request entity too large: limit is %zu", x->server->options.max_body);
+    x->state = ANSWERED;
+    return queue(x, MHD_HTTP_CONTENT_TOO_LARGE, exchange_status_response(REASON_REQUEST_TOO_LARGE, message));
+}
+
+/* Headers are there; the body is not. A client that announces too much and waits for «100 Continue», or announces
+ * really much, is refused before it sends. */
+static enum MHD_Result begin(struct http_exchange *x, const char *method)
+{
+    unsigned long long length;
+    size_t max = x->server->options.max_body;
+
+    exchange_take_request(x, method);
+    const char *announced = http_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    if (announced == NULL || str_to_u64(str_from(announced), ULLONG_MAX, &length) < 0 || length <= max)
+        return MHD_YES;
+    if (http_header(x, MHD_HTTP_HEADER_EXPECT) || length / DROP_FACTOR > max)
+        return refuse_body(x);
+    return MHD_YES;
+}
+
+static enum MHD_Result take_body(struct http_exchange *x, const char *data, size_t *n)
+{
+    size_t max = x->server->options.max_body;
+
+    if (!x->body.overflow)
+        buffer_append(&x->body, data, *n);
+    if (x->body.overflow) {
+        buffer_clear(&x->body);
+        x->body.overflow = true;
+        x->dropped += *n;
+        if (x->dropped / DROP_FACTOR > max)
+            return MHD_NO;
+    }
+    *n = 0;
+    return MHD_YES;
+}
+
+/* The handler has returned or the connection was resumed: send what there is, or sleep. */
+static enum MHD_Result proceed(struct http_exchange *x)
+{
+    pthread_mutex_t *lock = exchange_lock(x);
+
+    pthread_mutex_lock(lock);
+    if (x->state == HANDLING) {
+        if (!atomic_load(&x->server->stopping)) {
+            exchange_wait(x);
+            pthread_mutex_unlock(lock);
+            return MHD_YES;
+        }
+        x->state = ABANDONED;
+        x->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+        x->response = exchange_status_response(REASON_SERVICE_UNAVAILABLE, "the server is stopping");
+    }
+    struct MHD_Response *response = steal_ptr(x->response);
+    pthread_mutex_unlock(lock);
+    return response ? queue(x, x->status, response) : MHD_NO;
+}
+
+static bool is_answered(struct http_exchange *x)
+{
+    LOCK_SCOPE(exchange_lock(x));
+    return x->state != HANDLING;
+}
+
+static enum MHD_Result handle(struct http_exchange *x)
+{
+    if (x->body.overflow)
+        return refuse_body(x);
+    x->state = HANDLING;
+    exchange_ref(x);
+    x->server->handler(x, x->server->arg);
+    if (!is_answered(x))
+        server_add_live(x);
+    return proceed(x);
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *n, void **context)
+{
+    struct http_exchange *x = *context;
+
+    if (x->method_name == NULL)
+        return begin(x, method);
+    if (x->state == RECEIVING)
+        return *n ? take_body(x, data, n) : handle(x);
+    return proceed(x);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct http_exchange *x = *context;
+
+    if (x == NULL)
+        return;
+    *context = NULL;
+    server_remove_live(x);
+    exchange_unref(x);
+}
+
+/* --- Life --- */
+
+struct http_server *http_server_ref(struct http_server *s)
+{
+    atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
+    return s;
+}
+
+void http_server_unref(struct http_server *s)
+{
+    if (atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(s->locks); i++)
+        pthread_mutex_destroy(&s->locks[i]);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->quiet);
+    if (s->epoll_fd >= 0)
+        close(s->epoll_fd);
+    if (s->wake_fd >= 0)
+        close(s->wake_fd);
+    if (s->listen_fd >= 0)
+        close(s->listen_fd);
+    free(s->polled);
+    free(s);
+}
+
+void server_add_live(struct http_exchange *x)
+{
+    struct http_server *s = x->server;
+
+    LOCK_SCOPE(&s->lock);
+    if (x->live)
+        return;
+    x->live = true;
+    x->waiting_since_us = clock_monotonic_us();
+    x->next = s->live;
+    if (s->live)
+        s->live->previous = x;
+    s->live = x;
+    s->live_len++;
+}
+
+void server_remove_live(struct http_exchange *x)
+{
+    struct http_server *s = x->server;
+
+    LOCK_SCOPE(&s->lock);
+    hangup_forget(x);
+    if (!x->live)
+        return;
+    x->live = false;
+    *(x->previous ? &x->previous->next : &s->live) = x->next;
+    if (x->next)
+        x->next->previous = x->previous;
+    x->next = x->previous = NULL;
+    if (--s->live_len == 0)
+        pthread_cond_broadcast(&s->quiet);
+}
+
+static struct http_server *server_new(const struct http_options *options, http_handler *handler, void *arg)
+{
+    struct http_server *s = xcalloc(1, sizeof(*s));
+
+    s->references = 1;
+    s->options = *options;
+    s->handler = handler;
+    s->arg = arg;
+    s->epoll_fd = s->wake_fd = -1;
+    s->listen_fd = fcntl(options->listen_fd, F_DUPFD_CLOEXEC, 3);
+    pthread_mutex_init(&s->lock, NULL);
+    cond_init_monotonic(&s->quiet);
+    for (size_t i = 0; i < ARRAY_SIZE(s->locks); i++)
+        pthread_mutex_init(&s->locks[i], NULL);
+    return s;
+}
+
+static int start_daemon(struct http_server *s, struct error **err)
+{
+    unsigned threads = s->options.threads ? s->options.threads : 1;
+    /* Ours is the limit that counts (on_connection): the library divides its own among the threads and, when one has
+     * its share, stops to accept there. */
+    unsigned limit = (s->options.max_connections + 64) * threads;
+
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, s, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
+        MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, MHD_OPTION_CONNECTION_LIMIT, limit,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_SIZE, MHD_OPTION_CONNECTION_MEMORY_INCREMENT, POOL_INCREMENT,
+        MHD_OPTION_CONNECTION_TIMEOUT, s->options.idle_seconds, MHD_OPTION_UNESCAPE_CALLBACK, keep_raw, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    return s->daemon ? 0 : error_set(err, REASON_INTERNAL, "cannot start the HTTP server: %s", strerror(errno));
+}
+
+struct http_server *http_server_start(const struct http_options *options, http_handler *handler, void *arg,
+                                      struct error **err)
+{
+    struct http_server *s = server_new(options, handler, arg);
+
+    if (s->listen_fd < 0) {
+        error_errno(err, errno, "cannot use the listening socket");
+    } else if (hangup_start(s, err) == 0) {
+        if (start_daemon(s, err) == 0)
+            return s;
+        hangup_stop(s);
+    }
+    http_server_unref(s);
+    return NULL;
+}
+
+static void end(struct http_exchange *x)
+{
+    LOCK_SCOPE(exchange_lock(x));
+    if (x->state == WAITING)
+        exchange_abandon(x, MHD_HTTP_SERVICE_UNAVAILABLE,
+                         exchange_status_response(REASON_SERVICE_UNAVAILABLE, "the server is stopping"));
+    else if (x->ops)
+        stream_end(x, false);
+}
+
+void http_server_stop(struct http_server *s)
+{
+    if (s == NULL)
+        return;
+    MHD_quiesce_daemon(s->daemon);
+    atomic_store(&s->stopping, true);
+
+    pthread_mutex_lock(&s->lock);
+    for (struct http_exchange *x = s->live; x; x = x->next)
+        end(x);
+    int64_t deadline = clock_monotonic_us() + STOP_US;
+    while (s->live_len && cond_wait_until(&s->quiet, &s->lock, deadline) == 0)
+        ;
+    pthread_mutex_unlock(&s->lock);
+
+    MHD_stop_daemon(s->daemon);
+    hangup_stop(s);
+    http_server_unref(s);
+}

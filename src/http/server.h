@@ -1,0 +1,53 @@
+#pragma once
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "http/http.h"
+
+struct http_server {
+    atomic_uint references; /* the caller's until stop, and one of each exchange */
+    struct http_options options;
+    http_handler *handler;
+    void *arg;
+    struct MHD_Daemon *daemon;
+    int listen_fd; /* ours: a duplicate */
+    atomic_uint connections;
+    atomic_bool stopping;
+    atomic_llong log_second;
+    atomic_uint log_lines;
+
+    pthread_mutex_t lock;
+    pthread_cond_t quiet;       /* no exchange is live */
+    struct http_exchange *live; /* deferred and streaming ones */
+    size_t live_len;
+
+    /* http/hangup.c */
+    int epoll_fd, wake_fd;
+    pthread_t hangup_thread;
+    struct polled {
+        struct http_exchange *x;
+        uint32_t generation;
+    } * polled; /* by descriptor */
+    size_t polled_len;
+    uint32_t generation;
+
+    pthread_mutex_t locks[64]; /* of exchanges: exchange_lock */
+};
+
+struct http_server *http_server_ref(struct http_server *s);
+void http_server_unref(struct http_server *s);
+
+/* Puts an exchange among the live ones: the server knows whom to end when it stops. */
+void server_add_live(struct http_exchange *x);
+/* The connection has gone: nothing of the server leads to the exchange any more. */
+void server_remove_live(struct http_exchange *x);
+
+/* --- hangup.c --- */
+int hangup_start(struct http_server *s, struct error **err) _must_check_;
+void hangup_stop(struct http_server *s);
+/* Has a sleeping stream's socket looked at; once is enough for its whole life. */
+void server_watch_hangup(struct http_exchange *x);
+/* With the server lock held. */
+void hangup_forget(struct http_exchange *x);
