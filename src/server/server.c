@@ -1,0 +1,245 @@
+/* The server process: wires store, API, accounts and gateway to its three listening sockets. */
+#include "server/server.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/workers.h"
+#include "server/hooks/context.h"
+#include "server/presence.h"
+#include "server/shipped.h"
+
+#define MAX_BODY ((size_t)3 << 20)
+#define MAX_PORTS_FILE ((size_t)1 << 20)
+#define LOG_MAX_EVENTS 20000
+#define LOG_MAX_AGE_SECONDS 3600
+#define IDLE_SECONDS 75
+/* argon2id takes 64 MiB a piece: two at a time are what a small machine bears beside its environments. */
+#define WORKER_THREADS 2
+#define WORKER_QUEUE 256
+
+enum { KIND_USER, KIND_DEVICE, KIND_SANDBOX, KINDS };
+
+struct server {
+    const struct server_options *options;
+    struct kind *kinds[KINDS];
+    struct store *store;
+    struct workers *workers;
+    struct auth *auth;
+    struct gateway *gateway;
+    struct api *api;
+    struct presence *presence;
+    struct hook_context context;
+    atomic_bool runner_present;
+    uint16_t *excluded;
+    struct http_server *listeners[3];
+};
+
+static int load_kinds(struct server *s, struct error **err)
+{
+    static const char *const names[KINDS] = {
+        [KIND_USER] = "openhydrauser", [KIND_DEVICE] = "device", [KIND_SANDBOX] = "sandbox"};
+
+    for (size_t i = 0; i < KINDS; i++)
+        for (size_t j = 0; j < kind_sources_len; j++)
+            if (streq(kind_sources[j].name, names[i])) {
+                s->kinds[i] = kind_load(kind_sources[j].yaml, names[i], err);
+                if (s->kinds[i] == NULL)
+                    return -1;
+            }
+    return 0;
+}
+
+static void read_excluded_ports(struct server *s)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t n = 0;
+
+    if (s->options->excluded_ports_file)
+        text = read_file(s->options->excluded_ports_file, MAX_PORTS_FILE, &n, NULL);
+    struct str rest = {text, n}, line;
+    unsigned long long port;
+    while (text && str_split(&rest, '\n', &line)) {
+        if (str_to_u64(line, UINT16_MAX, &port) < 0)
+            continue;
+        size_t count = s->context.excluded_ports_len;
+        s->excluded = xreallocarray(s->excluded, count + 1, sizeof(*s->excluded));
+        s->excluded[count] = (uint16_t)port;
+        s->context.excluded_ports_len++;
+    }
+    s->context.excluded_ports = s->excluded;
+}
+
+static int open_store(struct server *s, struct error **err)
+{
+    _cleanup_free_ char *directory = xasprintf("%s/server", s->options->config->data);
+    struct store_options options = {
+        .directory = directory, .log_max_events = LOG_MAX_EVENTS, .log_max_age_seconds = LOG_MAX_AGE_SECONDS};
+
+    s->store = store_open(&options, err);
+    return s->store ? 0 : -1;
+}
+
+static int make_api(struct server *s, struct error **err)
+{
+    const struct api_resource resources[] = {
+        {s->kinds[KIND_USER], &user_hooks},
+        {s->kinds[KIND_DEVICE], &device_hooks},
+        {s->kinds[KIND_SANDBOX], &sandbox_hooks},
+    };
+    struct api_options options = {
+        .store = s->store,
+        .resources = resources,
+        .resources_len = ARRAY_SIZE(resources),
+        .authorize = auth_authorize,
+        .workers = s->workers,
+        .context = &s->context,
+        .version = OPEN_HYDRA_VERSION,
+    };
+
+    s->api = api_new(&options, err);
+    return s->api ? 0 : -1;
+}
+
+static int build(struct server *s, struct error **err)
+{
+    const struct config *c = s->options->config;
+
+    if (load_kinds(s, err) < 0 || open_store(s, err) < 0)
+        return -1;
+    s->workers = workers_new("worker", WORKER_THREADS, WORKER_QUEUE);
+    s->auth = auth_new(c, s->store, s->workers);
+    s->gateway = gateway_new(c, s->store, s->auth, err);
+    if (s->gateway == NULL)
+        return -1;
+    s->context.config = c;
+    s->context.store = s->store;
+    s->context.auth = s->auth;
+    s->context.gateway = s->gateway;
+    s->context.logs_socket = s->options->logs_socket;
+    s->context.runner_present = &s->runner_present;
+    read_excluded_ports(s);
+    if (make_api(s, err) < 0)
+        return -1;
+    auth_set_api(s->auth, s->api);
+    return shipped_create(s->api, s->store, (const struct kind *const *)s->kinds, KINDS, err);
+}
+
+static void identified(struct http_exchange *x, const struct identity *who, struct error *err, void *arg)
+{
+    struct server *s = arg;
+
+    if (err)
+        api_reply_error(x, err);
+    else
+        api_handle(s->api, x, who);
+}
+
+static void handle(struct http_exchange *x, void *arg)
+{
+    struct server *s = arg;
+    struct str path = http_path(x);
+
+    if (http_role(x) == HTTP_AUTH)
+        gateway_handle(s->gateway, x);
+    else if (http_role(x) == HTTP_GATEWAY && auth_owns(path))
+        auth_handle(s->auth, x);
+    else if (api_owns(path))
+        auth_identify(s->auth, x, identified, s);
+    else {
+        struct error *err = NULL;
+        error_set(&err, REASON_NOT_FOUND, "the server could not find the requested resource");
+        api_reply_error(x, err);
+    }
+}
+
+static int listen_all(struct server *s, struct error **err)
+{
+    const struct server_options *o = s->options;
+    const struct http_options common = {.max_connections = 16384, .max_body = MAX_BODY, .idle_seconds = IDLE_SECONDS};
+    const struct {
+        int fd;
+        enum http_role role;
+        unsigned threads;
+        uid_t peer;
+    } sockets[] = {
+        {o->gateway_fd, HTTP_GATEWAY, 2, o->gateway_uid},
+        {o->auth_fd, HTTP_AUTH, 1, o->gateway_uid},
+        {o->runner_fd, HTTP_RUNNER, 1, o->runner_uid},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {
+        struct http_options options = common;
+        options.listen_fd = sockets[i].fd;
+        options.role = sockets[i].role;
+        options.threads = sockets[i].threads;
+        options.peer_uid = sockets[i].peer;
+        s->listeners[i] = http_server_start(&options, handle, s, err);
+        if (s->listeners[i] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+/* The code goes to whoever started us, and not into the log. */
+static void say_ready(struct server *s)
+{
+    _cleanup_free_ char *code = auth_setup_code(s->auth);
+    _cleanup_free_ char *text = code ? xasprintf("setup %s\nready\n", code) : xstrdup("ready\n");
+
+    log_info("serving");
+    if (s->options->ready_fd >= 0 && write_all(s->options->ready_fd, text, strlen(text), NULL) < 0)
+        log_warning("whoever started this server has gone");
+}
+
+static void wait_for_stop(int stop_fd)
+{
+    struct pollfd fd = {.fd = stop_fd, .events = POLLIN};
+
+    while (poll(&fd, 1, -1) < 0 && errno == EINTR)
+        ;
+}
+
+static void tear_down(struct server *s)
+{
+    presence_stop(s->presence);
+    for (size_t i = 0; i < ARRAY_SIZE(s->listeners); i++)
+        if (s->listeners[i])
+            http_server_stop(s->listeners[i]);
+    workers_free(s->workers);
+    if (s->api)
+        api_free(s->api);
+    if (s->gateway)
+        gateway_free(s->gateway);
+    if (s->auth)
+        auth_free(s->auth);
+    if (s->store)
+        store_close(s->store);
+    for (size_t i = 0; i < KINDS; i++)
+        kind_free(s->kinds[i]);
+    free(s->excluded);
+}
+
+int server_run(const struct server_options *options, int stop_fd, struct error **err)
+{
+    struct server s = {.options = options};
+
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    int rc = build(&s, err);
+    if (rc == 0)
+        rc = listen_all(&s, err);
+    if (rc == 0) {
+        s.presence = presence_start(s.store, options->logs_socket, &s.runner_present);
+        say_ready(&s);
+        wait_for_stop(stop_fd);
+        log_info("stopping");
+    }
+    tear_down(&s);
+    return rc;
+}
