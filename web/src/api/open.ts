@@ -1,0 +1,43 @@
+import { ConnectionError, errorOf } from './errors';
+import { sendForJson } from './http';
+import { devices } from './resources';
+import type { Device } from './types';
+
+interface Ticket {
+  status: { url: string };
+}
+
+/**
+ * Gets this browser into an environment: a one-use ticket, redeemed at the environment's own origin, which answers with its cookie
+ * and clears what an earlier owner of the address left there. Returns the origin that may be opened now.
+ */
+export async function enter(device: string): Promise<string> {
+  const ticket = await sendForJson<Ticket>(`${devices.path(device)}/ticket`, { method: 'POST' });
+  const redeemed = await redeem(ticket.status.url);
+  if (!redeemed.ok) throw await errorOf(redeemed);
+  return new URL(ticket.status.url).origin;
+}
+
+async function redeem(url: string): Promise<Response> {
+  try {
+    return await fetch(url, { method: 'POST', credentials: 'include', mode: 'cors' });
+  } catch (error) {
+    throw new ConnectionError('', { cause: error });
+  }
+}
+
+/** The device that an address belongs to, if it is among those that this user may see. */
+export function deviceAt(address: URL, among: Iterable<Device>): Device | undefined {
+  for (const device of among) {
+    if (device.status?.urls?.some((url) => originOf(url) === address.origin)) return device;
+  }
+  return undefined;
+}
+
+export function originOf(url: string): string | undefined {
+  try {
+    return new URL(url).origin;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,96 @@
+/** The objects of the API as the dashboard sees them (docs/dashboard-api.md). */
+
+export interface ObjectMeta {
+  name: string;
+  uid?: string;
+  resourceVersion?: string;
+  creationTimestamp?: string | null;
+  deletionTimestamp?: string | null;
+}
+
+export interface KubeObject {
+  metadata: ObjectMeta;
+}
+
+export type Role = 1 | 2;
+export const administrator = 1;
+export const student = 2;
+
+export interface User extends KubeObject {
+  spec: {
+    chineseName?: string;
+    description?: string;
+    email?: string;
+    role?: Role;
+  };
+}
+
+export type Phase = 'Queued' | 'Preparing' | 'Starting' | 'Running' | 'Stopping' | 'Failed';
+
+export interface Condition {
+  type: string;
+  status: 'True' | 'False' | 'Unknown';
+  reason?: string;
+  message?: string;
+  lastTransitionTime?: string;
+}
+
+export interface DeviceStatus {
+  phase?: Phase;
+  reason?: string;
+  message?: string;
+  conditions?: Condition[];
+  urls?: string[];
+  startedAt?: string;
+  /** Seconds that each finished phase took. */
+  timings?: Partial<Record<'queued' | 'preparing' | 'starting', number>>;
+  /** The last lines of the log, where the environment failed. */
+  log?: string[];
+}
+
+export interface Device extends KubeObject {
+  spec: { openHydraUsername?: string; sandboxName?: string };
+  status?: DeviceStatus;
+}
+
+export interface Sandbox extends KubeObject {
+  spec: { displayTitle?: string; description?: string; developmentInfo?: string[] };
+}
+
+export interface List<T> {
+  metadata: { resourceVersion?: string; continue?: string };
+  items: T[];
+}
+
+export interface StatusCause {
+  field?: string;
+  message?: string;
+  reason?: string;
+}
+
+/** `metav1.Status`: what every error looks like. */
+export interface Status {
+  kind: 'Status';
+  status?: string;
+  reason?: string;
+  message?: string;
+  code?: number;
+  details?: { name?: string; causes?: StatusCause[]; retryAfterSeconds?: number };
+}
+
+export type WatchEvent<T> =
+  | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: T }
+  | { type: 'BOOKMARK'; object: KubeObject }
+  | { type: 'ERROR'; object: Status };
+
+export interface Session {
+  authenticated: boolean;
+  username?: string;
+  chineseName?: string;
+  role?: Role;
+  wellKnownPassword?: boolean;
+  expirationTimestamp?: string;
+  key?: string;
+  setupRequired: boolean;
+  authDisabled: boolean;
+}

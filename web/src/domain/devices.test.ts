@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import type { Device } from '../api/types';
+import { phaseOf, progressOf } from './devices';
+
+const created = '2026-01-01T08:00:00Z';
+const device = (status: NonNullable<Device['status']>): Device => ({
+  metadata: { name: 'a', creationTimestamp: created },
+  spec: {},
+  status,
+});
+const now = Date.parse(created) + 10_000;
+
+describe('the progress of a start', () => {
+  it('shows what is done, what goes on and for how long', () => {
+    const steps = progressOf(device({ phase: 'Starting', timings: { queued: 0.5, preparing: 2 } }), now);
+    expect(steps.map((step) => [step.state, step.seconds])).toEqual([
+      ['done', 0.5],
+      ['done', 2],
+      ['current', 7.5],
+      ['waiting', undefined],
+    ]);
+  });
+
+  it('shows where it failed', () => {
+    const steps = progressOf(device({ phase: 'Failed', timings: { queued: 0.5 } }), now);
+    expect(steps.map((step) => step.state)).toEqual(['done', 'failed', 'waiting', 'waiting']);
+  });
+
+  it('is all done when it runs', () => {
+    expect(progressOf(device({ phase: 'Running' }), now).every((step) => step.state === 'done')).toBe(true);
+  });
+});
+
+describe('the phase', () => {
+  it('is «stopping» from the moment of deletion', () => {
+    const going = { ...device({ phase: 'Running' }), metadata: { name: 'a', deletionTimestamp: created } };
+    expect(phaseOf(going)).toBe('Stopping');
+    expect(phaseOf(undefined)).toBe('None');
+    expect(phaseOf({ metadata: { name: 'a' }, spec: {} })).toBe('Queued');
+  });
+});

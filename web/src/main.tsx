@@ -1,0 +1,25 @@
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { App } from './app';
+import { Announcer } from './components/announcer';
+import { LanguageProvider } from './i18n/language';
+import { PlaceProvider } from './routing/location';
+import { SessionProvider } from './session/session';
+import './styles/index.css';
+
+const root = document.getElementById('root');
+if (!root) throw new Error('no #root');
+
+createRoot(root).render(
+  <StrictMode>
+    <LanguageProvider>
+      <PlaceProvider>
+        <SessionProvider>
+          <Announcer>
+            <App />
+          </Announcer>
+        </SessionProvider>
+      </PlaceProvider>
+    </LanguageProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,46 @@
+import { useState } from 'react';
+import { createUser, type NewUser } from '../../api/resources';
+import { forEachOf } from '../../domain/batch';
+import { generatePassword } from '../../domain/passwords';
+import type { ParsedLine } from './parse';
+
+export interface Created extends NewUser {
+  generated: boolean;
+}
+
+export interface Creation {
+  /** While it goes on: how many of how many. */
+  progress: { done: number; all: number } | undefined;
+  /** All that were created since the page was opened, with their passwords. */
+  created: readonly Created[];
+  /** Why the last try failed, by name. */
+  errors: ReadonlyMap<string, unknown>;
+  /** Creates users for these lines; returns the names that exist now. */
+  create: (lines: readonly ParsedLine[]) => Promise<ReadonlySet<string>>;
+}
+
+export function useCreation(): Creation {
+  const [progress, setProgress] = useState<Creation['progress']>();
+  const [created, setCreated] = useState<readonly Created[]>([]);
+  const [errors, setErrors] = useState<ReadonlyMap<string, unknown>>(new Map());
+
+  const create = async (lines: readonly ParsedLine[]): Promise<ReadonlySet<string>> => {
+    const wanted = lines.map(userOf);
+    let done = 0;
+    setErrors(new Map());
+    setProgress({ done, all: wanted.length });
+    const failures = await forEachOf(wanted, createUser, { done: () => setProgress({ done: (done += 1), all: wanted.length }) });
+    const failed = new Map(failures.map(({ item, error }) => [item.name, error]));
+    const made = wanted.filter((user) => !failed.has(user.name));
+    setProgress(undefined);
+    setErrors(failed);
+    setCreated((before) => [...before, ...made]);
+    return new Set(made.map((user) => user.name));
+  };
+  return { progress, created, errors, create };
+}
+
+function userOf({ name, displayName, password, role }: ParsedLine): Created {
+  const generated = password === '';
+  return { name, chineseName: displayName, password: generated ? generatePassword() : password, role, generated };
+}

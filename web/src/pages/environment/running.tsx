@@ -1,0 +1,91 @@
+import { useState } from 'react';
+import type { Device, Sandbox } from '../../api/types';
+import { Button } from '../../components/button';
+import { External } from '../../components/icons';
+import { LogView } from '../../components/log-view';
+import { Notice } from '../../components/notice';
+import { OpenError } from '../../components/open-error';
+import { ServerText } from '../../components/server-text';
+import { finishedSeconds } from '../../domain/devices';
+import { duration, moment } from '../../i18n/format';
+import { useLanguage } from '../../i18n/language';
+import { useOpenDevice } from '../../session/device-actions';
+import { titleOf } from '../../session/sandboxes';
+import { StopButton } from './stop-button';
+
+export function Running({ device, offered }: { device: Device; offered: readonly Sandbox[] | undefined }) {
+  const { messages } = useLanguage();
+  const { environment, common } = messages;
+  const { opening, error, open } = useOpenDevice();
+  const [logShown, setLogShown] = useState(false);
+  const { name } = device.metadata;
+  return (
+    <section className="card state-card">
+      <h2>
+        <span className="live-dot" aria-hidden="true" /> {environment.runningTitle}
+      </h2>
+      <p className="lead">{environment.runningText}</p>
+      {error !== undefined && <OpenError error={error} />}
+      <div className="actions">
+        <Button kind="primary" size="large" busy={opening !== undefined} onPress={() => open(name)}>
+          {opening === undefined && <External />}
+          {opening === undefined ? environment.openName(titleOf(device.spec.sandboxName, offered)) : environment.opening}
+          <span className="visually-hidden"> {common.newTab}</span>
+        </Button>
+        <StopButton device={device} />
+        <Button kind="quiet" onPress={() => setLogShown(!logShown)}>
+          {logShown ? environment.hideLog : environment.showLog}
+        </Button>
+      </div>
+      <Facts device={device} />
+      <Notes device={device} />
+      {logShown && <LogView device={name} />}
+    </section>
+  );
+}
+
+function Facts({ device }: { device: Device }) {
+  const { language, messages } = useLanguage();
+  const { environment } = messages;
+  const { startedAt, urls } = device.status ?? {};
+  const took = finishedSeconds(device);
+  return (
+    <dl className="facts">
+      {startedAt !== undefined && (
+        <div>
+          <dt>{environment.since}</dt>
+          <dd>
+            {moment(startedAt, language)}
+            {took > 0 && <span className="hint"> · {environment.startedIn(duration(took, language))}</span>}
+          </dd>
+        </div>
+      )}
+      {urls?.[0] !== undefined && (
+        <div>
+          <dt>{environment.address}</dt>
+          <dd>
+            <code>{urls[0]}</code>
+          </dd>
+        </div>
+      )}
+    </dl>
+  );
+}
+
+/** What the engine could not do as asked (a limit that it cannot enforce, say). */
+function Notes({ device }: { device: Device }) {
+  const { environment } = useLanguage().messages;
+  const notes = device.status?.conditions?.filter(({ status, message }) => status === 'False' && message);
+  if (!notes?.length) return null;
+  return (
+    <Notice kind="info" title={environment.notes} live={false}>
+      <ul>
+        {notes.map(({ type, reason, message }) => (
+          <li key={type}>
+            <ServerText reason={reason} message={message} />
+          </li>
+        ))}
+      </ul>
+    </Notice>
+  );
+}
