@@ -1,0 +1,538 @@
+/* Requests and answers: what a handler sees of a request, immediate and deferred answers, limits, who may connect. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/thread.h"
+#include "unit/http/client.h"
+
+/* --- A handler that tells what it saw --- */
+
+static void echo(struct http_exchange *x, void *arg)
+{
+    struct buffer b = BUFFER_MAX(4 << 20);
+    const char *name, *value;
+    struct str path = http_path(x), body = http_body(x);
+
+    buffer_printf(&b, "%s %.*s", http_method_name(x), (int)path.n, path.p);
+    for (size_t at = 0; http_next_query(x, &at, &name, &value);)
+        buffer_printf(&b, " [%s=%s]", name, value);
+    const char *header = http_header(x, "x-TEST");
+    buffer_printf(&b, " header=%s body=%zu:", header ? header : "none", body.n);
+    buffer_append(&b, body.p, body.n < 100 ? body.n : 100);
+    http_add_header(x, "X-One", "1");
+    http_add_header(x, "X-Two", "bad\r\nSet-Cookie: smuggled=1");
+    http_add_header(x, "X-Three", "3");
+    http_reply(x, 200, "text/plain", buffer_str(&b));
+    buffer_free(&b);
+}
+
+static void check_echo(const char *request, const char *expected)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+
+    fixture_start(&f, &o, echo, NULL);
+    _cleanup_free_ char *answer = client_request(&f, request);
+    if (strstr(answer, expected) == NULL)
+        fail_msg("no '%s' in:\n%s", expected, answer);
+    assert_null(strstr(answer, "smuggled"));
+    fixture_cleanup(&f);
+}
+
+static void test_request(void **state)
+{
+    check_echo("GET /a%2Fb?x=1&y=a+b%21&x=2&flag&bad=%zz&nul=%00&=e HTTP/1.1\r\nHost: h\r\nX-Test: yes\r\n\r\n",
+               "GET /a%2Fb [x=1] [y=a b!] [x=2] [flag=] [=e] header=yes body=0:");
+    check_echo("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello", "POST / header=none body=5:hello");
+    check_echo("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+               "PUT / header=none body=5:abcde");
+    check_echo("PROPFIND / HTTP/1.1\r\nHost: h\r\n\r\n", "PROPFIND / header=none");
+    check_echo("GET / HTTP/1.1\r\nHost: h\r\n\r\n", "X-Three: 3");
+}
+
+static void test_head_and_keep_alive(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct buffer b = {0};
+
+    fixture_start(&f, &o, echo, NULL);
+    int fd = client_connect(&f);
+    client_send(fd, "HEAD /x HTTP/1.1\r\nHost: h\r\n\r\n");
+    client_read_response(fd, &b, true);
+    assert_non_null(strcasestr(b.p, "content-length: 27"));
+    assert_null(strstr(b.p, "header=none"));
+    for (int i = 0; i < 3; i++) {
+        buffer_clear(&b);
+        client_send(fd, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+        client_read_response(fd, &b, false);
+        assert_non_null(strstr(b.p, "GET /x header=none"));
+    }
+    close(fd);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
+static char *request_with_header_of(size_t n)
+{
+    struct buffer b = BUFFER_MAX(1 << 20);
+
+    buffer_puts(&b, "GET /x HTTP/1.1\r\nHost: h\r\n");
+    while (b.n + 1200 < n) {
+        buffer_printf(&b, "Cookie: c%zu=", b.n);
+        for (int i = 0; i < 1000; i++)
+            buffer_puts(&b, "x");
+        buffer_puts(&b, "\r\n");
+    }
+    buffer_puts(&b, "X-Test: last\r\n\r\n");
+    return buffer_steal(&b);
+}
+
+static void test_header_limit(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    _cleanup_free_ char *fits = request_with_header_of(16 * 1024), *large = request_with_header_of(64 * 1024);
+
+    check_echo(fits, "GET /x header=last");
+    fixture_start(&f, &o, echo, NULL);
+    struct buffer b = {0};
+    int fd = client_connect(&f);
+    send(fd, large, strlen(large), MSG_NOSIGNAL);
+    client_read_all(fd, &b);
+    assert_true(starts_with(b.p, "HTTP/1.1 431"));
+    close(fd);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
+static void test_body_limit(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct buffer b = {0}, body = BUFFER_MAX(1 << 20);
+
+    o.max_body = 1000;
+    fixture_start(&f, &o, echo, NULL);
+    while (body.n < 1001)
+        buffer_puts(&body, "x");
+    /* Sent without waiting: read and dropped, then refused; the connection stays. */
+    _cleanup_free_ char *request = xasprintf("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n%s", body.p);
+    int fd = client_connect(&f);
+    client_send(fd, request);
+    client_read_response(fd, &b, false);
+    assert_true(starts_with(b.p, "HTTP/1.1 413"));
+    assert_non_null(strstr(b.p, "\"kind\":\"Status\""));
+    assert_non_null(strstr(b.p, "\"reason\":\"RequestEntityTooLarge\",\"code\":413"));
+    buffer_clear(&b);
+    client_send(fd, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nok");
+    client_read_response(fd, &b, false);
+    assert_non_null(strstr(b.p, "body=2:ok"));
+    close(fd);
+
+    /* Expect: refused before anything is sent. */
+    _cleanup_free_ char *refused =
+        client_request(&f, "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n");
+    assert_true(starts_with(refused, "HTTP/1.1 413"));
+    /* Announced beyond reason: the same. */
+    _cleanup_free_ char *absurd =
+        client_request(&f, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999\r\n\r\n");
+    assert_true(starts_with(absurd, "HTTP/1.1 413"));
+    /* Not announced: cut when it goes on and on. */
+    fd = client_connect(&f);
+    client_send(fd, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    while (send(fd, "3e8\r\n", 5, MSG_NOSIGNAL) > 0 && send(fd, body.p, 1000, MSG_NOSIGNAL) > 0 &&
+           send(fd, "\r\n", 2, MSG_NOSIGNAL) > 0)
+        ;
+    close(fd);
+    buffer_free(&b);
+    buffer_free(&body);
+    fixture_cleanup(&f);
+}
+
+static void test_expect_continue(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct buffer b = {0};
+
+    fixture_start(&f, &o, echo, NULL);
+    int fd = client_connect(&f);
+    client_send(fd, "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    client_read_until(fd, &b, "100 Continue\r\n\r\n");
+    buffer_clear(&b);
+    client_send(fd, "hello");
+    client_read_response(fd, &b, false);
+    assert_non_null(strstr(b.p, "body=5:hello"));
+    close(fd);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
+static void test_malformed(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    static const char *const bad[] = {
+        "GET / HTTP/1.1\r\nHost h\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: abc\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "\r\n\r\n\r\nnonsense\r\n\r\n",
+    };
+
+    fixture_start(&f, &o, echo, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct buffer b = {0};
+        int fd = client_connect(&f);
+        client_send(fd, bad[i]);
+        shutdown(fd, SHUT_WR);
+        client_read_all(fd, &b);
+        if (b.n)
+            assert_true(starts_with(b.p, "HTTP/1.1 4"));
+        close(fd);
+        buffer_free(&b);
+    }
+    check_echo("GET / HTTP/1.1\r\nHost: h\r\n\r\n", "header=none");
+    fixture_cleanup(&f);
+}
+
+/* --- Who may connect, and how many --- */
+
+static void test_peer(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct buffer b = {0};
+
+    if (getuid() != 0)
+        skip();
+    o.peer_uid = 54321;
+    fixture_start(&f, &o, echo, NULL);
+    chmod(f.directory, 0755);
+    _cleanup_free_ char *as_root = client_request(&f, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_true(starts_with(as_root, "HTTP/1.1 200"));
+
+    assert_int_equal(seteuid(65534), 0);
+    int fd = client_connect(&f);
+    assert_int_equal(seteuid(0), 0);
+    send(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 27, MSG_NOSIGNAL);
+    client_read_all(fd, &b);
+    assert_int_equal(b.n, 0);
+    close(fd);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
+static void test_connection_limit(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct buffer b = {0};
+    int fds[4];
+
+    o.max_connections = 3;
+    fixture_start(&f, &o, echo, NULL);
+    for (int i = 0; i < 3; i++) {
+        buffer_clear(&b);
+        fds[i] = client_connect(&f);
+        client_send(fds[i], "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        client_read_response(fds[i], &b, false);
+    }
+    fds[3] = client_connect(&f);
+    buffer_clear(&b);
+    client_read_all(fds[3], &b);
+    assert_int_equal(b.n, 0);
+    /* The others still work, and a place that becomes free is given again. */
+    client_send(fds[0], "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    client_read_response(fds[0], &b, false);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    buffer_free(&b);
+    for (int tries = 0;; tries++) {
+        struct buffer again = {0};
+        int fd = client_connect(&f);
+        send(fd, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 46, MSG_NOSIGNAL);
+        client_read_all(fd, &again);
+        bool served = again.n > 0;
+        close(fd);
+        buffer_free(&again);
+        if (served)
+            break;
+        assert_true(tries < 1000);
+        usleep(1000);
+    }
+    fixture_cleanup(&f);
+}
+
+/* --- Deferred answers --- */
+
+struct deferred {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct http_exchange *waiting[64];
+    size_t n;
+    int released;
+};
+
+static void release(void *arg)
+{
+    struct deferred *d = arg;
+    LOCK_SCOPE(&d->lock);
+    d->released++;
+    pthread_cond_broadcast(&d->changed);
+}
+
+static void defer(struct http_exchange *x, void *arg)
+{
+    struct deferred *d = arg;
+    LOCK_SCOPE(&d->lock);
+    d->waiting[d->n++] = x;
+    pthread_cond_broadcast(&d->changed);
+}
+
+static struct http_exchange *take(struct deferred *d)
+{
+    LOCK_SCOPE(&d->lock);
+    while (d->n == 0)
+        pthread_cond_wait(&d->changed, &d->lock);
+    return d->waiting[--d->n];
+}
+
+static void deferred_init(struct deferred *d)
+{
+    memset(d, 0, sizeof(*d));
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_cond_init(&d->changed, NULL);
+}
+
+static void test_deferred(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct deferred d;
+    struct buffer b = {0};
+
+    deferred_init(&d);
+    fixture_start(&f, &o, defer, &d);
+    int fd = client_connect(&f);
+    for (int i = 0; i < 20; i++) {
+        buffer_clear(&b);
+        client_send(fd, "POST /later?a=1 HTTP/1.1\r\nHost: h\r\nX-Test: t\r\nContent-Length: 3\r\n\r\nabc");
+        struct http_exchange *x = take(&d);
+        assert_string_equal(http_query(x, "a"), "1");
+        assert_string_equal(http_header(x, "X-Test"), "t");
+        assert_true(str_is(http_body(x), "abc"));
+        if (i % 2)
+            http_reply_shared(x, 201, "text/plain", STR("shared"), &d, release);
+        else
+            http_reply(x, 201, "text/plain", STR("copied"));
+        client_read_response(fd, &b, false);
+        assert_true(starts_with(b.p, "HTTP/1.1 201"));
+        assert_non_null(strstr(b.p, i % 2 ? "\r\n\r\nshared" : "\r\n\r\ncopied"));
+    }
+    close(fd);
+    fixture_cleanup(&f);
+    assert_int_equal(d.released, 10);
+    buffer_free(&b);
+}
+
+/* Answers from another thread may come before the handler has returned, and before the connection sleeps. */
+struct racer {
+    pthread_t thread;
+    struct http_exchange *x;
+};
+
+static void *answer_now(void *arg)
+{
+    http_reply(arg, 200, "text/plain", STR("raced"));
+    return NULL;
+}
+
+static void race(struct http_exchange *x, void *arg)
+{
+    pthread_detach(thread_start("racer", answer_now, x));
+}
+
+static void test_answer_races_with_sleep(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct buffer b = {0};
+    int fds[4];
+
+    fixture_start(&f, &o, race, NULL);
+    for (int i = 0; i < 4; i++)
+        fds[i] = client_connect(&f);
+    for (int round = 0; round < 200; round++) {
+        for (int i = 0; i < 4; i++)
+            client_send(fds[i], "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        for (int i = 0; i < 4; i++) {
+            buffer_clear(&b);
+            client_read_response(fds[i], &b, false);
+            assert_non_null(strstr(b.p, "raced"));
+        }
+    }
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
+/* The peer goes while its exchange waits: the owner still answers, into nothing. */
+static void test_peer_gone_while_deferred(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct deferred d;
+
+    deferred_init(&d);
+    o.max_connections = 1;
+    fixture_start(&f, &o, defer, &d);
+    int fd = client_connect(&f);
+    client_send(fd, "GET /gone?q=1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    struct http_exchange *x = take(&d);
+    close(fd);
+
+    /* Its place becomes free although nobody has answered. */
+    struct http_exchange *second = NULL;
+    for (int tries = 0; second == NULL; tries++) {
+        assert_true(tries < 20000);
+        fd = client_connect(&f);
+        send(fd, "GET /next HTTP/1.1\r\nHost: h\r\n\r\n", 31, MSG_NOSIGNAL);
+        char c;
+        struct timeval brief = {.tv_usec = 100000};
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof(brief));
+        if (recv(fd, &c, 1, MSG_PEEK) != 0)
+            second = take(&d);
+        else {
+            close(fd);
+            usleep(1000);
+        }
+    }
+    assert_string_equal(http_query(x, "q"), "1");
+    http_reply_shared(x, 200, "text/plain", STR("nobody"), &d, release);
+    assert_int_equal(d.released, 1);
+    http_reply(second, 200, "text/plain", STR("somebody"));
+    struct buffer b = {0};
+    client_read_response(fd, &b, false);
+    assert_non_null(strstr(b.p, "somebody"));
+    buffer_free(&b);
+    close(fd);
+    fixture_cleanup(&f);
+}
+
+static void test_stop_with_deferred(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct deferred d;
+    struct buffer b = {0};
+
+    deferred_init(&d);
+    fixture_start(&f, &o, defer, &d);
+    int fd = client_connect(&f);
+    client_send(fd, "GET /w HTTP/1.1\r\nHost: h\r\n\r\n");
+    struct http_exchange *x = take(&d);
+    fixture_stop(&f);
+    client_read_all(fd, &b);
+    assert_true(starts_with(b.p, "HTTP/1.1 503"));
+    assert_non_null(strstr(b.p, "ServiceUnavailable"));
+    /* The owner's answer comes after the server's end. */
+    assert_true(str_is(http_path(x), "/w"));
+    http_reply(x, 200, "text/plain", STR("late"));
+    close(fd);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
+/* The listening socket is the caller's: it takes connections between two servers, and serves the second. */
+static void test_socket_survives(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    _cleanup_error_ struct error *err = NULL;
+    struct buffer b = {0};
+
+    fixture_start(&f, &o, echo, NULL);
+    free(client_request(&f, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    fixture_stop(&f);
+    int fd = client_connect(&f);
+    client_send(fd, "GET /waited HTTP/1.1\r\nHost: h\r\n\r\n");
+    o.listen_fd = f.listen_fd;
+    f.server = http_server_start(&o, echo, NULL, &err);
+    assert_non_null(f.server);
+    client_read_response(fd, &b, false);
+    assert_non_null(strstr(b.p, "GET /waited"));
+    close(fd);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
+static void test_bad_socket(void **state)
+{
+    _cleanup_error_ struct error *err = NULL;
+    struct http_options o = default_options();
+
+    o.listen_fd = -1;
+    assert_null(http_server_start(&o, echo, NULL, &err));
+    assert_non_null(err);
+}
+
+static void test_idle(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct deferred d;
+    struct buffer b = {0};
+
+    deferred_init(&d);
+    o.idle_seconds = 1;
+    fixture_start(&f, &o, defer, &d);
+    int idle = client_connect(&f), slow = client_connect(&f), waiting = client_connect(&f);
+    client_send(slow, "GET / HT");
+    client_send(waiting, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    struct http_exchange *x = take(&d);
+    client_read_all(idle, &b);
+    client_read_all(slow, &b);
+    assert_true(b.n == 0 || starts_with(b.p, "HTTP/1.1 4"));
+    /* A suspended connection is not idle. */
+    http_reply(x, 200, "text/plain", STR("patient"));
+    buffer_clear(&b);
+    client_read_response(waiting, &b, false);
+    assert_non_null(strstr(b.p, "patient"));
+    close(idle);
+    close(slow);
+    close(waiting);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_head_and_keep_alive),
+        cmocka_unit_test(test_header_limit),
+        cmocka_unit_test(test_body_limit),
+        cmocka_unit_test(test_expect_continue),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_peer),
+        cmocka_unit_test(test_connection_limit),
+        cmocka_unit_test(test_deferred),
+        cmocka_unit_test(test_answer_races_with_sleep),
+        cmocka_unit_test(test_peer_gone_while_deferred),
+        cmocka_unit_test(test_stop_with_deferred),
+        cmocka_unit_test(test_socket_survives),
+        cmocka_unit_test(test_bad_socket),
+        cmocka_unit_test(test_idle),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
