@@ -33,17 +33,27 @@ bool auth_session_valid(struct auth *a, const char *session_id);
 
 /* Passwords, for the user kind's hooks (worker threads). The hash is libsodium's string form. */
 char *password_hash(const char *password);                       /* the caller frees; wiped copies */
+/* Without a hash (unknown user, user without a password): takes the same time, and says no. */
 bool password_verify(const char *hash, const char *password);
+/* What somebody chooses for himself (set-up, /auth/password): at least 8 characters, at most 1,024 bytes, no control characters, not the
+ * well-known one. Adds a cause for `field` otherwise. */
+int password_check(const char *password, const char *field, struct error **err) _must_check_;
+/* Of deploy/user-admin.yaml: accepted, and the session says so. */
+#define WELL_KNOWN_PASSWORD "openhydra"
 /* Secret scopes: "password" (key: user uid → hash). */
 #define SECRET_PASSWORD "password"
-/* Ends all sessions of a user, but the one given (NULL: none is spared); in the transaction that changes or deletes it. */
+/* Ends all sessions of a user, but the one given (NULL: none is spared); in the transaction that changes the password or deletes the user. */
 void auth_end_sessions(struct store_txn *t, const char *user_uid, const char *spared_session);
 
 /* Where no user of role 1 exists: a one-use code for /setup?code=… (valid until an administrator exists or the server restarts).
  * NULL where there is an administrator. The caller frees. */
 char *auth_setup_code(struct auth *a);
 
-/* Certificates: DATA/pki with the own CA, server leaf (renewed when a third is left or an address changes), admin client certificates. */
+/* Certificates: DATA/pki with the own CA, server leaf (renewed when a third is left or an address changes), admin client certificates:
+ *   ca.crt ca.key server.crt server.key   PEM; keys 0600, certificates 0644
+ *   admins                                one line for each admin certificate that was issued: serial and expiry
+ *   revoked                               one serial (hex) per line; a running server reads it again when it changes
+ */
 struct pki_options {
     const char *directory;            /* DATA/pki */
     const char *const *hosts;         /* names and addresses of the server leaf, NULL-terminated */
@@ -52,3 +62,7 @@ struct pki_options {
 int pki_ensure(const struct pki_options *options, struct error **err) _must_check_;
 /* Issues an admin client certificate (CN open-hydra-admin, O system:masters) and writes a kubeconfig (0600) that embeds it. */
 int pki_write_kubeconfig(const struct pki_options *options, const char *server_url, const char *path, struct error **err) _must_check_;
+/* The same where it is missing, damaged, for another CA or URL, or its certificate is revoked or due. Returns 1 where it was written. */
+int pki_ensure_kubeconfig(const struct pki_options *options, const char *server_url, const char *path, struct error **err) _must_check_;
+/* kubeconfig --renew: the same as pki_write_kubeconfig, and every older admin certificate is revoked. */
+int pki_renew_kubeconfig(const struct pki_options *options, const char *server_url, const char *path, struct error **err) _must_check_;

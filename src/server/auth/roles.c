@@ -1,0 +1,63 @@
+#include "server/auth/auth.h"
+
+/*
+ * The table of roles: who may do what with which resource. The first row that fits decides; nothing fits: no.
+ * Subresource "" is the object itself, "*" anything. Verbs are one string, "*" is all of them.
+ */
+struct rule {
+    int role;
+    const char *resource, *subresource, *verbs;
+    enum verdict verdict;
+};
+
+static const struct rule rules[] = {
+    /* What the runner tells the server in private is nobody else's, an administrator's included: it holds secret
+       tokens. */
+    {ROLE_ADMIN, "devices", "endpoint", "*", VERDICT_DENY},
+    {ROLE_ADMIN, "*", "*", "*", VERDICT_ALLOW},
+
+    {ROLE_USER, "openhydrausers", "", "get list watch", VERDICT_OWN},
+    {ROLE_USER, "devices", "", "get list watch create delete", VERDICT_OWN},
+    {ROLE_USER, "devices", "status", "get", VERDICT_OWN},
+    {ROLE_USER, "devices", "ticket", "create", VERDICT_OWN},
+    {ROLE_USER, "devices", "log", "get", VERDICT_OWN},
+    {ROLE_USER, "sandboxes", "", "get list watch", VERDICT_ALLOW},
+
+    /* update and patch of a device itself: to take its finalizer off. */
+    {ROLE_RUNNER, "devices", "", "get list watch update patch", VERDICT_ALLOW},
+    {ROLE_RUNNER, "devices", "status", "get update patch", VERDICT_ALLOW},
+    {ROLE_RUNNER, "devices", "endpoint", "*", VERDICT_ALLOW},
+    {ROLE_RUNNER, "sandboxes", "", "get list watch", VERDICT_ALLOW},
+    {ROLE_RUNNER, "openhydrausers", "", "get list watch", VERDICT_ALLOW},
+};
+
+static bool fits(const char *pattern, const char *value)
+{
+    return streq(pattern, "*") || streq(pattern, value);
+}
+
+static bool has_verb(const char *verbs, const char *verb)
+{
+    struct str rest = str_from(verbs), one;
+
+    while (str_split(&rest, ' ', &one))
+        if (str_is(one, "*") || str_is(one, verb))
+            return true;
+    return false;
+}
+
+enum verdict auth_authorize(const struct identity *who, const struct attributes *what)
+{
+    /* Discovery, schemas, /version, /metrics: for whoever has proved to be somebody. */
+    if (what->kind == NULL)
+        return who->role == ROLE_NONE ? VERDICT_DENY : VERDICT_ALLOW;
+
+    const char *subresource = what->subresource ? what->subresource : "";
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+        const struct rule *r = &rules[i];
+        if (r->role == who->role && fits(r->resource, what->kind->plural) && fits(r->subresource, subresource) &&
+            has_verb(r->verbs, what->verb))
+            return r->verdict;
+    }
+    return VERDICT_DENY;
+}
