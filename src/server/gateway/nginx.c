@@ -1,0 +1,319 @@
+#include <string.h>
+
+#include "base/alloc.h"
+#include "server/gateway/gateway.h"
+#include "server/gateway/template.h"
+
+#define CONFIGURATION_MAX ((size_t)1 << 20)
+#define UNIX_PATH_MAX 107
+#define DEFAULT_NOFILE 16384
+#define MAX_CONNECTIONS 65536
+/* Descriptors and connections that a worker needs beside its listening sockets for anybody to be served well. */
+#define MIN_CONNECTIONS 512
+#define HTTP2_DIRECTIVE_VERSION 1025001
+#define PORTS 65536
+
+/* Everything that goes between quotes. What would end them, or name a variable, is refused rather than escaped. */
+static int check_value(const char *what, const char *value, struct error **err)
+{
+    if (value == NULL || value[0] == '\0')
+        return error_set(err, REASON_INVALID, "nginx configuration: no %s", what);
+    for (const char *c = value; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f || strchr("\"'\\;${}", *c))
+            return error_set(err, REASON_INVALID,
+                             "nginx configuration: %s \"%s\" holds a character that has a meaning there "
+                             "(quotes, \\, ;, $, braces, control characters)",
+                             what, value);
+    return 0;
+}
+
+static int check_path(const char *what, const char *path, struct error **err)
+{
+    if (check_value(what, path, err) < 0)
+        return -1;
+    return path[0] == '/'
+               ? 0
+               : error_set(err, REASON_INVALID, "nginx configuration: %s \"%s\" must begin with /", what, path);
+}
+
+static int check_socket(const char *what, const char *path, struct error **err)
+{
+    if (check_path(what, path, err) < 0)
+        return -1;
+    if (strlen(path) > UNIX_PATH_MAX || strchr(path, ':'))
+        return error_set(err, REASON_INVALID, "nginx configuration: %s \"%s\" is longer than %d bytes or holds a colon",
+                         what, path, UNIX_PATH_MAX);
+    return 0;
+}
+
+static int check_host(const char *what, const char *host, struct error **err)
+{
+    if (check_value(what, host, err) < 0)
+        return -1;
+    for (const char *c = host; *c; c++)
+        if (!ascii_isalnum(*c) && *c != '.' && *c != '-' && *c != ':')
+            return error_set(err, REASON_INVALID, "nginx configuration: %s \"%s\" is no host name or address", what,
+                             host);
+    return 0;
+}
+
+static int check_options(const struct nginx_options *o, struct error **err)
+{
+    const struct config *c = o->config;
+
+    if (check_path("prefix", o->prefix, err) < 0 || check_path("pages", o->pages, err) < 0 ||
+        check_path("pki", o->pki, err) < 0 || check_path("web", c->web, err) < 0 ||
+        check_socket("gateway socket", o->gateway_socket, err) < 0 ||
+        check_socket("auth socket", o->auth_socket, err) < 0)
+        return -1;
+    if (check_host("dashboard address", c->dashboard.host, err) < 0 ||
+        check_host("environments address", c->environments.host, err) < 0 ||
+        check_host("API address", c->api.host, err) < 0)
+        return -1;
+    if (c->certificate && (check_path("certificate", c->certificate, err) < 0 ||
+                           check_path("certificate key", c->certificate_key, err) < 0))
+        return -1;
+    for (char **h = c->hosts; *h; h++)
+        if (check_host("host", *h, err) < 0)
+            return -1;
+    return 0;
+}
+
+static void write_host(struct buffer *b, const char *host)
+{
+    buffer_printf(b, strchr(host, ':') ? "[%s]" : "%s", host);
+}
+
+static const char *listen_flags(const struct nginx_options *o, bool tls)
+{
+    if (!tls)
+        return "";
+    return o->nginx_version >= HTTP2_DIRECTIVE_VERSION ? " ssl" : " ssl http2";
+}
+
+static void write_listen(struct buffer *b, const struct nginx_options *o, const struct listen_address *at, bool tls)
+{
+    write_host(b, at->host);
+    buffer_printf(b, ":%u%s", at->first, listen_flags(o, tls));
+}
+
+static void write_range(struct buffer *b, const struct nginx_options *o, unsigned first, unsigned last)
+{
+    buffer_puts(b, "        listen ");
+    write_host(b, o->config->environments.host);
+    buffer_printf(b, ":%u", first);
+    if (last > first)
+        buffer_printf(b, "-%u", last);
+    buffer_printf(b, "%s;\n", listen_flags(o, config_browser_tls(o->config)));
+}
+
+/* The range in as few pieces as the ports left out allow. Returns the number of ports. */
+static unsigned write_ranges(struct buffer *b, const struct nginx_options *o)
+{
+    unsigned char excluded[PORTS / 8] = {0};
+    unsigned first = o->config->environments.first, last = o->config->environments.last, count = 0;
+
+    for (size_t i = 0; i < o->excluded_len; i++)
+        excluded[o->excluded[i] / 8] |= (unsigned char)(1U << (o->excluded[i] % 8));
+    for (unsigned port = first, begin = first; port <= last + 1; port++) {
+        if (port <= last && !(excluded[port / 8] & (1U << (port % 8))))
+            continue;
+        if (port > begin)
+            write_range(b, o, begin, port - 1);
+        count += port - begin;
+        begin = port + 1;
+    }
+    return count;
+}
+
+static void write_tls(struct buffer *b, const struct nginx_options *o, const char *certificate, const char *key)
+{
+    if (o->nginx_version >= HTTP2_DIRECTIVE_VERSION)
+        buffer_puts(b, "        http2 on;\n");
+    if (certificate)
+        buffer_printf(b, "        ssl_certificate \"%s\";\n        ssl_certificate_key \"%s\";\n", certificate, key);
+    else
+        buffer_printf(b, "        ssl_certificate \"%s/server.crt\";\n        ssl_certificate_key \"%s/server.key\";\n",
+                      o->pki, o->pki);
+}
+
+static void write_api_tls(struct buffer *b, const struct nginx_options *o)
+{
+    write_tls(b, o, NULL, NULL);
+    buffer_printf(b,
+                  "        ssl_client_certificate \"%s/ca.crt\";\n"
+                  "        ssl_verify_client optional;\n"
+                  "        ssl_verify_depth 1;\n",
+                  o->pki);
+}
+
+/* The first of the hosts is in all addresses that we show; the others lead there. */
+static void write_dashboard_hosts(struct buffer *b, const struct config *c)
+{
+    unsigned port = c->dashboard.first;
+    bool own_port = port == (config_browser_tls(c) ? 443 : 80);
+
+    for (char **h = c->hosts; *h; h++) {
+        const char *kind = h == c->hosts ? "own" : "known", *open = strchr(*h, ':') ? "[" : "",
+                   *close = *open ? "]" : "";
+        buffer_printf(b, "        \"%s%s%s:%u\" %s;\n", open, *h, close, port, kind);
+        if (own_port)
+            buffer_printf(b, "        \"%s%s%s\" %s;\n", open, *h, close, kind);
+    }
+    /* Listening on every address, any literal one is ours: only names can be rebound by somebody's DNS. */
+    if (streq(c->dashboard.host, "0.0.0.0"))
+        buffer_printf(b, "        \"~^[0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+:%u$\" own;\n", port);
+}
+
+/* Header lines are not inherited where a location has some of its own, so that each gets them all. */
+static void write_dashboard_headers(struct buffer *b, const struct config *c)
+{
+    /* The dashboard redeems tickets at the environments' ports. The policy's language knows no range of ports, and no
+     * IPv6 addresses. */
+    const char *scheme = config_browser_tls(c) ? "https" : "http", *host = c->hosts[0];
+    bool v6 = strchr(host, ':') != NULL;
+
+    buffer_printf(
+        b,
+        "            add_header Content-Security-Policy \"default-src 'none'; script-src 'self'; style-src 'self'; "
+        "img-src 'self' data:; font-src 'self'; manifest-src 'self'; connect-src 'self' %s:%s%s%s; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'\" always;\n",
+        scheme, v6 ? "" : "//", v6 ? "" : host, v6 ? "" : ":*");
+    buffer_puts(b, "            add_header Cross-Origin-Opener-Policy same-origin always;\n"
+                   "            add_header Cross-Origin-Resource-Policy same-origin always;\n"
+                   "            add_header Referrer-Policy same-origin always;\n"
+                   "            add_header X-Content-Type-Options nosniff always;\n"
+                   "            add_header X-Frame-Options DENY always;\n"
+                   "            add_header Permissions-Policy \"camera=(), geolocation=(), microphone=()\" always;");
+}
+
+static const char api_headers[] =
+    "            add_header Content-Security-Policy \"default-src 'none'; frame-ancestors 'none'\" always;\n"
+    "            add_header Cross-Origin-Resource-Policy same-origin always;\n"
+    "            add_header X-Content-Type-Options nosniff always;";
+
+#define STATUS_HEAD "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+/* In the API's own form (metav1.Status): what clients read is the same whoever of us refuses. */
+static const char api_errors[] =
+    "        location @too_large {\n"
+    "            default_type application/json;\n"
+    "            return 413 '" STATUS_HEAD
+    "\"message\":\"the request body is larger than 3 MiB\",\"reason\":\"RequestEntityTooLarge\",\"code\":413}';\n"
+    "        }\n"
+    "        location @api_away {\n"
+    "            default_type application/json;\n"
+    "            add_header Retry-After 3 always;\n"
+    "            return 503 '" STATUS_HEAD
+    "\"message\":\"the server is away for a moment\",\"reason\":\"ServiceUnavailable\",\"code\":503,"
+    "\"details\":{\"retryAfterSeconds\":3}}';\n"
+    "        }";
+
+static void write_page_headers(struct buffer *b)
+{
+    buffer_puts(b, "            add_header Content-Security-Policy \"default-src 'none'; style-src 'unsafe-inline'; "
+                   "frame-ancestors 'self'\" always;\n"
+                   "            add_header Cross-Origin-Resource-Policy same-origin always;\n"
+                   "            add_header Referrer-Policy same-origin always;\n"
+                   "            add_header X-Content-Type-Options nosniff always;\n"
+                   "            add_header Cache-Control no-store always;\n"
+                   "            add_header Retry-After $open_hydra_retry always;\n");
+}
+
+/* Only cookies.html clears any: it is shown when the cookies are too large to be read, so that none can be kept. */
+static void write_pages(struct buffer *b, const char *pages)
+{
+    buffer_printf(b,
+                  "        location = /.open-hydra/pages/cookies.html {\n            internal;\n"
+                  "            alias \"%s/cookies.html\";\n"
+                  "            add_header Clear-Site-Data '\"cookies\"' always;\n",
+                  pages);
+    write_page_headers(b);
+    buffer_printf(
+        b, "        }\n        location ^~ /.open-hydra/pages/ {\n            internal;\n            alias \"%s/\";\n",
+        pages);
+    write_page_headers(b);
+    buffer_puts(b, "        }");
+}
+
+enum { LISTEN_DASHBOARD, LISTEN_API, LISTEN_ENVIRONMENTS, BROWSER_TLS, API_TLS, HOSTS, HEADERS, PAGES, PIECES };
+
+/* Connections of a worker: its share of the descriptors, less the listening sockets, which count as connections too. */
+static int connections(const struct nginx_options *o, unsigned ports, unsigned *out, struct error **err)
+{
+    unsigned nofile = o->nofile ? o->nofile : DEFAULT_NOFILE;
+
+    if (nofile < ports + MIN_CONNECTIONS)
+        return error_set(
+            err, REASON_INVALID,
+            "nginx listens on %u ports, and may have %u files open: raise the limit (ulimit -n) or make the range "
+            "of the environments smaller",
+            ports, nofile);
+    *out = nofile > MAX_CONNECTIONS ? MAX_CONNECTIONS : nofile - 64;
+    return 0;
+}
+
+static void write_pieces(struct buffer *pieces, const struct nginx_options *o)
+{
+    const struct config *c = o->config;
+    bool tls = config_browser_tls(c);
+
+    write_listen(&pieces[LISTEN_DASHBOARD], o, &c->dashboard, tls);
+    write_listen(&pieces[LISTEN_API], o, &c->api, true);
+    if (tls)
+        write_tls(&pieces[BROWSER_TLS], o, c->certificate, c->certificate_key);
+    write_api_tls(&pieces[API_TLS], o);
+    write_dashboard_hosts(&pieces[HOSTS], c);
+    write_dashboard_headers(&pieces[HEADERS], c);
+    write_pages(&pieces[PAGES], o->pages);
+}
+
+static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_options *o, struct error **err)
+{
+    unsigned ports = write_ranges(&pieces[LISTEN_ENVIRONMENTS], o), worker_connections;
+
+    if (ports == 0)
+        return error_set(err, REASON_INVALID, "every port of the environments' range is taken by others");
+    if (connections(o, ports, &worker_connections, err) < 0)
+        return -1;
+    _cleanup_free_ char *workers = o->workers ? xasprintf("%u", o->workers) : xstrdup("auto");
+    _cleanup_free_ char *nofile = xasprintf("%u", o->nofile ? o->nofile : DEFAULT_NOFILE);
+    _cleanup_free_ char *each = xasprintf("%u", worker_connections);
+    _cleanup_free_ char *dashboard = config_dashboard_url(o->config);
+    const struct template_value values[] = {
+        {"PREFIX", str_from(o->prefix)},
+        {"WORKERS", str_from(workers)},
+        {"NOFILE", str_from(nofile)},
+        {"CONNECTIONS", str_from(each)},
+        {"GATEWAY_SOCKET", str_from(o->gateway_socket)},
+        {"AUTH_SOCKET", str_from(o->auth_socket)},
+        {"WEB", str_from(o->config->web)},
+        {"DASHBOARD_URL", str_from(dashboard)},
+        {"DASHBOARD_LISTEN", buffer_str(&pieces[LISTEN_DASHBOARD])},
+        {"DASHBOARD_HOSTS", buffer_str(&pieces[HOSTS])},
+        {"DASHBOARD_HEADERS", buffer_str(&pieces[HEADERS])},
+        {"API_LISTEN", buffer_str(&pieces[LISTEN_API])},
+        {"API_TLS", buffer_str(&pieces[API_TLS])},
+        {"API_HEADERS", str_from(api_headers)},
+        {"API_ERRORS", str_from(api_errors)},
+        {"ENVIRONMENTS_LISTEN", buffer_str(&pieces[LISTEN_ENVIRONMENTS])},
+        {"BROWSER_TLS", buffer_str(&pieces[BROWSER_TLS])},
+        {"PAGES_LOCATIONS", buffer_str(&pieces[PAGES])},
+    };
+    return template_expand(out, template_sources[0].text, values, ARRAY_SIZE(values), err);
+}
+
+char *nginx_configuration(const struct nginx_options *o, struct error **err)
+{
+    struct buffer pieces[PIECES];
+    _cleanup_buffer_ struct buffer out = BUFFER_MAX(CONFIGURATION_MAX);
+
+    if (check_options(o, err) < 0)
+        return NULL;
+    for (size_t i = 0; i < PIECES; i++)
+        pieces[i] = BUFFER_MAX(CONFIGURATION_MAX);
+    write_pieces(pieces, o);
+    int rc = expand(&out, pieces, o, err);
+    for (size_t i = 0; i < PIECES; i++)
+        buffer_free(&pieces[i]);
+    return rc < 0 ? NULL : buffer_steal(&out);
+}
