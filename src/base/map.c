@@ -100,7 +100,11 @@ void *map_set(struct map *m, struct str key, void *value)
         s->value = value;
         return old;
     }
-    *s = (struct slot){xstrndup(key.p ? key.p : "", key.n), key.n, hash, value};
+    /* Not xstrndup: a key may hold NUL (digests, addresses). */
+    char *copy = xmalloc(key.n + 1);
+    memcpy(copy, key.p ? key.p : "", key.n);
+    copy[key.n] = '\0';
+    *s = (struct slot){copy, key.n, hash, value};
     m->used++;
     return NULL;
 }
