@@ -21,7 +21,7 @@ struct rule {
     unsigned free;    /* failures without a wait */
     int64_t forgiven; /* one failure each so many microseconds */
 };
-static const struct rule account_rule = {'u', 5, 60 * SECOND};
+static const struct rule account_rule = {'u', 5, 120 * SECOND};
 static const struct rule address_rule = {'a', 60, 5 * SECOND};
 
 struct entry {
