@@ -31,12 +31,15 @@ void schema_drop_duplicates(yyjson_mut_val *v);
  * `report` may be NULL. */
 size_t schema_prune(const struct kind *k, yyjson_mut_val *object, schema_report_fn *report, void *arg);
 
-/* Fills in defaults; null where the field is not nullable and has a default counts as absent. */
+/* Fills in defaults; a null where the field is not nullable counts as absent and is removed, as in Kubernetes. */
 void schema_default(const struct kind *k, yyjson_mut_doc *doc, yyjson_mut_val *object);
 
 /* Invalid (422) with causes in Kubernetes' words: "spec.role: Unsupported value: 3: supported values: \"1\", \"2\"". Values at
  * write-only paths are never repeated. Errors are added to *err where it already is an Invalid one. */
 int schema_validate(const struct kind *k, yyjson_mut_val *object, struct error **err) _must_check_;
+
+/* The same for one value as it would stand at `path` (keys joined by dots). */
+int schema_validate_at(const struct kind *k, const char *path, yyjson_mut_val *v, struct error **err) _must_check_;
 
 /* Takes the values at kind->write_only out of the object: out[i] is the i-th path's, in the arena; NULL where absent, null or empty.
  * They also leave kubectl's last-applied annotation (which goes as a whole where it cannot be read), as does everything the
