@@ -7,7 +7,7 @@ import { Page } from '../../components/page';
 import { useMessages } from '../../i18n/language';
 import { Link } from '../../routing/location';
 import { useUsers } from '../../session/collections';
-import { parseUserList, withSuggestions } from './parse';
+import { parseUserList, withSuggestions, type ParsedLine } from './parse';
 import { Preview } from './preview';
 import { Results } from './results';
 import { useCreation } from './use-creation';
@@ -72,12 +72,15 @@ export default function AddUsersPage() {
         </section>
         <section className="card">
           <h2>{add.preview}</h2>
-          {lines.length === 0 ? <p className="hint">{add.previewEmpty}</p> : <Preview lines={lines} errors={errors} />}
-          {progress && <BatchProgress done={progress.done} all={progress.all} text={add.progress(progress.done, progress.all)} />}
-          {invalid > 0 && <p className="problem">{add.invalidLeft(invalid)}</p>}
+          {progress ? (
+            <BatchProgress done={progress.done} all={progress.all} text={add.progress(progress.done, progress.all)} />
+          ) : (
+            <CheckedLines lines={lines} errors={errors} />
+          )}
+          {!progress && invalid > 0 && <p className="problem">{add.invalidLeft(invalid)}</p>}
           <div className="actions">
-            <Button kind="primary" size="large" disabled={valid.length === 0} busy={progress !== undefined} onPress={() => void submit()}>
-              {add.submit(valid.length)}
+            <Button kind="primary" size="large" disabled={valid.length === 0 && !progress} busy={progress !== undefined} onPress={() => void submit()}>
+              {add.submit(progress?.all ?? valid.length)}
             </Button>
             <Link to="/users" className="button quiet">
               {add.toUsers}
@@ -87,6 +90,11 @@ export default function AddUsersPage() {
       </div>
     </Page>
   );
+}
+
+function CheckedLines({ lines, errors }: { lines: readonly ParsedLine[]; errors: ReadonlyMap<string, unknown> }) {
+  const { add } = useMessages();
+  return lines.length === 0 ? <p className="hint">{add.previewEmpty}</p> : <Preview lines={lines} errors={errors} />;
 }
 
 /** The browser asks before the page is closed with passwords that nobody has taken down. */

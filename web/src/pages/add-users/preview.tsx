@@ -5,7 +5,7 @@ import { lineProblemText } from './problem-text';
 
 interface Props {
   lines: readonly ParsedLine[];
-  /** What the server said about a name at the last try. */
+  /** What the server said about a line at the last try, by its text. */
   errors: ReadonlyMap<string, unknown>;
 }
 
@@ -39,7 +39,7 @@ export function Preview({ lines, errors }: Props) {
         </thead>
         <tbody role="rowgroup">
           {lines.map((line) => (
-            <Row key={line.number} line={line} error={errors.get(line.name)} />
+            <Row key={line.number} line={line} error={errors.get(line.text)} />
           ))}
         </tbody>
       </table>
@@ -64,15 +64,17 @@ function Row({ line, error }: { line: ParsedLine; error: unknown }) {
       <td role="cell" data-label={users.columns.displayName}>
         {line.displayName}
       </td>
-      <td role="cell" data-label={add.password}>
+      <td role="cell" className="short" data-label={add.password}>
         {line.password === '' ? add.generated : add.given}
       </td>
-      <td role="cell" data-label={users.columns.role}>
+      <td role="cell" className="short" data-label={users.columns.role}>
         {roles[line.role]}
       </td>
-      <td role="cell" data-label={add.problem}>
-        {remarks.length === 0 ? <span className="fine">{add.ok}</span> : <span className="problem">{remarks.join(' ')}</span>}
-        {line.suggestion !== undefined && <span className="hint"> {names.suggestion(line.suggestion)}</span>}
+      <td role="cell" className="remarks" data-label={add.problem}>
+        <span>
+          {remarks.length === 0 ? <span className="fine">{add.ok}</span> : <span className="problem">{remarks.join(' ')}</span>}
+          {line.suggestion !== undefined && <span className="hint"> {names.suggestion(line.suggestion)}</span>}
+        </span>
       </td>
     </tr>
   );

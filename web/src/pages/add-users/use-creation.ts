@@ -13,7 +13,7 @@ export interface Creation {
   progress: { done: number; all: number } | undefined;
   /** All that were created since the page was opened, with their passwords. */
   created: readonly Created[];
-  /** Why the last try failed, by name. */
+  /** Why the last try failed, by the text of the line: a corrected line has no error. */
   errors: ReadonlyMap<string, unknown>;
   /** Creates users for these lines; returns the names that exist now. */
   create: (lines: readonly ParsedLine[]) => Promise<ReadonlySet<string>>;
@@ -25,15 +25,15 @@ export function useCreation(): Creation {
   const [errors, setErrors] = useState<ReadonlyMap<string, unknown>>(new Map());
 
   const create = async (lines: readonly ParsedLine[]): Promise<ReadonlySet<string>> => {
-    const wanted = lines.map(userOf);
+    const wanted = lines.map((line) => ({ line, user: userOf(line) }));
     let done = 0;
     setErrors(new Map());
     setProgress({ done, all: wanted.length });
-    const failures = await forEachOf(wanted, createUser, { done: () => setProgress({ done: (done += 1), all: wanted.length }) });
-    const failed = new Map(failures.map(({ item, error }) => [item.name, error]));
-    const made = wanted.filter((user) => !failed.has(user.name));
+    const failures = await forEachOf(wanted, ({ user }) => createUser(user), { done: () => setProgress({ done: (done += 1), all: wanted.length }) });
+    const failed = new Set(failures.map(({ item }) => item));
+    const made = wanted.filter((item) => !failed.has(item)).map(({ user }) => user);
     setProgress(undefined);
-    setErrors(failed);
+    setErrors(new Map(failures.map(({ item, error }) => [item.line.text, error])));
     setCreated((before) => [...before, ...made]);
     return new Set(made.map((user) => user.name));
   };

@@ -33,7 +33,7 @@ export function Failed({ device, onRetry }: { device: Device; onRetry: () => voi
         <Button kind="primary" size="large" onPress={onRetry}>
           {environment.retry}
         </Button>
-        <StopButton device={device} />
+        <StopButton device={device} label={environment.remove} />
         <Button kind="quiet" onPress={() => setLogShown(!logShown)}>
           {logShown ? environment.hideLog : environment.showLog}
         </Button>

@@ -78,7 +78,7 @@ export default function UsersPage() {
           </div>
           {selected.length > 0 && <SelectionBar selected={selected} onTask={setTask} onClear={() => setSelection(new Set())} />}
           {matching.length > 0 ? (
-            <UserTable rows={shown} selection={selection} select={select} sorting={sorting} sortBy={sortBy} onTask={setTask} onOpen={open} />
+            <UserTable rows={shown} allNames={sorted.map((row) => row.name)} selection={selection} select={select} sorting={sorting} sortBy={sortBy} onTask={setTask} onOpen={open} />
           ) : (
             <div className="empty">
               <p>{messages.noMatch}</p>

@@ -10,6 +10,8 @@ import type { UserColumn, UserRow } from './rows';
 
 interface Props {
   rows: readonly UserRow[];
+  /** Those who match but are not drawn yet count too. */
+  allNames: readonly string[];
   selection: ReadonlySet<string>;
   select: (names: readonly string[], on: boolean) => void;
   sorting: Sorting<UserColumn>;
@@ -18,12 +20,11 @@ interface Props {
   onOpen: (device: string) => void;
 }
 
-export function UserTable({ rows, selection, select, sorting, sortBy, onTask, onOpen }: Props) {
+export function UserTable({ rows, allNames, selection, select, sorting, sortBy, onTask, onOpen }: Props) {
   const { users: messages } = useMessages();
   const { columns } = messages;
-  const names = rows.map((row) => row.name);
-  const all = names.every((name) => selection.has(name));
-  const some = names.some((name) => selection.has(name));
+  const all = allNames.every((name) => selection.has(name));
+  const some = allNames.some((name) => selection.has(name));
   return (
     <table className="table" role="table" aria-label={messages.title}>
       <thead role="rowgroup">
@@ -36,7 +37,7 @@ export function UserTable({ rows, selection, select, sorting, sortBy, onTask, on
               ref={(box) => {
                 if (box) box.indeterminate = some && !all;
               }}
-              onChange={() => select(names, !all)}
+              onChange={() => select(allNames, !all)}
             />
           </th>
           <SortHead by="name" sorting={sorting} sortBy={sortBy}>
