@@ -15,32 +15,6 @@
 #define MAX_FILE_BYTES ((size_t)1 << 20)
 #define HOST_ID_RANGE 65536
 
-#ifndef INSTALLED_WEB
-#define INSTALLED_WEB "/usr/share/open-hydra/web"
-#endif
-
-static char *default_data(void)
-{
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-
-    if (geteuid() == 0)
-        return xstrdup("/var/lib/open-hydra");
-    if (state && state[0] == '/')
-        return xasprintf("%s/open-hydra", state);
-    return xasprintf("%s/.local/state/open-hydra", home ? home : "/tmp");
-}
-
-static char *default_runtime(void)
-{
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-
-    if (geteuid() == 0)
-        return xstrdup("/run/open-hydra");
-    if (runtime && runtime[0] == '/')
-        return xasprintf("%s/open-hydra", runtime);
-    return xasprintf("/tmp/open-hydra-%u", (unsigned)geteuid());
-}
-
 static struct config *config_new(void)
 {
     struct config *c = xcalloc(1, sizeof(*c));
@@ -169,9 +143,10 @@ static void complete_hosts(struct config *c)
 static void complete_paths(struct config *c)
 {
     if (c->data == NULL)
-        c->data = default_data();
+        c->data = state_default();
+    state_move_if_closed(&c->data);
     if (c->runtime == NULL)
-        c->runtime = default_runtime();
+        c->runtime = runtime_default();
     if (c->web == NULL)
         c->web = xstrdup(INSTALLED_WEB);
     if (c->workspace_path == NULL)

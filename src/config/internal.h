@@ -11,3 +11,10 @@ char *first_address_of_this_machine(void);
 /* The keys of the configuration file, applied to `c`. `lines` gives each path's line. */
 int config_apply_file(struct config *c, yyjson_val *root, const struct map *lines, const char *file, struct error **err)
     _must_check_;
+
+/* Where state and sockets go where nobody says; the caller frees. */
+char *state_default(void);
+char *runtime_default(void);
+/* As root, the service users must be able to go through the folders above the state; where they cannot (a clone in
+ * /root), the state goes to the installed place, and the log says so. */
+void state_move_if_closed(char **data);

@@ -1,0 +1,77 @@
+# The two commands that matter: `make run` and `make test`. The rest is here to be found.
+
+DATA ?= var
+ARGS ?=
+DESTDIR ?=
+PREFIX ?= /usr
+NICE ?=
+
+BUILD := build/release
+SHARE := build/share
+# Debian 12 has no yyjson: tools/setup puts the next release's package here.
+export PKG_CONFIG_PATH := $(CURDIR)/build/deps/yyjson/lib/pkgconfig:$(PKG_CONFIG_PATH)
+
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
+
+.PHONY: help build go-build run test bench fuzz fmt lint install clean setup server web
+
+help:
+	@echo 'make run      set up this machine, build, start (DATA=dir, ARGS="--flags…")'
+	@echo 'make test     set up, build with sanitizers, run every test'
+	@echo 'make build    server and dashboard (make go-build is the same)'
+	@echo 'make bench    measure, side by side with what it is compared to'
+	@echo 'make fuzz     fuzz for long (SECONDS=600 for each target)'
+	@echo 'make fmt lint format and check the sources'
+	@echo 'make install  DESTDIR=… PREFIX=/usr'
+	@echo 'make clean    remove what was built, not the state in $(DATA)'
+
+setup:
+	@tools/setup build
+
+server: setup
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix $(PREFIX) -Dbuildtype=release
+	@$(NICE) ninja -C $(BUILD) -k 10 src/open-hydra-server
+
+# The dashboard and the gateway's pages, side by side as they are installed.
+$(SHARE)/web/index.html: $(WEB_SOURCES) $(wildcard deploy/pages/*)
+	@echo 'Building the dashboard'
+	@cd web && { test -f node_modules/.package-lock.json && test node_modules/.package-lock.json -nt package-lock.json || npm ci --no-audit --no-fund; }
+	@cd web && npm run --silent build
+	@rm -rf $(SHARE) && mkdir -p $(SHARE)
+	@cp -R web/dist $(SHARE)/web && cp -R deploy/pages $(SHARE)/pages
+
+web: setup $(SHARE)/web/index.html
+
+build: server web
+go-build: build
+
+run:
+	@tools/setup run
+	@$(MAKE) --no-print-directory build
+	@exec $(BUILD)/src/open-hydra-server run --data $(DATA) --web $(SHARE)/web $(ARGS)
+
+test:
+	@tests/run
+
+bench:
+	@tools/setup bench
+	@$(MAKE) --no-print-directory build
+	@tests/bench/run
+
+fuzz:
+	@tools/setup test
+	@tests/fuzz/run $(or $(SECONDS),600)
+
+fmt:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+lint:
+	@tools/lint
+
+install: build
+	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
+	@mkdir -p '$(DESTDIR)$(PREFIX)/share/open-hydra'
+	@cp -R $(SHARE)/web $(SHARE)/pages '$(DESTDIR)$(PREFIX)/share/open-hydra/'
+
+clean:
+	@rm -rf build/release build/asan build/tsan build/fuzz build/share web/dist

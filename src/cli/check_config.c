@@ -1,0 +1,32 @@
+/* `check-config`: what holds, after file and flags. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "cli/command.h"
+
+static void print_listen(const char *name, const struct listen_address *a)
+{
+    if (a->first == a->last)
+        printf("%s: %s:%u\n", name, a->host, a->first);
+    else
+        printf("%s: %s:%u-%u\n", name, a->host, a->first, a->last);
+}
+
+int command_check_config(const struct config *c, int argc, char **argv)
+{
+    _cleanup_free_ char *dashboard = config_dashboard_url(c);
+
+    printf("# %s\n", c->file ? c->file : "no configuration file: defaults and flags");
+    printf("dataDirectory: %s\nruntimeDirectory: %s\nwebDirectory: %s\n", c->data, c->runtime, c->web);
+    print_listen("dashboardListen", &c->dashboard);
+    print_listen("environmentListen", &c->environments);
+    print_listen("apiListen", &c->api);
+    printf("# dashboard: %s\n", dashboard);
+    printf("insecure: %s\ndisableAuth: %s\n", c->insecure ? "true" : "false", c->disable_auth ? "true" : "false");
+    printf("workspacePath: %s\n", c->workspace_path);
+    printf("defaultSandbox: %s\ndefaultCpuPerDevice: %llu\ndefaultRamPerDevice: %llu\npidsPerDevice: %u\n",
+           c->default_sandbox, (unsigned long long)c->default_cpu_milli, (unsigned long long)c->default_ram_mib,
+           c->pids_limit);
+    printf("hostIdBase: %u\nhostIdRanges: %u\n", c->host_id_base, c->host_id_count);
+    return 0;
+}

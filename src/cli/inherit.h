@@ -1,0 +1,7 @@
+#pragma once
+
+#include "cli/layout.h"
+
+/* The listening sockets by the names "gateway", "auth", "runner", "logs", as systemd hands them over (sd_listen_fds(3):
+ * LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES). Those not handed over stay -1. Returns how many were. */
+int inherit_sockets(int fds[static SOCKETS]);

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include "config/config.h"
+
+/*
+ * Where everything lies, and who may go there. As root:
+ *
+ *   DATA/             0711 root      kubeconfig 0600
+ *   DATA/server/      0700 server    the database
+ *   DATA/pki/         0755 root      certificates; private keys 0600
+ *   DATA/gateway/     0700 gateway   nginx: configuration, copies of its key and certificate, pages, temporary files
+ *   DATA/workspace/   0700 root      the homes (the runner makes what is in it)
+ *   RUNTIME/          0711 root
+ *   RUNTIME/gateway/  0710 root:gateway   gateway.sock, auth.sock
+ *   RUNTIME/runner/   0700 root           runner.sock, engine.sock
+ *   RUNTIME/server/   0710 root:server    logs.sock
+ *   RUNTIME/env/      0710 root:gateway   one folder for each environment
+ *
+ * As an ordinary user all of it is that user's.
+ */
+struct layout {
+    bool privileged;
+    uid_t server_id, gateway_id; /* of the service users; our own without root */
+    char *server_state, *pki, *gateway, *kubeconfig;
+    char *gateway_socket, *auth_socket, *runner_socket, *logs_socket, *environments, *excluded_ports, *lock;
+};
+
+struct layout *layout_new(const struct config *c);
+void layout_free(struct layout *l);
+/* Makes the folders. */
+int layout_make(const struct layout *l, const struct config *c, struct error **err) _must_check_;
+/* One set of processes for a runtime directory: holds the lock until the descriptor is closed. */
+int layout_lock(const struct layout *l, struct error **err) _must_check_;
+
+/* Listening sockets, in an array in this order. */
+enum { SOCKET_GATEWAY, SOCKET_AUTH, SOCKET_RUNNER, SOCKET_LOGS, SOCKETS };
+int layout_listen(const struct layout *l, int fds[static SOCKETS], struct error **err) _must_check_;
+
+/* For good: groups, gid, uid, no new privileges. Nothing where id is our own. */
+int become(uid_t id, struct error **err) _must_check_;

@@ -1,0 +1,57 @@
+#include "cli/process.h"
+
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "runner/runner.h"
+#include "server/server.h"
+
+static int ended(int rc, struct error *err)
+{
+    if (rc == 0)
+        return 0;
+    log_error("%s", err->message);
+    error_free(err);
+    return 1;
+}
+
+int process_server(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int stop_fd,
+                   int ready_fd)
+{
+    struct error *err = NULL;
+    const struct server_options options = {
+        .config = c,
+        .gateway_fd = fds[SOCKET_GATEWAY],
+        .auth_fd = fds[SOCKET_AUTH],
+        .runner_fd = fds[SOCKET_RUNNER],
+        .gateway_uid = l->gateway_id,
+        .runner_uid = l->privileged ? 0 : geteuid(),
+        .logs_socket = l->logs_socket,
+        .excluded_ports_file = l->excluded_ports,
+        .ready_fd = ready_fd,
+    };
+
+    log_set_part("server");
+    prctl(PR_SET_NAME, "hydra-server");
+    if (become(l->server_id, &err) < 0)
+        return ended(-1, err);
+    return ended(server_run(&options, stop_fd, &err), err);
+}
+
+int process_runner(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int stop_fd)
+{
+    struct error *err = NULL;
+    const struct runner_options options = {
+        .config = c,
+        .logs_fd = fds[SOCKET_LOGS],
+        .server_socket = l->runner_socket,
+        .environments = l->environments,
+        .gateway_gid = l->gateway_id,
+        .server_uid = l->server_id,
+    };
+
+    log_set_part("runner");
+    prctl(PR_SET_NAME, "hydra-runner");
+    return ended(runner_run(&options, stop_fd, &err), err);
+}
