@@ -1,0 +1,84 @@
+#include "server/api/health.h"
+
+#include <stdlib.h>
+
+#include "server/api/metrics.h"
+
+static void add_check(struct buffer *b, const char *check)
+{
+    buffer_printf(b, "[+]%s ok\n", check);
+}
+
+/* That this answers says that the event threads are alive; that the store was read, that its lock is not held for good.
+ */
+static void check(struct request *r, struct str path)
+{
+    struct buffer b = BUFFER_MAX(1024);
+    bool verbose = http_query(r->x, "verbose") != NULL;
+    const char *name = path.p + 1;
+
+    if (verbose) {
+        add_check(&b, "ping");
+        if (!str_is(path, "/livez")) {
+            store_revision(r->api->options.store);
+            add_check(&b, "store");
+        }
+        buffer_printf(&b, "%.*s check passed\n", (int)path.n - 1, name);
+    } else {
+        buffer_puts(&b, "ok");
+    }
+    http_add_header(r->x, "X-Content-Type-Options", "nosniff");
+    request_reply(r, 200, "text/plain; charset=utf-8", buffer_str(&b));
+    buffer_free(&b);
+}
+
+/* major and minor are the level of Kubernetes' conventions that is spoken here: kubectl compares its own with them. */
+static void version(struct request *r, struct str path)
+{
+    struct buffer b = BUFFER_MAX(1024);
+
+    buffer_puts(&b, "{\"major\":\"1\",\"minor\":\"30\",\"gitVersion\":");
+    _cleanup_buffer_ struct buffer text = BUFFER_MAX(256);
+    buffer_printf(&text, "v1.30.0+open-hydra-%s", r->api->options.version);
+    buffer_json_string(&b, buffer_str(&text));
+    buffer_puts(&b,
+                ",\"gitCommit\":\"\",\"gitTreeState\":\"\",\"buildDate\":\"\",\"goVersion\":\"\",\"compiler\":\"gcc\","
+                "\"platform\":\"linux\"}\n");
+    size_t n = b.n;
+    request_reply_json(r, 200, buffer_steal(&b), n);
+}
+
+static void metrics(struct request *r, struct str path)
+{
+    struct buffer b = BUFFER_MAX((size_t)1 << 20);
+
+    metrics_write(r->api->metrics, &b);
+    request_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buffer_str(&b));
+    buffer_free(&b);
+}
+
+static const struct {
+    const char *path;
+    bool public;
+    void (*handle)(struct request *r, struct str path);
+} paths[] = {
+    {"/healthz", true, check},   {"/livez", true, check},      {"/readyz", true, check},
+    {"/version", true, version}, {"/metrics", false, metrics},
+};
+
+bool health_owns(struct str path, bool *public)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+        if (str_is(path, paths[i].path)) {
+            *public = paths[i].public;
+            return true;
+        }
+    return false;
+}
+
+void health_handle(struct request *r, struct str path)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+        if (str_is(path, paths[i].path))
+            return paths[i].handle(r, path);
+}

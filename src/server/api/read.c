@@ -1,0 +1,66 @@
+#include "server/api/represent.h"
+#include "server/api/revision.h"
+#include "server/api/verbs.h"
+
+static int find(struct request *r, struct object **out, struct error **err)
+{
+    struct revision_query revision;
+
+    if (revision_query(r, &revision, err) < 0)
+        return -1;
+    _cleanup_object_ struct object *o = store_get(r->api->options.store, request_collection(r), str_from(r->name));
+    /* The same words whether it is somebody else's or not there: names are no business of strangers. */
+    if (r->verdict == VERDICT_OWN && (o == NULL || !owned_by(r->resource->kind, o->json, &r->who)))
+        return error_forbidden(err, r);
+    if (o == NULL)
+        return error_not_found(err, r->resource->kind, r->name);
+    *out = steal_ptr(o);
+    return 0;
+}
+
+static int reply_as(struct request *r, struct object *o, struct error **err)
+{
+    struct table table;
+    struct buffer b = BUFFER_MAX(REPRESENT_MAX);
+
+    if (represent_begin(r, &table, err) < 0)
+        return -1;
+    _cleanup_json_ yyjson_doc *doc = json_parse(o->json, err);
+    if (doc == NULL)
+        return -1;
+    represent_object(r->representation, &table, &b, yyjson_doc_get_root(doc), o->json, true);
+    size_t n = b.n;
+    request_reply_json(r, 200, buffer_steal(&b), n);
+    return 0;
+}
+
+static int get(struct request *r, struct error **err)
+{
+    _cleanup_object_ struct object *o = NULL;
+
+    if (find(r, &o, err) < 0)
+        return -1;
+    if (r->representation != REPRESENT_OBJECT)
+        return reply_as(r, o, err);
+    request_reply_object(r, 200, steal_ptr(o));
+    return 0;
+}
+
+void verb_get(struct request *r)
+{
+    struct error *err = NULL;
+
+    if (get(r, &err) < 0)
+        request_fail(r, err);
+}
+
+void verb_of_handler(struct request *r)
+{
+    _cleanup_object_ struct object *o = NULL;
+    struct error *err = NULL;
+
+    if (find(r, &o, &err) < 0)
+        return request_fail(r, err);
+    request_count(r, 0);
+    r->handler->handle(r->x, o, &r->who, r->api->options.context);
+}

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <stdint.h>
+
+#include "server/api/api.h"
+#include "server/api/negotiate.h"
+
+/* One request on its way through this room, in the arena of its exchange. */
+
+enum verb {
+    VERB_NONE, /* not a resource */
+    VERB_GET,
+    VERB_LIST,
+    VERB_WATCH,
+    VERB_CREATE,
+    VERB_UPDATE,
+    VERB_PATCH,
+    VERB_DELETE,
+    VERB_DELETECOLLECTION,
+    VERBS
+};
+const char *verb_name(enum verb verb); /* "get"; "" for none */
+
+struct discovery;
+struct openapi;
+struct metrics;
+struct watch_hub;
+
+struct api {
+    struct api_options options;
+    struct api_resource *resources; /* a copy of the options' */
+    size_t resources_len;
+    struct discovery *discovery;
+    struct openapi *openapi;
+    struct metrics *metrics;
+    struct watch_hub *watches;
+};
+
+struct request {
+    struct api *api;
+    struct http_exchange *x;
+    struct arena *arena;
+    struct identity who;
+    enum verb verb;
+    const struct api_resource *resource;    /* NULL: not a resource */
+    const char *name;                       /* NULL: the collection */
+    const char *subresource;                /* NULL: the main resource */
+    const struct kind_subresource *handler; /* where the subresource is a hook's */
+    enum verdict verdict;
+    enum representation representation;
+    int64_t started_us;
+    size_t warnings; /* bytes of Warning headers so far */
+};
+
+static inline const struct kind *request_kind(const struct request *r)
+{
+    return r->resource ? r->resource->kind : NULL;
+}
+static inline const char *request_collection(const struct request *r)
+{
+    return r->resource->kind->plural;
+}
+
+/* Answers, and counts in the metrics. The request is gone afterwards. */
+void request_reply(struct request *r, unsigned code, const char *content_type, struct str body);
+/* `json` came from malloc and is freed when sent. */
+void request_reply_json(struct request *r, unsigned code, char *json, size_t n);
+/* Takes the reference. */
+void request_reply_object(struct request *r, unsigned code, struct object *o);
+void request_fail(struct request *r, struct error *err);
+/* For what answers by itself (streams, subresources of hooks): counts alone. */
+void request_count(struct request *r, unsigned code);
+
+/* What Kubernetes' conversion of query parameters makes of a boolean: absent, "false" and "0" are false. */
+bool request_flag(struct request *r, const char *name);
+/* dryRun: absent or "All"; anything else is a 400. */
+int request_dry_run(struct request *r, bool *out, struct error **err) _must_check_;
+/* The one field in question, by path ("spec.owner"), of serialised JSON. Whether it names `who`. */
+bool owned_by(const struct kind *kind, struct str json, const struct identity *who);
+bool owned_by_val(const struct kind *kind, yyjson_val *object, const struct identity *who);
+
+/* «devices.group "x" not found» and its like, as Kubernetes words them. */
+int error_not_found(struct error **err, const struct kind *kind, const char *name);
+int error_forbidden(struct error **err, const struct request *r);
