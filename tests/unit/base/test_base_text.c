@@ -1,0 +1,212 @@
+/* Strings, buffers, encodings, time: what protocol code stands on. */
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "base/str.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void splits_and_trims(void **state)
+{
+    struct str rest = STR("a,,b"), part;
+
+    assert_true(str_split(&rest, ',', &part) && str_is(part, "a"));
+    assert_true(str_split(&rest, ',', &part) && part.n == 0);
+    assert_true(str_split(&rest, ',', &part) && str_is(part, "b"));
+    assert_false(str_split(&rest, ',', &part));
+    assert_true(str_is(str_trim(STR(" \t x y\r\n")), "x y"));
+    assert_int_equal(str_trim(STR("   ")).n, 0);
+}
+
+static void reads_numbers_strictly(void **state)
+{
+    static const char *const bad[] = {
+        "", "-1", "+1", " 1", "1 ", "0x1", "1e3", "18446744073709551616", "99999999999999999999999"};
+    unsigned long long value;
+
+    assert_int_equal(str_to_u64(STR("18446744073709551615"), UINT64_MAX, &value), 0);
+    assert_true(value == UINT64_MAX);
+    assert_int_equal(str_to_u64(STR("65536"), 65535, &value), -1);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(str_to_u64(str_from(bad[i]), UINT64_MAX, &value), -1);
+}
+
+static void knows_dns_names(void **state)
+{
+    static const char *const labels[] = {"a", "user1", "a-b", "1",
+                                         "x23456789012345678901234567890123456789012345678901234567890123"};
+    static const char *const none[] = {
+        "",     "-a",  "a-",
+        "A",    "a_b", "a.b",
+        "用户", "a b", "x234567890123456789012345678901234567890123456789012345678901234"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
+        assert_true(is_dns_label(str_from(labels[i])));
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+        assert_false(is_dns_label(str_from(none[i])));
+    assert_true(is_dns_subdomain(STR("a.b-c.d")));
+    assert_false(is_dns_subdomain(STR("a..b")));
+    assert_false(is_dns_subdomain(STR(".a")));
+}
+
+static void buffer_stops_at_its_limit(void **state)
+{
+    struct buffer b = BUFFER_MAX(10);
+
+    buffer_puts(&b, "12345");
+    buffer_printf(&b, "%d", 678);
+    assert_string_equal(b.p, "12345678");
+    buffer_puts(&b, "9ab");
+    assert_true(b.overflow);
+    assert_string_equal(b.p, "12345678");
+    buffer_clear(&b);
+    assert_false(b.overflow);
+    buffer_free(&b);
+}
+
+static void writes_json_strings(void **state)
+{
+    struct buffer b = BUFFER_MAX(1000);
+
+    buffer_json_string(&b, STR("a\"b\\c\n\t\x01 \x7f 中"));
+    assert_string_equal(b.p, "\"a\\\"b\\\\c\\n\\t\\u0001 \x7f 中\"");
+    buffer_free(&b);
+}
+
+static void encodes_both_ways(void **state)
+{
+    size_t n;
+    char *text = base64_encode("user1:pa:ss", 11);
+    assert_string_equal(text, "dXNlcjE6cGE6c3M=");
+    char *back = base64_decode(str_from(text), &n);
+    assert_int_equal(n, 11);
+    assert_memory_equal(back, "user1:pa:ss", 12);
+    free(text);
+    free(back);
+    assert_null(base64_decode(STR("a*b"), &n));
+    back = base64_decode(STR("_-8"), &n);
+    assert_int_equal(n, 2);
+    free(back);
+    back = base64_decode(STR(""), &n);
+    assert_int_equal(n, 0);
+    free(back);
+}
+
+static void decodes_percent(void **state)
+{
+    static const char *const bad[] = {"%", "%4", "%zz", "%00", "a%2"};
+    char *out = percent_decode(STR("a%20b+c%E4%BD%A0"), true);
+
+    assert_string_equal(out, "a b c你");
+    free(out);
+    out = percent_decode(STR("a+b"), false);
+    assert_string_equal(out, "a+b");
+    free(out);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_null(percent_decode(str_from(bad[i]), false));
+
+    struct buffer b = BUFFER_MAX(100);
+    buffer_percent_encode(&b, STR("http://a:1/x?y=z&你"));
+    assert_string_equal(b.p, "http%3A%2F%2Fa%3A1%2Fx%3Fy%3Dz%26%E4%BD%A0");
+    buffer_free(&b);
+}
+
+static void reads_and_writes_time(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "2026-01-02",
+                                      "2026-13-02T03:04:05Z",
+                                      "2026-01-02T03:04:05",
+                                      "2026-01-02T03:04:05+1:00",
+                                      "2026-01-02 03:04:05Z",
+                                      "2026-01-02T03:04:05.Zx"};
+    char text[TIMESTAMP_SIZE];
+    int64_t us;
+
+    assert_int_equal(timestamp_parse(STR("2026-01-02T03:04:05.25+08:00"), &us), 0);
+    timestamp_micro(text, us);
+    assert_string_equal(text, "2026-01-01T19:04:05.250000Z");
+    timestamp(text, us);
+    assert_string_equal(text, "2026-01-01T19:04:05Z");
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(timestamp_parse(str_from(bad[i]), &us), -1);
+}
+
+static void errors_wrap_and_collect_causes(void **state)
+{
+    struct error *err = NULL;
+
+    assert_int_equal(error_set(&err, REASON_NOT_FOUND, "no %s", "x"), -1);
+    error_wrap(&err, "while %d", 1);
+    assert_string_equal(err->message, "while 1: no x");
+    assert_int_equal(reason_code(err->reason), 404);
+    error_free(err);
+    err = NULL;
+    error_add_cause(&err, "spec.a", "FieldValueRequired", "Required value");
+    error_add_cause(&err, "spec.b", "FieldValueInvalid", "bad");
+    assert_int_equal(err->causes_len, 2);
+    assert_string_equal(err->message, "spec.a: Required value, spec.b: bad");
+    assert_string_equal(reason_name(err->reason), "Invalid");
+    error_free(err);
+    assert_int_equal(error_set(NULL, REASON_INTERNAL, "nobody asks"), -1);
+}
+
+static void count(void *p)
+{
+    ++*(int *)p;
+}
+
+static void arena_keeps_and_defers(void **state)
+{
+    struct arena *a = arena_new();
+    int called = 0;
+    char *big = arena_alloc(a, 100000);
+
+    for (size_t i = 0; i < 100000; i++)
+        assert_int_equal(big[i], 0);
+    assert_string_equal(arena_printf(a, "%s-%d", "x", 7), "x-7");
+    arena_defer(a, count, &called);
+    arena_defer(a, count, &called);
+    assert_int_equal(called, 0);
+    arena_free(a);
+    assert_int_equal(called, 2);
+}
+
+static void random_differs(void **state)
+{
+    char a[UUID_SIZE], b[UUID_SIZE];
+
+    random_uuid(a);
+    random_uuid(b);
+    assert_string_not_equal(a, b);
+    assert_int_equal(a[14], '4');
+    char *t = random_token(32);
+    assert_int_equal(strlen(t), 43);
+    free(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(splits_and_trims),
+        cmocka_unit_test(reads_numbers_strictly),
+        cmocka_unit_test(knows_dns_names),
+        cmocka_unit_test(buffer_stops_at_its_limit),
+        cmocka_unit_test(writes_json_strings),
+        cmocka_unit_test(encodes_both_ways),
+        cmocka_unit_test(decodes_percent),
+        cmocka_unit_test(reads_and_writes_time),
+        cmocka_unit_test(errors_wrap_and_collect_causes),
+        cmocka_unit_test(arena_keeps_and_defers),
+        cmocka_unit_test(random_differs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
