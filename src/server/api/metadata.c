@@ -83,7 +83,7 @@ void metadata_generate_name(yyjson_mut_doc *doc, yyjson_mut_val *object)
 int metadata_sent_revision(yyjson_mut_val *object, uint64_t *revision, struct error **err)
 {
     yyjson_mut_val *v = json_mut_at(object, "metadata.resourceVersion");
-    struct str text = {yyjson_mut_get_str(v), yyjson_mut_get_len(v)};
+    struct str text = str_from(yyjson_mut_get_str(v));
     unsigned long long value = 0;
 
     *revision = 0;

@@ -34,7 +34,8 @@ static const char *quoted(char out[static SHOWN_SIZE], struct str s)
 
 static struct str text_of(yyjson_mut_val *v)
 {
-    return (struct str){yyjson_mut_is_str(v) ? yyjson_mut_get_str(v) : "", yyjson_mut_get_len(v)};
+    /* yyjson_mut_get_len is the number of members where v is no string */
+    return yyjson_mut_is_str(v) ? (struct str){yyjson_mut_get_str(v), yyjson_mut_get_len(v)} : STR("");
 }
 
 static void check_name(const struct kind *k, yyjson_mut_val *metadata, struct error **err, size_t *findings)

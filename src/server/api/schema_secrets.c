@@ -33,7 +33,7 @@ static size_t take_path(yyjson_mut_val *v, struct str path, yyjson_mut_val **las
 static int read_secret(const struct kind *k, const char *path, yyjson_mut_val *v, const char **out, struct arena *arena,
                        struct error **err)
 {
-    size_t n = yyjson_mut_get_len(v);
+    size_t n = yyjson_mut_is_str(v) ? yyjson_mut_get_len(v) : 0;
 
     *out = NULL;
     if (v == NULL || yyjson_mut_is_null(v) || (yyjson_mut_is_str(v) && n == 0))
@@ -81,8 +81,8 @@ static void clean_annotation(const struct kind *k, yyjson_mut_doc *doc, yyjson_m
 
     if (text == NULL)
         return;
-    _cleanup_free_ char *clean =
-        clean_last_applied(k, (struct str){yyjson_mut_get_str(text), yyjson_mut_get_len(text)}, &changed);
+    size_t n = yyjson_mut_is_str(text) ? yyjson_mut_get_len(text) : 0;
+    _cleanup_free_ char *clean = n ? clean_last_applied(k, (struct str){yyjson_mut_get_str(text), n}, &changed) : NULL;
     if (clean == NULL)
         json_mut_remove(annotations, LAST_APPLIED_ANNOTATION);
     else if (changed)

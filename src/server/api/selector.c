@@ -254,11 +254,12 @@ static bool is_among(const struct value *v, struct str text)
 static bool is_met(const struct requirement *r, yyjson_val *labels)
 {
     yyjson_val *v = yyjson_obj_getn(labels, r->key.p, r->key.n);
-    struct str text = {yyjson_get_str(v), yyjson_get_len(v)};
+    struct str text;
     long long number;
 
     if (!yyjson_is_str(v))
         return r->op == OP_NOT_EXISTS || r->op == OP_NOT_IN;
+    text = (struct str){yyjson_get_str(v), yyjson_get_len(v)};
     switch (r->op) {
     case OP_EXISTS:
         return true;
