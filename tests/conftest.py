@@ -1,0 +1,34 @@
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from support.instance import Instance  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "root: needs root (user namespaces with chosen host ids, mounts)")
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() != 0:
+        for item in items:
+            if "root" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+@pytest.fixture(scope="session")
+def hydra():
+    """One running instance that many tests share; each uses names of its own."""
+    with Instance() as instance:
+        yield instance
+
+
+@pytest.fixture
+def fresh():
+    """An instance that belongs to one test."""
+    with Instance() as instance:
+        yield instance

@@ -1,0 +1,261 @@
+"""A whole open-hydra of its own for a test: data, runtime directory, ports; started with `run`, as a user starts it."""
+import base64
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import requests
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = pathlib.Path(os.environ.get("OPENHYDRA_PROGRAM", ROOT / "build/asan/src/open-hydra-server"))
+GROUP = "/apis/open-hydra-server.openhydra.io/v1"
+SANITIZERS = {
+    # The processes give up their rights, after which the leak check cannot look at its own threads; unit tests do that check.
+    "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:handle_abort=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+
+
+def free_ports(count):
+    """First of `count` consecutive ports on the loopback address that nobody listens on now."""
+    for first in range(20000 + os.getpid() % 200 * 50, 60000, count):
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    s = stack.enter_context(socket.socket())
+                    s.bind(("127.0.0.1", port))
+                return first
+            except OSError:
+                continue
+    raise RuntimeError("no free ports")
+
+
+def wait_until(check, seconds=30, every=0.05, what="condition"):
+    """The first truthy answer of check(); an AssertionError with the last one after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s (last: {answer!r})")
+        time.sleep(every)
+
+
+def kubectls():
+    """Every kubectl here, by version: {"1.33": path}."""
+    found = {}
+    folders = os.environ.get("PATH", "").split(":") + ["/usr/lib/google-cloud-sdk/bin"]
+    for folder in folders:
+        for path in sorted(pathlib.Path(folder).glob("kubectl*")):
+            if not re.fullmatch(r"kubectl(\.\d+\.\d+)?", path.name) or not os.access(path, os.X_OK):
+                continue
+            out = subprocess.run([path, "version", "--client", "-o", "json"], capture_output=True, text=True)
+            with contextlib.suppress(ValueError, KeyError):
+                version = json.loads(out.stdout)["clientVersion"]
+                found.setdefault(f"{version['major']}.{version['minor'].rstrip('+')}", str(path))
+    return found
+
+
+class Instance:
+    PORTS = 24  # one for the dashboard, one for the API, the rest for environments
+
+    def __init__(self, config=None, args=(), data=None, env=None):
+        # A short path: sockets have 107 bytes. Open to the service users.
+        self.home = pathlib.Path(data or tempfile.mkdtemp(prefix="oh-", dir="/tmp"))
+        self.home.chmod(0o755)
+        self.data = self.home / "data"
+        self.runtime = self.home / "run"
+        first = free_ports(self.PORTS)
+        self.dashboard_port, self.api_port = first, first + 1
+        self.environment_ports = (first + 2, first + self.PORTS - 1)
+        self.config = {"hostIdBase": 1879048192 + 65536 * 1024, "hostIdRanges": 4096, **(config or {})}
+        self.args = list(args)
+        self.env = {**os.environ, **SANITIZERS, **(env or {})}
+        self.process = None
+        self.lines = []
+        self.setup_code = None
+
+    # ---- life -----------------------------------------------------------------------------------------------
+
+    def command(self, name, *extra):
+        config = self.home / "config.yaml"
+        config.write_text(yaml.safe_dump(self.config))
+        web = ROOT / "build/share/web"
+        return [str(PROGRAM), name, "--config", str(config), "--data", str(self.data), "--runtime", str(self.runtime),
+                "--web", str(web), "--dashboard-listen", f"127.0.0.1:{self.dashboard_port}",
+                "--api-listen", f"127.0.0.1:{self.api_port}",
+                "--environment-listen", f"127.0.0.1:{self.environment_ports[0]}-{self.environment_ports[1]}",
+                *self.args, *extra]
+
+    def start(self, seconds=60):
+        self.lines = []
+        self.process = subprocess.Popen(self.command("run"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        env=self.env, start_new_session=True)
+        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        wait_until(lambda: any("Ctrl-C stops" in line for line in self.lines) or self.process.poll() is not None, seconds,
+                   what="start")
+        assert self.process.poll() is None, "".join(self.lines)
+        match = re.search(r"/setup\?code=(\S+)", "".join(self.lines))
+        self.setup_code = match.group(1) if match else None
+        return self
+
+    def _read(self, process):
+        for line in process.stdout:
+            self.lines.append(line)
+
+    def output(self):
+        return "".join(self.lines)
+
+    def stop(self, seconds=40):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise AssertionError("it did not stop:\n" + self.output()[-4000:])
+        code = self.process.returncode if self.process else 0
+        self.process = None
+        text = self.output()
+        assert "ERROR: AddressSanitizer" not in text and "runtime error:" not in text and \
+            "WARNING: ThreadSanitizer" not in text, text[-8000:]
+        return code
+
+    def kill(self):
+        """kill -9 of the supervisor: the others end with it."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def child(self, name):
+        """The process id of «server», «runner» or «nginx»."""
+        want = {"server": "hydra-server", "runner": "hydra-runner", "nginx": "nginx"}[name]
+        pids = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == want:
+                    return int(pid)
+        return None
+
+    def down(self):
+        return subprocess.run(self.command("down"), env=self.env, capture_output=True, text=True, timeout=120)
+
+    def remove(self):
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc):
+        try:
+            self.stop()
+        finally:
+            out = self.down()
+            if exc[0] is None:
+                assert out.returncode == 0, out.stdout + out.stderr
+            self.remove()
+
+    # ---- clients --------------------------------------------------------------------------------------------
+
+    @property
+    def dashboard(self):
+        return f"http://127.0.0.1:{self.dashboard_port}"
+
+    @property
+    def kubeconfig(self):
+        return str(self.data / "kubeconfig")
+
+    def admin(self):
+        """A requests session with the administrator's certificate; relative paths are the API's."""
+        return Client(self)
+
+    def kubectl(self, *args, input=None, check=True, program=None, timeout=60):
+        program = program or shutil.which("kubectl") or next(iter(kubectls().values()))
+        out = subprocess.run([program, *args], input=input, capture_output=True, text=True, timeout=timeout,
+                             env={**os.environ, "KUBECONFIG": self.kubeconfig, "HOME": str(self.home)})
+        if check:
+            assert out.returncode == 0, f"kubectl {' '.join(args)}: {out.stdout}{out.stderr}"
+        return out
+
+    def login(self, user, password):
+        """A requests session with the cookie and key of a login at the dashboard."""
+        session = requests.Session()
+        session.base = self.dashboard
+        answer = session.post(self.dashboard + "/auth/login", json={"username": user, "password": password})
+        assert answer.status_code == 200, answer.text
+        session.headers["X-Open-Hydra-Session-Key"] = answer.json()["key"]
+        session.headers["Origin"] = self.dashboard
+        return session
+
+    def create_user(self, name, password="password", role=2, **spec):
+        answer = self.admin().post("openhydrausers", json={"metadata": {"name": name},
+                                                           "spec": {"password": password, "role": role, **spec}})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def create_device(self, user, name=None, **spec):
+        answer = self.admin().post("devices", json={"metadata": {"name": name or user},
+                                                    "spec": {"openHydraUsername": user, **spec}})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def device(self, name):
+        answer = self.admin().get(f"devices/{name}")
+        return answer.json() if answer.status_code == 200 else None
+
+    def wait_phase(self, name, phase, seconds=60):
+        def check():
+            device = self.device(name)
+            if device and device["status"].get("phase") == "Failed" and phase != "Failed":
+                raise AssertionError(f"{name} failed: {device['status']}\n{self.output()[-3000:]}")
+            return device if device and device["status"].get("phase") == phase else None
+        return wait_until(check, seconds, what=f"{name} {phase}")
+
+    def wait_gone(self, name, seconds=60):
+        wait_until(lambda: self.device(name) is None, seconds, what=f"{name} gone")
+
+    def environment(self, user_session, name):
+        """A session that holds the environment's cookie, and its base URL: ticket and redemption as a plain client does it."""
+        ticket = user_session.post(f"{self.dashboard}{GROUP}/devices/{name}/ticket", json={})
+        assert ticket.status_code == 201, ticket.text
+        session = requests.Session()
+        answer = session.get(ticket.json()["status"]["url"], allow_redirects=False)
+        assert answer.status_code in (302, 303), f"{answer.status_code} {answer.text}"
+        base = self.device(name)["status"]["urls"][0]
+        return session, base
+
+
+class Client(requests.Session):
+    def __init__(self, instance):
+        super().__init__()
+        self.base = f"https://127.0.0.1:{instance.api_port}"
+        config = yaml.safe_load(pathlib.Path(instance.kubeconfig).read_text())
+        user, cluster = config["users"][0]["user"], config["clusters"][0]["cluster"]
+        files = {}
+        for name, text in (("crt", user["client-certificate-data"]), ("key", user["client-key-data"]),
+                           ("ca", cluster["certificate-authority-data"])):
+            path = instance.home / f"client.{name}"
+            path.write_bytes(base64.b64decode(text))
+            files[name] = str(path)
+        self.cert, self.verify = (files["crt"], files["key"]), files["ca"]
+        self.trust_env = False
+
+    def request(self, method, url, **kwargs):
+        if url.startswith("/"):
+            url = self.base + url
+        elif "://" not in url:
+            url = f"{self.base}{GROUP}/{url}"
+        kwargs.setdefault("timeout", 60)
+        return super().request(method, url, **kwargs)
