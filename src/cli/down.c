@@ -23,7 +23,7 @@ static int remove_all(const struct config *c, const struct layout *l, struct err
     _cleanup_close_ int lock = layout_lock(l, err);
     if (lock < 0)
         return -1;
-    return runner_down(&options, err);
+    return runner_down(&options, stop_signals(), err);
 }
 
 int command_down(const struct config *config, int argc, char **argv)
