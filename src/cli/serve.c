@@ -8,12 +8,11 @@
 
 static int prepare(const struct config *c, const struct layout *l, int fds[static SOCKETS], struct error **err)
 {
-    if (inherit_sockets(fds))
-        return 0;
-    /* Nobody made the sockets for us. */
+    int inherited = inherit_sockets(fds);
+
     if (layout_make(l, c, err) < 0)
         return -1;
-    return layout_listen(l, fds, err);
+    return inherited ? 0 : layout_listen(l, fds, err);
 }
 
 static int run_one(const struct config *c, bool server)
