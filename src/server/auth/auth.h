@@ -10,9 +10,12 @@ enum role { ROLE_NONE = 0, ROLE_ADMIN = 1, ROLE_USER = 2, ROLE_RUNNER = 100 };
 
 struct auth;
 struct auth *auth_new(const struct config *config, struct store *store, struct workers *workers);
+/* After the HTTP servers have stopped and the workers have ended. */
 void auth_free(struct auth *a);
-/* Known only after api_new, which needs the hooks, which need auth. */
+/* Known only after api_new, which needs the hooks, which need auth. For the set-up of the first administrator both are needed:
+ * the kind is the very one of the users that api was given. */
 void auth_set_api(struct auth *a, struct api *api);
+void auth_set_user_kind(struct auth *a, const struct kind *users);
 
 /* Finds out who sent a request, from: the listener's role (runner.sock is the runner), the client certificate that nginx verified
  * (only on gateway.sock), Authorization: Bearer, session cookie with its key, Open-Hydra-Auth, disableAuth; and refuses foreign origins

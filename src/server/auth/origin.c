@@ -56,7 +56,7 @@ static bool is_address(const char *host)
 static bool knows_host(const struct origin_policy *policy, const char *host)
 {
     for (const char *const *h = policy->hosts; *h; h++)
-        if (strcmp(*h, host) == 0)
+        if (strcasecmp(*h, host) == 0)
             return true;
     return policy->any_address && is_address(host);
 }

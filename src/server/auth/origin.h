@@ -11,7 +11,7 @@
  * only origin of ours). Programs that are no browsers send neither Origin nor Sec-Fetch-*.
  */
 struct origin_policy {
-    const char *const *hosts; /* names and addresses by which we are known, lower case, no brackets; NULL-terminated */
+    const char *const *hosts; /* names and addresses by which we are known, no brackets; NULL-terminated */
     bool any_address;         /* listening on every address: any literal one is ours (only names can be rebound) */
     uint16_t port;
     bool tls;

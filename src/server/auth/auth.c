@@ -1,0 +1,103 @@
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "server/auth/cookie.h"
+#include "server/auth/room.h"
+
+/* By which names browsers come. Listening everywhere, any literal address is ours as well: only names can be rebound.
+ */
+static void set_origin(struct auth *a)
+{
+    const struct config *c = a->config;
+
+    a->origin = (struct origin_policy){
+        .hosts = (const char *const *)c->hosts,
+        .any_address = streq(c->dashboard.host, "0.0.0.0") || streq(c->dashboard.host, "::"),
+        .port = c->dashboard.first,
+        .tls = config_browser_tls(c),
+    };
+}
+
+struct auth *auth_new(const struct config *config, struct store *store, struct workers *workers)
+{
+    struct auth *a = xcalloc(1, sizeof(*a));
+    _cleanup_free_ char *revoked = xasprintf("%s/pki/revoked", config->data);
+
+    a->config = config;
+    a->store = store;
+    a->workers = workers;
+    a->admins = admins_new(store);
+    a->sessions = sessions_new(store);
+    a->throttle = throttle_new();
+    a->verified = verified_new();
+    a->revoked = revoked_new(revoked);
+    a->secure_cookie = config_browser_tls(config) || listen_is_loopback(&config->dashboard);
+    pthread_mutex_init(&a->setup_lock, NULL);
+    set_origin(a);
+    return a;
+}
+
+void auth_free(struct auth *a)
+{
+    if (a == NULL)
+        return;
+    admins_free(a->admins);
+    sessions_free(a->sessions);
+    throttle_free(a->throttle);
+    verified_free(a->verified);
+    revoked_free(a->revoked);
+    pthread_mutex_destroy(&a->setup_lock);
+    free(a->setup_code);
+    free(a);
+}
+
+void auth_set_api(struct auth *a, struct api *api)
+{
+    a->api = api;
+}
+
+void auth_set_user_kind(struct auth *a, const struct kind *users)
+{
+    a->user_kind = users;
+}
+
+bool auth_session_valid(struct auth *a, const char *session_id)
+{
+    _cleanup_session_ struct session *s =
+        session_id ? sessions_by_id(a->sessions, session_id, clock_realtime_us()) : NULL;
+    _cleanup_arena_ struct arena *arena = arena_new();
+    struct account account;
+
+    return s && account_find(a->store, s->user_name, arena, &account) && streq(account.uid, s->user_uid);
+}
+
+const char *auth_client_address(const struct http_exchange *x)
+{
+    const char *address = http_role(x) == HTTP_GATEWAY ? http_header(x, "X-Real-IP") : NULL;
+    return address ? address : "";
+}
+
+int auth_too_many(struct error **err, unsigned seconds)
+{
+    error_set(err, REASON_TOO_MANY_REQUESTS, "too many attempts: try again in %u s", seconds);
+    if (err && *err)
+        (*err)->retry_after = seconds;
+    return -1;
+}
+
+bool auth_verify_login(struct auth *a, const char *user, const char *password, char **hash)
+{
+    _cleanup_arena_ struct arena *arena = arena_new();
+    struct account account;
+    size_t n;
+
+    *hash = account_find(a->store, user, arena, &account)
+                ? store_secret(a->store, SECRET_PASSWORD, str_from(account.uid), &n)
+                : NULL;
+    if (password_verify(*hash, password))
+        return true;
+    free(*hash);
+    *hash = NULL;
+    return false;
+}
