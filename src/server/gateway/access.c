@@ -1,0 +1,119 @@
+#include <sodium.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "kinds/user.h"
+#include "server/gateway/internal.h"
+
+#define USERS "openhydrausers"
+/* Of a pass that hangs on no session and no password: a client certificate's. What it came from may be revoked without
+ * our knowing. */
+#define UNBOUND_SECONDS 3600
+
+/* Changes with the user's password, and tells nothing of it. */
+static pass_mark password_mark(struct gateway *g, const struct object *user)
+{
+    size_t n;
+    char *hash = store_secret(g->store, SECRET_PASSWORD, str_from(user->uid), &n);
+
+    if (hash == NULL)
+        return 0;
+    _cleanup_free_ char *text = hex_encode(hash, n);
+    pass_mark mark = pass_mark_of(&g->keys, text);
+    sodium_memzero(text, 2 * n);
+    sodium_memzero(hash, n);
+    free(hash);
+    return mark;
+}
+
+static bool is_administrator(const struct object *user)
+{
+    struct user u;
+    _cleanup_json_ yyjson_doc *doc = json_parse(user->json, NULL);
+
+    if (doc == NULL)
+        return false;
+    user_read(yyjson_doc_get_root(doc), &u);
+    return u.role == ROLE_ADMIN && !u.deleting;
+}
+
+/* The user is the one that it was, is still logged in, and may still open this. */
+static bool user_allowed(struct gateway *g, const struct pass *p, const struct port_device *d)
+{
+    _cleanup_object_ struct object *user = store_get(g->store, USERS, str_from(p->user));
+
+    if (user == NULL || pass_mark_of(&g->keys, user->uid) != p->user_uid)
+        return false;
+    if (!streq(p->user, d->owner) && !is_administrator(user))
+        return false;
+    return p->session[0] ? auth_session_valid(g->auth, p->session) : p->password == password_mark(g, user);
+}
+
+bool access_allowed(struct gateway *g, const struct pass *p, const struct port_device *d, uint16_t port)
+{
+    if (p->port != port || p->device != pass_mark_of(&g->keys, d->uid) || p->expires_us <= clock_realtime_us())
+        return false;
+    return p->user_uid ? user_allowed(g, p, d) : p->role == ROLE_ADMIN;
+}
+
+bool access_by_cookie(struct gateway *g, const struct gateway_request *r, const struct port_device *d,
+                      struct arena *arena)
+{
+    struct str cookies = r->cookie;
+    struct pass p;
+
+    while (pass_next(arena, &g->keys, &cookies, g->site.secure_cookie, r->port, &p) == 0)
+        if (access_allowed(g, &p, d, r->port))
+            return true;
+    return false;
+}
+
+static pass_mark owner_mark(struct gateway *g, const struct port_device *d)
+{
+    _cleanup_object_ struct object *owner = d->owner ? store_get(g->store, USERS, str_from(d->owner)) : NULL;
+    return owner ? pass_mark_of(&g->keys, owner->uid) : 0;
+}
+
+bool access_seen_before(struct gateway *g, const struct gateway_request *r, const struct port_device *d,
+                        struct arena *arena)
+{
+    pass_mark owner = owner_mark(g, d);
+    struct str cookies = r->cookie;
+    struct pass p;
+
+    /* A port changes hands only when a user is deleted, and a uid never comes back. */
+    while (pass_next(arena, &g->keys, &cookies, g->site.secure_cookie, r->port, &p) == 0)
+        if (owner && p.owner == owner)
+            return true;
+    return false;
+}
+
+static pass_mark password_of(struct gateway *g, const struct identity *who)
+{
+    _cleanup_object_ struct object *user = store_get(g->store, USERS, str_from(who->name));
+    return user && streq(user->uid, who->uid) ? password_mark(g, user) : 0;
+}
+
+int access_make(struct gateway *g, const struct identity *who, const struct port_device *d, uint16_t port,
+                struct pass *out, struct error **err)
+{
+    bool is_owner = d->owner && streq(who->name, d->owner);
+    int64_t seconds = who->uid ? g->config->session_seconds : UNBOUND_SECONDS;
+
+    if (who->role != ROLE_ADMIN && !(who->role == ROLE_USER && is_owner && who->uid))
+        return error_set(err, REASON_FORBIDDEN, "device \"%s\" is not yours", d->name);
+    *out = (struct pass){
+        .device = pass_mark_of(&g->keys, d->uid),
+        .owner = owner_mark(g, d),
+        .user = who->name,
+        .user_uid = pass_mark_of(&g->keys, who->uid),
+        .session = who->session ? who->session : "",
+        .password = who->uid && !who->session ? password_of(g, who) : 0,
+        .role = (uint8_t)who->role,
+        .port = port,
+        .expires_us = clock_realtime_us() + seconds * 1000000,
+    };
+    return 0;
+}

@@ -1,0 +1,107 @@
+#include "base/log.h"
+#include "kinds/sandbox.h"
+#include "server/gateway/internal.h"
+
+/*
+ * auth_request lets through 2xx, 401 and 403 alone: whatever else is to be said goes into a header, which nginx turns
+ * into the answer (nginx.conf.in, @login and @refused).
+ */
+static void pass(struct http_exchange *x, const struct located *at)
+{
+    http_add_header(x, "X-Open-Hydra-Socket", at->socket);
+    http_add_header(x, "X-Open-Hydra-Authorization", arena_printf(http_arena(x), "token %s", at->token));
+    http_reply(x, 200, "text/plain", STR(""));
+}
+
+static void refuse(struct http_exchange *x, const char *page)
+{
+    if (page)
+        http_add_header(x, "X-Open-Hydra-Page", page);
+    http_reply(x, 403, "text/plain", STR(""));
+}
+
+static void log_in(struct http_exchange *x, const char *location)
+{
+    if (location)
+        http_add_header(x, "X-Open-Hydra-Location", location);
+    http_reply(x, 401, "text/plain", STR(""));
+}
+
+static void reply(struct http_exchange *x, const struct gateway_verdict *v)
+{
+    if (v->kind == REFUSE)
+        refuse(x, v->page);
+    else
+        log_in(x, v->kind == REDIRECT ? v->location : NULL);
+}
+
+static bool allows_workers(struct gateway *g, const struct port_device *d)
+{
+    struct sandbox sandbox;
+    _cleanup_object_ struct object *o = d->sandbox ? store_get(g->store, "sandboxes", str_from(d->sandbox)) : NULL;
+    _cleanup_json_ yyjson_doc *doc = o ? json_parse(o->json, NULL) : NULL;
+
+    if (doc == NULL)
+        return false;
+    sandbox_read(yyjson_doc_get_root(doc), &sandbox);
+    return sandbox.allow_service_workers;
+}
+
+/* Only a worker's script is worth the look. */
+static bool may_be_worker(struct gateway *g, const struct gateway_request *r, const struct port_device *d)
+{
+    return (r->service_worker.p || r->fetch_dest.p) && d->sandbox && allows_workers(g, d);
+}
+
+static void not_here(struct gateway *g, struct http_exchange *x, const struct gateway_request *r, const char *page)
+{
+    /* The dashboard says what is the matter, and starts it. */
+    if (is_navigation(r))
+        log_in(x, dashboard_open_url(&g->site, r, http_arena(x)));
+    else
+        refuse(x, page);
+}
+
+static void answer_allowed(struct gateway *g, struct http_exchange *x, const struct gateway_request *r,
+                           const struct port_device *d, bool last)
+{
+    struct located at;
+
+    if (d->deleting || d->phase != PHASE_RUNNING) {
+        not_here(g, x, r, "starting");
+        return;
+    }
+    if (gateway_locate(g, d->uid, http_arena(x), &at)) {
+        pass(x, &at);
+        return;
+    }
+    if (!last && waiting_add(g, x, d->uid))
+        return;
+    if (gateway_locate(g, d->uid, http_arena(x), &at))
+        pass(x, &at);
+    else
+        refuse(x, "starting");
+}
+
+void answer_request(struct gateway *g, struct http_exchange *x, bool last)
+{
+    struct arena *arena = http_arena(x);
+    struct gateway_request r;
+    struct port_device d = {0};
+
+    if (gateway_request_read(x, &r) < 0) {
+        http_reply(x, 400, "text/plain", STR("not a question of nginx's\n"));
+        return;
+    }
+    bool known = port_index_find(g->ports, r.port, arena, &d);
+    struct gateway_verdict v = request_check_source(&g->site, &r, known && may_be_worker(g, &r, &d), arena);
+    if (v.kind == PASS && !known)
+        not_here(g, x, &r, "nothing-here");
+    else if (v.kind == PASS && !g->config->disable_auth && !access_by_cookie(g, &r, &d, arena)) {
+        v = ask_to_log_in(&g->site, &r, arena);
+        reply(x, &v);
+    } else if (v.kind != PASS)
+        reply(x, &v);
+    else
+        answer_allowed(g, x, &r, &d, last);
+}

@@ -1,0 +1,195 @@
+#include "server/gateway/port_index.h"
+
+#include <pthread.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/map.h"
+
+#define COLLECTION "devices"
+#define BATCH 64
+
+struct entry {
+    char *name, *uid, *owner, *sandbox;
+    uint16_t port; /* 0: none */
+    enum phase phase;
+    bool deleting;
+};
+
+struct port_index {
+    pthread_rwlock_t lock;
+    struct store *store;
+    struct store_watch watch;
+    atomic_bool behind; /* the log has grown; taken back before it is read */
+    bool built;
+    uint64_t revision;
+    uint16_t first, last;
+    struct entry **by_port; /* borrowed from by_name */
+    struct map *by_name;
+};
+
+static void wake(void *arg)
+{
+    struct port_index *index = arg;
+    atomic_store(&index->behind, true);
+}
+
+struct port_index *port_index_new(struct store *store, uint16_t first, uint16_t last)
+{
+    struct port_index *index = xcalloc(1, sizeof(*index));
+
+    pthread_rwlock_init(&index->lock, NULL);
+    index->store = store;
+    index->first = first;
+    index->last = last;
+    index->by_port = xcalloc((size_t)(last - first) + 1, sizeof(struct entry *));
+    index->by_name = map_new();
+    atomic_init(&index->behind, true);
+    index->watch = (struct store_watch){.wake = wake, .arg = index};
+    store_watch(store, COLLECTION, &index->watch);
+    return index;
+}
+
+static void entry_free(void *p)
+{
+    struct entry *e = p;
+
+    if (e == NULL)
+        return;
+    free(e->name);
+    free(e->uid);
+    free(e->owner);
+    free(e->sandbox);
+    free(e);
+}
+
+void port_index_free(struct port_index *index)
+{
+    if (index == NULL)
+        return;
+    store_unwatch(index->store, COLLECTION, &index->watch);
+    map_free(index->by_name, entry_free);
+    free(index->by_port);
+    pthread_rwlock_destroy(&index->lock);
+    free(index);
+}
+
+static struct entry **slot(struct port_index *index, uint16_t port)
+{
+    return port >= index->first && port <= index->last ? &index->by_port[port - index->first] : NULL;
+}
+
+static void forget(struct port_index *index, struct str name)
+{
+    struct entry *e = map_remove(index->by_name, name);
+    struct entry **at = e ? slot(index, e->port) : NULL;
+
+    /* The port may be another's by now. */
+    if (at && *at == e)
+        *at = NULL;
+    entry_free(e);
+}
+
+static char *copy(const char *s)
+{
+    return s ? xstrdup(s) : NULL;
+}
+
+static struct entry *entry_new(const struct object *o)
+{
+    struct device d;
+    _cleanup_json_ yyjson_doc *doc = json_parse(o->json, NULL);
+
+    if (doc == NULL)
+        return NULL;
+    device_read(yyjson_doc_get_root(doc), &d);
+    struct entry *e = xcalloc(1, sizeof(*e));
+    *e = (struct entry){xstrdup(o->name), xstrdup(o->uid), copy(d.owner), copy(d.sandbox), d.port, d.phase, d.deleting};
+    return e;
+}
+
+static void learn(struct port_index *index, const struct object *o)
+{
+    struct entry *e = entry_new(o);
+
+    forget(index, str_from(o->name));
+    if (e == NULL)
+        return;
+    struct entry **at = slot(index, e->port);
+    map_set(index->by_name, str_from(o->name), e);
+    if (at)
+        *at = e;
+}
+
+static bool learn_each(void *arg, struct object *o)
+{
+    learn(arg, o);
+    return true;
+}
+
+static void rebuild(struct port_index *index)
+{
+    map_free(index->by_name, entry_free);
+    index->by_name = map_new();
+    memset(index->by_port, 0, ((size_t)(index->last - index->first) + 1) * sizeof(struct entry *));
+    index->revision = store_list(index->store, COLLECTION, STR(""), learn_each, index);
+    index->built = true;
+}
+
+/* Returns how many events there were, or -1 where the log reaches back no longer. */
+static int follow_some(struct port_index *index)
+{
+    struct event events[BATCH];
+    _cleanup_error_ struct error *err = NULL;
+    uint64_t reached = index->revision;
+    int n = store_events(index->store, COLLECTION, index->revision, events, BATCH, &reached, &err);
+
+    for (int i = 0; i < n; i++) {
+        if (events[i].type == EVENT_DELETED)
+            forget(index, str_from(events[i].object->name));
+        else
+            learn(index, events[i].object);
+        event_release(&events[i]);
+    }
+    if (n >= 0)
+        index->revision = reached;
+    return n;
+}
+
+static void catch_up(struct port_index *index)
+{
+    int n = 0;
+
+    pthread_rwlock_wrlock(&index->lock);
+    if (atomic_exchange(&index->behind, false)) {
+        do
+            n = index->built ? follow_some(index) : -1;
+        while (n == BATCH);
+        if (n < 0)
+            rebuild(index);
+    }
+    pthread_rwlock_unlock(&index->lock);
+}
+
+static const char *given(struct arena *arena, const char *s)
+{
+    return s ? arena_strdup(arena, s) : NULL;
+}
+
+bool port_index_find(struct port_index *index, uint16_t port, struct arena *arena, struct port_device *out)
+{
+    if (atomic_load(&index->behind))
+        catch_up(index);
+    pthread_rwlock_rdlock(&index->lock);
+    struct entry **at = slot(index, port);
+    const struct entry *e = at ? *at : NULL;
+    if (e)
+        *out = (struct port_device){given(arena, e->name),
+                                    given(arena, e->uid),
+                                    given(arena, e->owner),
+                                    given(arena, e->sandbox),
+                                    e->phase,
+                                    e->deleting};
+    pthread_rwlock_unlock(&index->lock);
+    return e != NULL;
+}

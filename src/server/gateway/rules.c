@@ -1,0 +1,193 @@
+#include "server/gateway/rules.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/encoding.h"
+
+/* An address beyond this is not worth coming back to: the answer's headers have to fit into a buffer of nginx's. */
+#define RETURN_PATH_MAX 1500
+
+/* Browsers take a Secure cookie over plain HTTP from these alone (W3C Secure Contexts, «potentially trustworthy»). */
+static bool is_loopback_name(const char *host)
+{
+    return streq(host, "localhost") || streq(host, "::1") || starts_with(host, "127.");
+}
+
+void gateway_site_init(struct gateway_site *s, const struct config *config)
+{
+    *s = (struct gateway_site){
+        .config = config,
+        .dashboard = config_dashboard_url(config),
+        .secure_cookie = config_browser_tls(config) || is_loopback_name(config->hosts[0]),
+    };
+}
+
+void gateway_site_clear(struct gateway_site *s)
+{
+    free(s->dashboard);
+    s->dashboard = NULL;
+}
+
+static bool equal_nocase(struct str a, const char *b)
+{
+    return a.p && strlen(b) == a.n && strncasecmp(a.p, b, a.n) == 0;
+}
+
+static bool contains_nocase(struct str s, const char *needle)
+{
+    size_t n = strlen(needle);
+
+    for (size_t i = 0; i + n <= s.n; i++)
+        if (strncasecmp(s.p + i, needle, n) == 0)
+            return true;
+    return false;
+}
+
+static bool is_safe(const struct gateway_request *r)
+{
+    return str_is(r->method, "GET") || str_is(r->method, "HEAD");
+}
+
+static bool is_document_fetch(const struct gateway_request *r)
+{
+    return str_is(r->fetch_mode, "navigate") && str_is(r->fetch_dest, "document");
+}
+
+bool is_navigation(const struct gateway_request *r)
+{
+    if (!str_is(r->method, "GET") || r->upgrade.p)
+        return false;
+    /* Browsers leave Sec-Fetch-* out towards plain HTTP on other than loopback addresses. */
+    if (r->fetch_mode.p == NULL && r->fetch_dest.p == NULL)
+        return contains_nocase(r->accept, "text/html");
+    return is_document_fetch(r);
+}
+
+const char *environment_origin(const struct gateway_site *s, struct arena *arena, uint16_t port)
+{
+    _cleanup_free_ char *url = config_environment_url(s->config, port);
+    bool tls = starts_with(url, "https:");
+
+    /* As browsers write it: without the scheme's own port. */
+    if (port == (tls ? 443 : 80))
+        *strrchr(url, ':') = '\0';
+    return arena_strdup(arena, url);
+}
+
+static const char *host_of(const char *origin)
+{
+    return strstr(origin, "//") + 2;
+}
+
+static struct gateway_verdict refuse(const char *page)
+{
+    return (struct gateway_verdict){.kind = REFUSE, .page = page};
+}
+
+static bool is_known_host(const struct gateway_site *s, const struct gateway_request *r, struct arena *arena)
+{
+    return r->host.p && config_host_allowed(s->config, arena_strndup(arena, r->host.p, r->host.n), r->port);
+}
+
+struct gateway_verdict request_check_host(const struct gateway_site *s, const struct gateway_request *r,
+                                          struct arena *arena)
+{
+    const char *origin = environment_origin(s, arena, r->port);
+
+    if (equal_nocase(r->host, host_of(origin)))
+        return (struct gateway_verdict){.kind = PASS};
+    if (!is_known_host(s, r, arena) || !str_is(r->method, "GET") || r->upgrade.p)
+        return refuse("bad-host");
+    /* Cookies are tied to the first name, so that all others lead there. */
+    return (struct gateway_verdict){.kind = REDIRECT,
+                                    .location = arena_printf(arena, "%s%s", origin, safe_path(arena, r->uri))};
+}
+
+static bool is_own_origin(const struct gateway_request *r, const char *origin)
+{
+    return equal_nocase(r->origin, origin);
+}
+
+/* «same-origin» and «none» (typed in, a bookmark) are the visitor's own; anything else, a value to come included, is
+ * not. */
+static bool is_foreign_fetch(const struct gateway_request *r)
+{
+    return r->fetch_site.p && !str_is(r->fetch_site, "same-origin") && !str_is(r->fetch_site, "none");
+}
+
+static bool is_worker_script(const struct gateway_request *r)
+{
+    return r->service_worker.p || str_is(r->fetch_dest, "serviceworker");
+}
+
+struct gateway_verdict request_check_source(const struct gateway_site *s, const struct gateway_request *r,
+                                            bool allow_workers, struct arena *arena)
+{
+    struct gateway_verdict host = request_check_host(s, r, arena);
+
+    if (host.kind != PASS)
+        return host;
+    /* A WebSocket handshake is a GET that carries no Sec-Fetch-*: its Origin is all there is. */
+    if (r->origin.p && (!is_safe(r) || r->upgrade.p) && !is_own_origin(r, environment_origin(s, arena, r->port)))
+        return refuse(NULL);
+    /* Frames and objects are navigations too: only a document in a tab of its own counts. */
+    if (is_foreign_fetch(r) && !(is_safe(r) && is_document_fetch(r)))
+        return refuse(NULL);
+    /* A service worker would stay in the visitor's browser and see what comes later. */
+    if (is_worker_script(r) && !allow_workers)
+        return refuse(NULL);
+    return (struct gateway_verdict){.kind = PASS};
+}
+
+bool may_redeem(const struct gateway_site *s, const struct gateway_request *r, struct arena *arena)
+{
+    if (is_own_origin(r, s->dashboard))
+        return str_is(r->method, "POST") || str_is(r->method, "OPTIONS");
+    if (r->origin.p && !is_own_origin(r, environment_origin(s, arena, r->port)))
+        return false;
+    if (is_foreign_fetch(r))
+        return str_is(r->method, "GET") && is_document_fetch(r);
+    return str_is(r->method, "GET") || str_is(r->method, "POST");
+}
+
+static bool needs_escape(char c)
+{
+    return (unsigned char)c <= 0x20 || (unsigned char)c >= 0x7f || strchr("\"<>\\^`{|}", c);
+}
+
+const char *safe_path(struct arena *arena, struct str path)
+{
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX(3 * RETURN_PATH_MAX);
+
+    /* «//host» and «/\host» are other origins to a browser. */
+    if (path.n == 0 || path.n > RETURN_PATH_MAX || path.p[0] != '/' ||
+        (path.n > 1 && (path.p[1] == '/' || path.p[1] == '\\')))
+        return "/";
+    for (size_t i = 0; i < path.n; i++) {
+        if (needs_escape(path.p[i]))
+            buffer_printf(&b, "%%%02X", (unsigned char)path.p[i]);
+        else
+            buffer_append(&b, &path.p[i], 1);
+    }
+    return arena_strndup(arena, b.p, b.n);
+}
+
+const char *dashboard_open_url(const struct gateway_site *s, const struct gateway_request *r, struct arena *arena)
+{
+    const char *wanted = arena_printf(arena, "%s%s", environment_origin(s, arena, r->port), safe_path(arena, r->uri));
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX(16 * RETURN_PATH_MAX);
+
+    buffer_printf(&b, "%s/open?to=", s->dashboard);
+    buffer_percent_encode(&b, str_from(wanted));
+    return arena_strndup(arena, b.p, b.n);
+}
+
+struct gateway_verdict ask_to_log_in(const struct gateway_site *s, const struct gateway_request *r, struct arena *arena)
+{
+    if (!is_navigation(r))
+        return (struct gateway_verdict){.kind = LOGIN};
+    return (struct gateway_verdict){.kind = REDIRECT, .location = dashboard_open_url(s, r, arena)};
+}
