@@ -11,10 +11,11 @@
 /*
  * Objects with one revision counter, on disk before anybody is told.
  *
- * Reads come from memory: immutable, reference-counted objects whose bytes are the serialised JSON. Writes are functions
- * that one writer thread runs one after the other inside a transaction; what many of them stage is committed together
- * (group commit, fsync), then published to readers and watchers, then each caller is told. A function that fails takes
- * only its own staged writes with it; a commit that fails (disk full) fails all of that group and publishes nothing.
+ * Reads come from memory: immutable, reference-counted objects whose bytes are the serialised JSON. Writes are
+ * functions that one writer thread runs one after the other inside a transaction; what many of them stage is committed
+ * together (group commit, fsync), then published to readers and watchers, then each caller is told. A function that
+ * fails takes only its own staged writes with it; a commit that fails (disk full) fails all of that group and publishes
+ * nothing.
  *
  * The store knows no kinds: a collection is a name («devices»), an object in it has a name. Secrets are private records
  * (password hashes, sessions, allocations) in the same transactions, which never appear in an object or in the log.
@@ -46,11 +47,13 @@ struct store *store_open(const struct store_options *options, struct error **err
 void store_close(struct store *s); /* after the last caller; commits what is queued */
 
 /* --- Reading (any thread) --- */
-uint64_t store_revision(struct store *s);                              /* of the last published commit */
+uint64_t store_revision(struct store *s);                                           /* of the last published commit */
 struct object *store_get(struct store *s, const char *collection, struct str name); /* a reference, or NULL */
-/* Calls each(object) for every object of the collection in order of name, from after `after` ("" = from the start), until it returns false.
- * The read lock is held meanwhile: copy or reference, do not block. Returns the revision the list stands for. */
-uint64_t store_list(struct store *s, const char *collection, struct str after, bool (*each)(void *arg, struct object *o), void *arg);
+/* Calls each(object) for every object of the collection in order of name, from after `after` ("" = from the start),
+ * until it returns false. The read lock is held meanwhile: copy or reference, do not block. Returns the revision the
+ * list stands for. */
+uint64_t store_list(struct store *s, const char *collection, struct str after,
+                    bool (*each)(void *arg, struct object *o), void *arg);
 size_t store_count(struct store *s, const char *collection);
 /* A private record; the caller frees. NULL: absent. */
 char *store_secret(struct store *s, const char *scope, struct str key, size_t *n);
@@ -60,14 +63,15 @@ void store_secret_list(struct store *s, const char *scope, bool (*each)(void *ar
 /* --- Writing --- */
 struct store_txn;
 typedef int store_fn(struct store_txn *t, void *arg, struct error **err);
-/* Queues fn; `done` is called on the writer thread once the commit is on disk and published (err NULL), or with the error, which it
- * must free. done must not block. */
+/* Queues fn; `done` is called on the writer thread once the commit is on disk and published (err NULL), or with the
+ * error, which it must free. done must not block. */
 void store_submit(struct store *s, store_fn *fn, void *arg, void (*done)(void *arg, struct error *err));
 /* The same, waiting. Not from an event thread. */
 int store_run(struct store *s, store_fn *fn, void *arg, struct error **err) _must_check_;
 
 /* Inside fn: what is staged by this and earlier functions of the group is visible. */
-struct object *txn_get(struct store_txn *t, const char *collection, struct str name); /* borrowed until fn returns; NULL: absent */
+struct object *txn_get(struct store_txn *t, const char *collection,
+                       struct str name); /* borrowed until fn returns; NULL: absent */
 void txn_list(struct store_txn *t, const char *collection, bool (*each)(void *arg, struct object *o), void *arg);
 /* The revision that the next txn_put or txn_delete will have: it goes into the JSON text. */
 uint64_t txn_next_revision(struct store_txn *t);
@@ -76,13 +80,14 @@ void txn_put(struct store_txn *t, const char *collection, const char *name, cons
 /* Removes; `final_json` (with the next revision as its resourceVersion) is what watchers get in DELETED. */
 void txn_delete(struct store_txn *t, const char *collection, const char *name, struct str final_json);
 struct str txn_secret(struct store_txn *t, const char *scope, struct str key); /* borrowed; p == NULL: absent */
-void txn_secret_list(struct store_txn *t, const char *scope, bool (*each)(void *arg, struct str key, struct str value), void *arg);
+void txn_secret_list(struct store_txn *t, const char *scope, bool (*each)(void *arg, struct str key, struct str value),
+                     void *arg);
 void txn_secret_put(struct store_txn *t, const char *scope, struct str key, struct str value);
 void txn_secret_delete(struct store_txn *t, const char *scope, struct str key);
 /* Dry run: fn succeeds, but nothing that it staged is kept. */
 void txn_abandon(struct store_txn *t);
-/* Calls fn(arg) on the writer thread after this function's writes have been published (never when they were dropped; then
- * only free_arg, which is called in both cases). For ending sessions, waking others. */
+/* Calls fn(arg) on the writer thread after this function's writes have been published (never when they were dropped;
+ * then only free_arg, which is called in both cases). For ending sessions, waking others. */
 void txn_after_commit(struct store_txn *t, void (*fn)(void *arg), void *arg, void (*free_arg)(void *arg));
 
 /* --- Watching --- */
@@ -94,14 +99,14 @@ struct event {
     struct object *previous; /* before this event; NULL for ADDED and where the log was read back from disk */
 };
 /* Copies up to `max` events of the collection with revision > `after` into `out`, oldest first, each with references
- * that the caller drops (event_release). *reached becomes the revision up to which the log has been looked at (a bookmark).
- * Returns their number, or -1 (Expired) where the log no longer reaches back to `after`; a revision in the future
- * is an error of reason Timeout ("Too large resource version"). */
-int store_events(struct store *s, const char *collection, uint64_t after, struct event *out, size_t max, uint64_t *reached,
-                 struct error **err) _must_check_;
+ * that the caller drops (event_release). *reached becomes the revision up to which the log has been looked at (a
+ * bookmark). Returns their number, or -1 (Expired) where the log no longer reaches back to `after`; a revision in the
+ * future is an error of reason Timeout ("Too large resource version"). */
+int store_events(struct store *s, const char *collection, uint64_t after, struct event *out, size_t max,
+                 uint64_t *reached, struct error **err) _must_check_;
 void event_release(struct event *e);
-/* A watcher is told by wake(arg), on the writer's or a notifier's thread, after each commit that touches the collection.
- * It must not block. After store_unwatch has returned, wake is not running and will not be called. */
+/* A watcher is told by wake(arg), on the writer's or a notifier's thread, after each commit that touches the
+ * collection. It must not block. After store_unwatch has returned, wake is not running and will not be called. */
 struct store_watch {
     struct store_watch *next, *previous;
     void (*wake)(void *arg);

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "server/store/store.h"
+
+/*
+ * The events in memory: what watches resume from. Revisions are dense (each event takes the next one), so that the ring
+ * is indexed by revision; each collection keeps the revisions that are its own, for the search. Guarded by the store's
+ * read-write lock.
+ */
+struct log_track { /* one collection's revisions, oldest first */
+    uint64_t *revisions;
+    size_t head, n, capacity;
+};
+
+struct log_entry {
+    enum event_type type;
+    uint32_t realtime_s;
+    struct object *object, *previous;
+    struct log_track *track;
+};
+
+struct event_log {
+    struct log_entry *ring;
+    size_t capacity; /* a power of two */
+    uint64_t start;  /* the last revision that is no longer there */
+    uint64_t end;    /* the newest */
+};
+
+/* An empty log after that revision. */
+void log_init(struct event_log *l, uint64_t revision);
+void log_free(struct event_log *l);
+/* Takes both references. Its revision is end + 1. */
+void log_append(struct event_log *l, struct log_track *track, enum event_type type, struct object *object,
+                struct object *previous, int64_t realtime_s);
+/* Drops the oldest events beyond `max` and those from before `oldest_s`. */
+void log_trim(struct event_log *l, size_t max, int64_t oldest_s);
+/* As store_events, without its errors: `after` lies in start … end. */
+size_t log_read(const struct event_log *l, const struct log_track *track, uint64_t after, struct event *out, size_t max,
+                uint64_t *reached);
+static inline size_t log_size(const struct event_log *l)
+{
+    return (size_t)(l->end - l->start);
+}

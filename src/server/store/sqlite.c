@@ -1,0 +1,417 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "server/store/backend.h"
+#include "server/store/object.h"
+#include "server/store/schema.h"
+
+/*
+ * The backend on SQLite: one connection, used by one thread at a time, in WAL mode with synchronous=FULL (a commit has
+ * reached the disk when it returns).
+ *
+ * What is checked at the start: the file's marks, and, because everything is read into memory anyway, every page of the
+ * tables and of the one index (counted against its table). A full integrity_check would read everything once more and
+ * is left to whoever has a reason for it.
+ */
+
+/* Pages of WAL after which it is copied back: it stays below 16 MiB and one transaction, and many commits share
+ * the cost. */
+#define CHECKPOINT_PAGES 4000
+#define WAL_KEEP_BYTES 33554432
+
+enum statement {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    SET_REVISION,
+    INSERT_OBJECT,
+    UPDATE_OBJECT,
+    DELETE_OBJECT,
+    INSERT_EVENT,
+    FILL_EVENT,
+    SET_SECRET,
+    DELETE_SECRET,
+    COMPACT,
+    STATEMENTS,
+};
+
+static const char *const sql[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [SET_REVISION] = "UPDATE meta SET value = ?1 WHERE key = 'revision'",
+    [INSERT_OBJECT] = "INSERT INTO objects (collection, name, uid, revision, json) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [UPDATE_OBJECT] = "UPDATE objects SET uid = ?3, revision = ?4, json = ?5 WHERE collection = ?1 AND name = ?2",
+    [DELETE_OBJECT] = "DELETE FROM objects WHERE collection = ?1 AND name = ?2",
+    [INSERT_EVENT] =
+        "INSERT INTO log (revision, type, time, collection, name, uid, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [FILL_EVENT] = "UPDATE log SET json = ?2 WHERE revision = ?1",
+    [SET_SECRET] =
+        "INSERT INTO secrets VALUES (?1, ?2, ?3) ON CONFLICT (scope, key) DO UPDATE SET value = excluded.value",
+    [DELETE_SECRET] = "DELETE FROM secrets WHERE scope = ?1 AND key = ?2",
+    [COMPACT] = "DELETE FROM log WHERE revision <= ?1",
+};
+
+struct sqlite {
+    struct backend base;
+    sqlite3 *db;
+    char *path;
+    sqlite3_stmt *statements[STATEMENTS];
+};
+
+/* --- Errors --- */
+
+static int fail_open(struct sqlite *s, struct error **err)
+{
+    int code = sqlite3_errcode(s->db) & 0xff;
+
+    if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT)
+        return error_set(
+            err, REASON_INTERNAL,
+            "the database %s is damaged (%s): put a backup in its place, or move it and %s-wal away to begin "
+            "with an empty one",
+            s->path, sqlite3_errmsg(s->db), s->path);
+    return error_set(err, REASON_INTERNAL, "cannot use the database %s: %s", s->path, sqlite3_errmsg(s->db));
+}
+
+static int fail_write(struct sqlite *s, struct error **err)
+{
+    int code = sqlite3_errcode(s->db) & 0xff;
+    const char *text = sqlite3_errmsg(s->db);
+
+    if (code == SQLITE_FULL || sqlite3_system_errno(s->db) == ENOSPC)
+        text = "no space left on the device";
+    return error_set(err, REASON_SERVICE_UNAVAILABLE, "cannot write to the database: %s", text);
+}
+
+/* --- Statements --- */
+
+static void bind_text(sqlite3_stmt *q, int at, struct str s)
+{
+    sqlite3_bind_text(q, at, s.p ? s.p : "", (int)s.n, SQLITE_STATIC);
+}
+
+static void bind_blob(sqlite3_stmt *q, int at, struct str s)
+{
+    if (s.n == 0)
+        sqlite3_bind_zeroblob(q, at, 0);
+    else
+        sqlite3_bind_blob(q, at, s.p, (int)s.n, SQLITE_STATIC);
+}
+
+/* Returns SQLITE_DONE where all is well. */
+static int step(sqlite3_stmt *q)
+{
+    int rc = sqlite3_step(q);
+    sqlite3_reset(q);
+    return rc;
+}
+
+static bool run(struct sqlite *s, enum statement which)
+{
+    return step(s->statements[which]) == SQLITE_DONE;
+}
+
+static struct str column(sqlite3_stmt *q, int i)
+{
+    const char *p = sqlite3_column_blob(q, i);
+    return (struct str){p ? p : "", (size_t)sqlite3_column_bytes(q, i)};
+}
+
+static const char *column_text(sqlite3_stmt *q, int i)
+{
+    const unsigned char *p = sqlite3_column_text(q, i);
+    return p ? (const char *)p : "";
+}
+
+/* One number out of one row; -1 where it fails. */
+static sqlite3_int64 number(struct sqlite *s, const char *query)
+{
+    sqlite3_stmt *q;
+    sqlite3_int64 out = -1;
+
+    if (sqlite3_prepare_v2(s->db, query, -1, &q, NULL) != SQLITE_OK)
+        return -1;
+    if (sqlite3_step(q) == SQLITE_ROW)
+        out = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    return out;
+}
+
+/* --- Load --- */
+
+static int each_row(struct sqlite *s, const char *query, void (*row)(sqlite3_stmt *q, const struct backend_sink *sink),
+                    const struct backend_sink *sink, struct error **err)
+{
+    sqlite3_stmt *q;
+    int rc;
+
+    if (sqlite3_prepare_v2(s->db, query, -1, &q, NULL) != SQLITE_OK)
+        return fail_open(s, err);
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW)
+        row(q, sink);
+    if (rc != SQLITE_DONE)
+        fail_open(s, err);
+    sqlite3_finalize(q);
+    return rc == SQLITE_DONE ? 0 : -1;
+}
+
+static void object_row(sqlite3_stmt *q, const struct backend_sink *sink)
+{
+    struct object *o = object_new((uint64_t)sqlite3_column_int64(q, 3), column(q, 1), column(q, 2), column(q, 4));
+    sink->object(sink->arg, column_text(q, 0), o);
+}
+
+static void secret_row(sqlite3_stmt *q, const struct backend_sink *sink)
+{
+    sink->secret(sink->arg, column_text(q, 0), column(q, 1), column(q, 2));
+}
+
+static void event_row(sqlite3_stmt *q, const struct backend_sink *sink)
+{
+    uint64_t revision = (uint64_t)sqlite3_column_int64(q, 0);
+    struct object *o = NULL;
+
+    if (sqlite3_column_type(q, 6) != SQLITE_NULL)
+        o = object_new(revision, column(q, 4), column(q, 5), column(q, 6));
+    sink->event(sink->arg, (enum event_type)sqlite3_column_int(q, 1), revision, column_text(q, 3), column(q, 4), o,
+                sqlite3_column_int64(q, 2));
+}
+
+static int load(struct backend *b, const struct backend_sink *sink, uint64_t *revision, struct error **err)
+{
+    struct sqlite *s = (struct sqlite *)b;
+
+    if (each_row(s, "SELECT collection, name, uid, revision, json FROM objects NOT INDEXED", object_row, sink, err) <
+            0 ||
+        each_row(s, "SELECT scope, key, value FROM secrets", secret_row, sink, err) < 0 ||
+        each_row(s, "SELECT revision, type, time, collection, name, uid, json FROM log ORDER BY revision", event_row,
+                 sink, err) < 0)
+        return -1;
+    sqlite3_int64 stored = number(s, "SELECT value FROM meta WHERE key = 'revision'");
+    if (stored < 0)
+        return fail_open(s, err);
+    *revision = (uint64_t)stored;
+
+    /* The index was not needed so far, but it is for writing: see that it can be read and holds as many rows. */
+    sqlite3_int64 indexed = number(s, "SELECT count(*) FROM objects INDEXED BY sqlite_autoindex_objects_1"),
+                  rows = number(s, "SELECT count(*) FROM objects NOT INDEXED");
+    if (indexed < 0 || rows < 0)
+        return fail_open(s, err);
+    if (indexed != rows)
+        return error_set(
+            err, REASON_INTERNAL,
+            "the database %s is damaged (its index does not match): run «sqlite3 %s REINDEX», or put a backup in "
+            "its place",
+            s->path, s->path);
+    sqlite3_db_release_memory(s->db);
+    return 0;
+}
+
+/* --- Commit --- */
+
+static bool write_object(struct sqlite *s, const struct backend_write *w)
+{
+    static const enum statement which[] = {
+        [EVENT_ADDED] = INSERT_OBJECT, [EVENT_MODIFIED] = UPDATE_OBJECT, [EVENT_DELETED] = DELETE_OBJECT};
+    sqlite3_stmt *q = s->statements[which[w->type]];
+
+    bind_text(q, 1, str_from(w->collection));
+    bind_text(q, 2, str_from(w->object->name));
+    if (w->type != EVENT_DELETED) {
+        bind_text(q, 3, str_from(w->object->uid));
+        sqlite3_bind_int64(q, 4, (sqlite3_int64)w->object->revision);
+        bind_blob(q, 5, w->object->json);
+    }
+    return step(q) == SQLITE_DONE;
+}
+
+/* The event before lost its place in `objects`: its bytes go into the log, while it is still there. */
+static bool fill_previous(struct sqlite *s, const struct backend_write *w, uint64_t log_start)
+{
+    sqlite3_stmt *q = s->statements[FILL_EVENT];
+
+    if (w->previous == NULL || w->previous->revision <= log_start)
+        return true;
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)w->previous->revision);
+    bind_blob(q, 2, w->previous->json);
+    return step(q) == SQLITE_DONE;
+}
+
+static bool write_event(struct sqlite *s, const struct backend_write *w, int64_t realtime_s)
+{
+    sqlite3_stmt *q = s->statements[INSERT_EVENT];
+
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)w->object->revision);
+    sqlite3_bind_int(q, 2, (int)w->type);
+    sqlite3_bind_int64(q, 3, realtime_s);
+    bind_text(q, 4, str_from(w->collection));
+    bind_text(q, 5, str_from(w->object->name));
+    bind_text(q, 6, str_from(w->object->uid));
+    if (w->type == EVENT_DELETED)
+        bind_blob(q, 7, w->object->json);
+    else
+        sqlite3_bind_null(q, 7);
+    return step(q) == SQLITE_DONE;
+}
+
+static bool write_secret(struct sqlite *s, const struct backend_secret *w)
+{
+    sqlite3_stmt *q = s->statements[w->value.p ? SET_SECRET : DELETE_SECRET];
+
+    bind_text(q, 1, str_from(w->scope));
+    bind_blob(q, 2, w->key);
+    if (w->value.p)
+        bind_blob(q, 3, w->value);
+    return step(q) == SQLITE_DONE;
+}
+
+static bool write_batch(struct sqlite *s, const struct backend_batch *batch)
+{
+    for (size_t i = 0; i < batch->writes_len; i++) {
+        const struct backend_write *w = &batch->writes[i];
+        if (!write_object(s, w) || !fill_previous(s, w, batch->log_start) || !write_event(s, w, batch->realtime_s))
+            return false;
+    }
+    for (size_t i = 0; i < batch->secrets_len; i++)
+        if (!write_secret(s, &batch->secrets[i]))
+            return false;
+    if (batch->writes_len == 0)
+        return true;
+    sqlite3_bind_int64(s->statements[SET_REVISION], 1, (sqlite3_int64)batch->revision);
+    return run(s, SET_REVISION);
+}
+
+static int roll_back(struct sqlite *s, struct error **err)
+{
+    fail_write(s, err);
+    /* SQLite may have rolled back by itself already. */
+    if (!sqlite3_get_autocommit(s->db))
+        run(s, ROLLBACK);
+    return -1;
+}
+
+static int commit(struct backend *b, const struct backend_batch *batch, struct error **err)
+{
+    struct sqlite *s = (struct sqlite *)b;
+
+    if (!run(s, BEGIN) || !write_batch(s, batch) || !run(s, COMMIT))
+        return roll_back(s, err);
+    return 0;
+}
+
+static int compact(struct backend *b, uint64_t revision, struct error **err)
+{
+    struct sqlite *s = (struct sqlite *)b;
+
+    sqlite3_bind_int64(s->statements[COMPACT], 1, (sqlite3_int64)revision);
+    return run(s, COMPACT) ? 0 : fail_write(s, err);
+}
+
+/* --- Open --- */
+
+static void close_database(struct backend *b)
+{
+    struct sqlite *s = (struct sqlite *)b;
+
+    for (size_t i = 0; i < STATEMENTS; i++)
+        sqlite3_finalize(s->statements[i]);
+    if (sqlite3_close(s->db) != SQLITE_OK)
+        log_error("the database could not be closed: %s", sqlite3_errmsg(s->db));
+    free(s->path);
+    free(s);
+}
+
+static bool execute(struct sqlite *s, const char *text)
+{
+    return sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static int migrate(struct sqlite *s, sqlite3_int64 from, struct error **err)
+{
+    for (sqlite3_int64 i = from; i < (sqlite3_int64)ARRAY_SIZE(sqlite_migrations); i++) {
+        _cleanup_free_ char *marks = xasprintf("PRAGMA application_id = %d; PRAGMA user_version = %lld; COMMIT",
+                                               SQLITE_APPLICATION_ID, (long long)i + 1);
+        if (!execute(s, "BEGIN IMMEDIATE") || !execute(s, sqlite_migrations[i]) || !execute(s, marks)) {
+            fail_open(s, err);
+            execute(s, "ROLLBACK");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Ours, empty, or refused. */
+static int identify(struct sqlite *s, sqlite3_int64 *version, struct error **err)
+{
+    sqlite3_int64 id = number(s, "PRAGMA application_id"), tables = number(s, "SELECT count(*) FROM sqlite_master");
+    *version = number(s, "PRAGMA user_version");
+
+    if (id < 0 || tables < 0 || *version < 0)
+        return fail_open(s, err);
+    if (id != SQLITE_APPLICATION_ID && (id != 0 || tables != 0 || *version != 0))
+        return error_set(err, REASON_INTERNAL,
+                         "%s is a database of another program: move it away, or name another directory", s->path);
+    if (*version > (sqlite3_int64)ARRAY_SIZE(sqlite_migrations))
+        return error_set(
+            err, REASON_INTERNAL,
+            "the database %s was written by a newer version of this program (schema %lld, known here: %zu): "
+            "install that version, or put a backup from before in its place",
+            s->path, (long long)*version, ARRAY_SIZE(sqlite_migrations));
+    return 0;
+}
+
+static int prepare(struct sqlite *s, bool no_sync, struct error **err)
+{
+    sqlite3_int64 version;
+    _cleanup_free_ char *settings =
+        xasprintf("PRAGMA journal_mode = WAL; PRAGMA synchronous = %s; PRAGMA wal_autocheckpoint = %d;"
+                  "PRAGMA journal_size_limit = %d; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
+                  no_sync ? "OFF" : "FULL", CHECKPOINT_PAGES, WAL_KEEP_BYTES);
+
+    if (identify(s, &version, err) < 0)
+        return -1;
+    if (!execute(s, settings))
+        return fail_open(s, err);
+    if (migrate(s, version, err) < 0)
+        return -1;
+    for (size_t i = 0; i < STATEMENTS; i++)
+        if (sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statements[i], NULL) != SQLITE_OK)
+            return fail_open(s, err);
+    return 0;
+}
+
+/* Made here, so that nobody else may read it; SQLite gives its companions the same mode. */
+static int make_private(const char *path, struct error **err)
+{
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    return fd < 0 ? error_errno(err, errno, "cannot open the database %s", path) : 0;
+}
+
+struct backend *sqlite_open(const char *directory, bool no_sync, struct error **err)
+{
+    static const struct backend_ops ops = {load, commit, compact, close_database};
+    struct sqlite *s = xcalloc(1, sizeof(*s));
+
+    s->base.ops = &ops;
+    s->path = xasprintf("%s/open-hydra.db", directory);
+    if (make_private(s->path, err) == 0) {
+        /* Locks of its own are not needed: one thread at a time uses it. */
+        int rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+        sqlite3_extended_result_codes(s->db, 1);
+        sqlite3_busy_timeout(s->db, 5000);
+        if (rc != SQLITE_OK)
+            fail_open(s, err);
+        else if (prepare(s, no_sync, err) == 0)
+            return &s->base;
+    }
+    close_database(&s->base);
+    return NULL;
+}

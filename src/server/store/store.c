@@ -1,0 +1,253 @@
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "server/store/internal.h"
+#include "server/store/lock.h"
+
+#define DEFAULT_LOG_EVENTS 10000
+
+/* --- Load --- */
+
+struct loading {
+    struct store *store;
+    uint64_t newest; /* of any object */
+    bool sorted, twice, gap;
+};
+
+static void load_object(void *arg, const char *collection, struct object *o)
+{
+    struct loading *l = arg;
+
+    if (o->revision > l->newest)
+        l->newest = o->revision;
+    collection_append(cache_make_collection(&l->store->cache, collection), o);
+}
+
+static void load_secret(void *arg, const char *scope, struct str key, struct str value)
+{
+    struct loading *l = arg;
+    scope_set(cache_make_scope(&l->store->cache, scope), key, value);
+}
+
+static void sort(struct loading *l)
+{
+    struct cache *c = &l->store->cache;
+
+    for (size_t i = 0; !l->sorted && i < c->collections_len; i++)
+        if (!collection_sort(c->collections[i]))
+            l->twice = true;
+    l->sorted = true;
+}
+
+static void restart_log(struct event_log *log, uint64_t revision)
+{
+    log_free(log);
+    log_init(log, revision);
+}
+
+/* The log must lead to the present without a hole: behind one, it begins again. */
+static void load_event(void *arg, enum event_type type, uint64_t revision, const char *collection, struct str name,
+                       struct object *o, int64_t realtime_s)
+{
+    struct loading *l = arg;
+    struct event_log *log = &l->store->cache.log;
+
+    sort(l);
+    struct collection *c = cache_make_collection(&l->store->cache, collection);
+    if (o == NULL) {
+        struct object *present = collection_get(c, name);
+        if (present && present->revision == revision)
+            o = object_ref(present);
+    }
+    if (o && revision != log->end + 1) {
+        l->gap = log_size(log) > 0;
+        restart_log(log, revision - 1);
+    }
+    if (o)
+        log_append(log, &c->track, type, o, NULL, realtime_s);
+    else
+        restart_log(log, revision);
+}
+
+static int load(struct store *s, struct error **err)
+{
+    struct loading l = {.store = s};
+    const struct backend_sink sink = {&l, load_object, load_secret, load_event};
+    struct cache *c = &s->cache;
+
+    if (s->backend->ops->load(s->backend, &sink, &c->revision, err) < 0)
+        return -1;
+    sort(&l);
+    if (l.twice || l.newest > c->revision || c->log.end > c->revision)
+        return error_set(err, REASON_INTERNAL,
+                         "the database contradicts itself (%s): put a backup in its place, or move it away",
+                         l.twice ? "a name is there twice" : "an object is newer than the last revision");
+    if (c->log.end != c->revision) {
+        l.gap = log_size(&c->log) > 0;
+        restart_log(&c->log, c->revision);
+    }
+    if (l.gap)
+        log_warning("the log of events has a hole: watches from before it have to list again");
+    /* What lies below on the disk, if anything, goes with the first compaction. */
+    s->disk_log_start = c->log.start;
+    return 0;
+}
+
+/* --- Open and close --- */
+
+static void free_store(struct store *s)
+{
+    if (s->backend)
+        s->backend->ops->close(s->backend);
+    cache_free(&s->cache);
+    pthread_cond_destroy(&s->queue_filled);
+    pthread_mutex_destroy(&s->queue_lock);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    free(s);
+}
+
+struct store *store_open(const struct store_options *options, struct error **err)
+{
+    struct store *s = xcalloc(1, sizeof(*s));
+
+    s->log_max_events = options->log_max_events ? options->log_max_events : DEFAULT_LOG_EVENTS;
+    s->log_max_age_seconds = options->log_max_age_seconds;
+    s->queue_end = &s->queue;
+    pthread_mutex_init(&s->queue_lock, NULL);
+    cond_init_monotonic(&s->queue_filled);
+    cache_init(&s->cache);
+    log_init(&s->cache.log, 0);
+    s->lock_fd = store_lock(options->directory, err);
+    if (s->lock_fd >= 0)
+        s->backend = sqlite_open(options->directory, options->no_sync, err);
+    if (s->backend == NULL || load(s, err) < 0) {
+        free_store(s);
+        return NULL;
+    }
+    writer_trim(s);
+    s->notifier = notifier_new();
+    writer_start(s);
+    return s;
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    writer_stop(s);
+    notifier_free(s->notifier);
+    free_store(s);
+}
+
+/* --- Reading --- */
+
+uint64_t store_revision(struct store *s)
+{
+    pthread_rwlock_rdlock(&s->cache.lock);
+    uint64_t revision = s->cache.revision;
+    pthread_rwlock_unlock(&s->cache.lock);
+    return revision;
+}
+
+struct object *store_get(struct store *s, const char *collection, struct str name)
+{
+    pthread_rwlock_rdlock(&s->cache.lock);
+    struct object *o = collection_get(cache_collection(&s->cache, collection), name);
+    if (o)
+        object_ref(o);
+    pthread_rwlock_unlock(&s->cache.lock);
+    return o;
+}
+
+uint64_t store_list(struct store *s, const char *collection, struct str after,
+                    bool (*each)(void *arg, struct object *o), void *arg)
+{
+    pthread_rwlock_rdlock(&s->cache.lock);
+    const struct collection *c = cache_collection(&s->cache, collection);
+    for (size_t i = after.n ? collection_find(c, after, true) : 0; c && i < c->n; i++)
+        if (!each(arg, c->items[i]))
+            break;
+    uint64_t revision = s->cache.revision;
+    pthread_rwlock_unlock(&s->cache.lock);
+    return revision;
+}
+
+size_t store_count(struct store *s, const char *collection)
+{
+    pthread_rwlock_rdlock(&s->cache.lock);
+    const struct collection *c = cache_collection(&s->cache, collection);
+    size_t n = c ? c->n : 0;
+    pthread_rwlock_unlock(&s->cache.lock);
+    return n;
+}
+
+char *store_secret(struct store *s, const char *scope, struct str key, size_t *n)
+{
+    char *copy = NULL;
+
+    pthread_rwlock_rdlock(&s->cache.lock);
+    struct scope *found = cache_scope(&s->cache, scope);
+    struct secret *record = found ? map_get(found->records, key) : NULL;
+    if (record) {
+        copy = xmalloc(record->n + 1);
+        memcpy(copy, record->bytes, record->n + 1);
+        if (n)
+            *n = record->n;
+    }
+    pthread_rwlock_unlock(&s->cache.lock);
+    return copy;
+}
+
+void store_secret_list(struct store *s, const char *scope, bool (*each)(void *arg, struct str key, struct str value),
+                       void *arg)
+{
+    struct str key;
+    void *value;
+
+    pthread_rwlock_rdlock(&s->cache.lock);
+    struct scope *found = cache_scope(&s->cache, scope);
+    for (size_t at = 0; found && map_next(found->records, &at, &key, &value);) {
+        struct secret *record = value;
+        if (!each(arg, key, (struct str){record->bytes, record->n}))
+            break;
+    }
+    pthread_rwlock_unlock(&s->cache.lock);
+}
+
+/* --- Watching --- */
+
+int store_events(struct store *s, const char *collection, uint64_t after, struct event *out, size_t max,
+                 uint64_t *reached, struct error **err)
+{
+    int rc;
+
+    pthread_rwlock_rdlock(&s->cache.lock);
+    const struct event_log *log = &s->cache.log;
+    if (after < log->start) {
+        rc = error_set(err, REASON_EXPIRED, "too old resource version: %llu (%llu)", (unsigned long long)after,
+                       (unsigned long long)log->start);
+    } else if (after > log->end) {
+        rc = error_set(err, REASON_TIMEOUT, "Too large resource version: %llu, current: %llu",
+                       (unsigned long long)after, (unsigned long long)log->end);
+    } else {
+        const struct collection *c = cache_collection(&s->cache, collection);
+        rc = (int)log_read(log, c ? &c->track : NULL, after, out, max, reached);
+    }
+    pthread_rwlock_unlock(&s->cache.lock);
+    return rc;
+}
+
+void store_watch(struct store *s, const char *collection, struct store_watch *w)
+{
+    notifier_add(s->notifier, collection, w);
+}
+
+void store_unwatch(struct store *s, const char *collection, struct store_watch *w)
+{
+    notifier_remove(s->notifier, collection, w);
+}

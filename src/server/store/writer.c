@@ -1,0 +1,206 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "server/store/internal.h"
+
+/*
+ * The one thread that writes. It takes what is queued, up to a limit, as one group: one transaction and one fsync for
+ * all of them. While that runs, the next group gathers: the more callers there are, the larger the groups become.
+ */
+#define GROUP_MAX 256
+/* Old events are dropped without any write, too. */
+#define TRIM_INTERVAL_US 15000000
+/* Rows that one compaction removes at most: between two groups it must not be felt. */
+#define COMPACT_MAX 4096
+
+static struct request *take(struct store *s, struct request **last)
+{
+    int64_t until = clock_monotonic_us() + TRIM_INTERVAL_US;
+
+    LOCK_SCOPE(&s->queue_lock);
+    while (s->queue == NULL && !s->ending)
+        if (cond_wait_until(&s->queue_filled, &s->queue_lock, until) == ETIMEDOUT)
+            break;
+    struct request *first = s->queue, *r = first;
+    for (int n = 1; r && n < GROUP_MAX && r->next; n++)
+        r = r->next;
+    *last = r;
+    if (r) {
+        s->queue = r->next;
+        r->next = NULL;
+        if (s->queue == NULL)
+            s->queue_end = &s->queue;
+    }
+    return first;
+}
+
+static struct error *copy_error(const struct error *e)
+{
+    struct error *copy = NULL;
+    error_set(&copy, e->reason, "%s", e->message);
+    return copy;
+}
+
+/* Nothing of the group was kept, so that whatever its functions saw of each other is void. */
+static void fail_all(struct request *first, const struct error *why)
+{
+    for (struct request *r = first; r; r = r->next) {
+        error_free(r->error);
+        r->error = copy_error(why);
+    }
+}
+
+static void run_group(struct store *s, struct request *first)
+{
+    struct group *g = group_new(s);
+    _cleanup_error_ struct error *err = NULL;
+
+    for (struct request *r = first; r; r = r->next)
+        group_run(g, r);
+    if (!group_is_empty(g) && group_commit(g, &err) < 0) {
+        log_error("%s", err->message);
+        fail_all(first, err);
+    } else {
+        group_publish(g);
+    }
+    group_free(g);
+    while (first) {
+        struct request *r = first;
+        first = r->next;
+        r->done(r->arg, r->error);
+        free(r);
+    }
+}
+
+void writer_trim(struct store *s)
+{
+    struct cache *c = &s->cache;
+    int64_t oldest = s->log_max_age_seconds ? clock_realtime_us() / 1000000 - s->log_max_age_seconds : 0;
+
+    pthread_rwlock_wrlock(&c->lock);
+    log_trim(&c->log, s->log_max_events, oldest);
+    pthread_rwlock_unlock(&c->lock);
+}
+
+/* What memory dropped goes from the disk too, many at once. */
+static void compact(struct store *s, bool idle)
+{
+    uint64_t behind = s->cache.log.start - s->disk_log_start;
+    _cleanup_error_ struct error *err = NULL;
+
+    if (behind == 0 || (!idle && behind < COMPACT_MAX / 4))
+        return;
+    uint64_t up_to = s->disk_log_start + (behind < COMPACT_MAX ? behind : COMPACT_MAX);
+    if (s->backend->ops->compact(s->backend, up_to, &err) < 0)
+        log_warning("old events stay for now: %s", err->message);
+    else
+        s->disk_log_start = up_to;
+}
+
+static void *run(void *arg)
+{
+    struct store *s = arg;
+    struct request *first, *last;
+
+    for (;;) {
+        first = take(s, &last);
+        if (first)
+            run_group(s, first);
+        writer_trim(s);
+        compact(s, first == NULL);
+        if (first)
+            continue;
+        LOCK_SCOPE(&s->queue_lock);
+        if (s->ending && s->queue == NULL)
+            return NULL;
+    }
+}
+
+void writer_start(struct store *s)
+{
+    s->writer = thread_start("store-writer", run, s);
+}
+
+void writer_stop(struct store *s)
+{
+    pthread_mutex_lock(&s->queue_lock);
+    s->ending = true;
+    pthread_cond_signal(&s->queue_filled);
+    pthread_mutex_unlock(&s->queue_lock);
+    pthread_join(s->writer, NULL);
+}
+
+void store_submit(struct store *s, store_fn *fn, void *arg, void (*done)(void *arg, struct error *err))
+{
+    struct request *r = xcalloc(1, sizeof(*r));
+
+    *r = (struct request){.fn = fn, .arg = arg, .done = done};
+    LOCK_SCOPE(&s->queue_lock);
+    bool was_empty = s->queue == NULL;
+    *s->queue_end = r;
+    s->queue_end = &r->next;
+    if (was_empty)
+        pthread_cond_signal(&s->queue_filled);
+}
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool is_done;
+    struct error *error;
+};
+
+static void wake_waiter(void *arg, struct error *err)
+{
+    struct waiter *w = arg;
+    LOCK_SCOPE(&w->lock);
+    w->error = err;
+    w->is_done = true;
+    pthread_cond_signal(&w->done);
+}
+
+struct call {
+    store_fn *fn;
+    void *arg;
+    struct waiter waiter;
+};
+
+static int run_call(struct store_txn *t, void *arg, struct error **err)
+{
+    struct call *c = arg;
+    return c->fn(t, c->arg, err);
+}
+
+static void end_call(void *arg, struct error *err)
+{
+    struct call *c = arg;
+    wake_waiter(&c->waiter, err);
+}
+
+int store_run(struct store *s, store_fn *fn, void *arg, struct error **err)
+{
+    struct call c = {.fn = fn, .arg = arg};
+
+    pthread_mutex_init(&c.waiter.lock, NULL);
+    pthread_cond_init(&c.waiter.done, NULL);
+    store_submit(s, run_call, &c, end_call);
+    pthread_mutex_lock(&c.waiter.lock);
+    while (!c.waiter.is_done)
+        pthread_cond_wait(&c.waiter.done, &c.waiter.lock);
+    pthread_mutex_unlock(&c.waiter.lock);
+    pthread_cond_destroy(&c.waiter.done);
+    pthread_mutex_destroy(&c.waiter.lock);
+
+    struct error *e = c.waiter.error;
+    if (e == NULL)
+        return 0;
+    if (err)
+        *err = e;
+    else
+        error_free(e);
+    return -1;
+}
