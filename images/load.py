@@ -66,7 +66,7 @@ class Progress:
         data = self.file.read(max(count, 1 << 20) if count != -1 else -1)
         self.sent += len(data)
         now = time.monotonic()
-        if now - self.said > (0.2 if sys.stderr.isatty() else 5):
+        if now - self.said > (0.2 if sys.stderr.isatty() else 5) or self.sent == self.size:
             self.said = now
             self.say()
         return data
@@ -74,8 +74,10 @@ class Progress:
     def say(self, end=""):
         seconds = time.monotonic() - self.start
         text = f"image: loading {self.name}: {self.sent >> 20} of {self.size >> 20} MiB, {seconds:.1f} s"
+        if self.sent == self.size and not end:
+            text += "; the engine unpacks it"
         if sys.stderr.isatty():
-            print(f"\r{text}", end=end, file=sys.stderr, flush=True)
+            print(f"\r{text}\033[K", end=end, file=sys.stderr, flush=True)
         else:
             print(text, file=sys.stderr, flush=True)
 
