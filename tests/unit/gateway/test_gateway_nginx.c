@@ -1,0 +1,209 @@
+/* The text of nginx.conf: what goes into it, and what is refused. That nginx takes it, and does with it what it should:
+ * tests/gateway. */
+#include "unit/gateway/configured.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+#include "server/gateway/gateway.h"
+#include "server/gateway/template.h"
+
+static struct nginx_options options(const struct config *c)
+{
+    return (struct nginx_options){.config = c,
+                                  .prefix = "/tmp/prefix",
+                                  .gateway_socket = "/run/g.sock",
+                                  .auth_socket = "/run/a.sock",
+                                  .pages = "/usr/share/pages",
+                                  .pki = "/var/pki",
+                                  .nofile = 20000};
+}
+
+static char *written(const struct nginx_options *o)
+{
+    struct error *err = NULL;
+    char *text = nginx_configuration(o, &err);
+
+    if (text == NULL)
+        fail_msg("%s", err->message);
+    assert_null(strstr(text, "@P"));
+    return text;
+}
+
+static void assert_refused(const struct nginx_options *o, const char *part)
+{
+    struct error *err = NULL;
+
+    assert_null(nginx_configuration(o, &err));
+    if (strstr(err->message, part) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", err->message, part);
+    error_free(err);
+}
+
+static void loopback_is_plain(void **state)
+{
+    struct config *c = configured(LOOPBACK);
+    struct nginx_options o = options(c);
+    _cleanup_free_ char *text = written(&o);
+
+    assert_non_null(strstr(text, "listen 127.0.0.1:30001;"));
+    assert_non_null(strstr(text, "listen 127.0.0.1:31000-31099;"));
+    assert_non_null(strstr(text, "listen 127.0.0.1:30443 ssl http2;"));
+    assert_non_null(strstr(text, "ssl_client_certificate \"/var/pki/ca.crt\";"));
+    assert_non_null(strstr(text, "connect-src 'self' http://127.0.0.1:*;"));
+    config_free(c);
+}
+
+static void other_addresses_speak_tls(void **state)
+{
+    struct config *c = configured(SCHOOL "tlsCertificate: /etc/school.crt\ntlsCertificateKey: /etc/school.key\n");
+    struct nginx_options o = options(c);
+    o.nginx_version = 1026000;
+    _cleanup_free_ char *text = written(&o);
+
+    assert_non_null(strstr(text, "listen 0.0.0.0:31000-31099 ssl;"));
+    assert_non_null(strstr(text, "http2 on;"));
+    assert_non_null(strstr(text, "ssl_certificate \"/etc/school.crt\";"));
+    assert_non_null(strstr(text, "ssl_certificate \"/var/pki/server.crt\";"));
+    assert_null(strstr(text, " http2;"));
+    config_free(c);
+}
+
+static void ipv6_has_brackets(void **state)
+{
+    struct config *c = configured(
+        "environmentListen: '[::1]:31000-31001'\ndashboardListen: '[::1]:30001'\napiListen: '[::1]:30443'\n");
+    struct nginx_options o = options(c);
+    _cleanup_free_ char *text = written(&o);
+
+    assert_non_null(strstr(text, "listen [::1]:31000-31001;"));
+    assert_non_null(strstr(text, "\"[::1]:30001\" own;"));
+    config_free(c);
+}
+
+static void ports_of_others_are_left_out(void **state)
+{
+    struct config *c = configured(LOOPBACK);
+    struct nginx_options o = options(c);
+    const uint16_t excluded[] = {31099, 31000, 31010, 31012, 40000};
+    o.excluded = excluded;
+    o.excluded_len = ARRAY_SIZE(excluded);
+    _cleanup_free_ char *text = written(&o);
+
+    assert_non_null(strstr(text, "listen 127.0.0.1:31001-31009;\n        listen 127.0.0.1:31011;\n"
+                                 "        listen 127.0.0.1:31013-31098;\n"));
+    config_free(c);
+    c = configured("environmentListen: 127.0.0.1:31010-31010\n");
+    o.config = c;
+    assert_refused(&o, "taken by others");
+    config_free(c);
+}
+
+static void values_that_mean_something_to_nginx_are_refused(void **state)
+{
+    static const char *const bad[] = {"/a\"b", "/a'b", "/a;b", "/a$b",     "/a\nb",
+                                      "/a\\b", "/a{b", "/a}b", "relative", ""};
+    struct config *c = configured(LOOPBACK);
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct nginx_options o = options(c);
+        o.prefix = bad[i];
+        assert_refused(&o, "prefix");
+        o = options(c);
+        o.pages = bad[i];
+        assert_refused(&o, "pages");
+        o = options(c);
+        o.auth_socket = bad[i];
+        assert_refused(&o, "auth socket");
+        o = options(c);
+        o.pki = bad[i];
+        assert_refused(&o, "pki");
+    }
+    struct nginx_options o = options(c);
+    o.gateway_socket = "/a:b";
+    assert_refused(&o, "gateway socket");
+    o = options(c);
+    o.prefix = "/数据/with blank";
+    free(written(&o));
+    free(c->hosts[0]);
+    c->hosts[0] = xstrdup("a b");
+    assert_refused(&o, "host");
+    config_free(c);
+}
+
+static void limits_of_descriptors_are_kept(void **state)
+{
+    struct config *c = configured("environmentListen: 127.0.0.1:31000-31999\n");
+    struct nginx_options o = options(c);
+
+    o.nofile = 1024;
+    assert_refused(&o, "ulimit -n");
+    o.nofile = 4096;
+    _cleanup_free_ char *text = written(&o);
+    assert_non_null(strstr(text, "worker_rlimit_nofile 4096;"));
+    assert_non_null(strstr(text, "worker_connections 4032;"));
+    config_free(c);
+}
+
+static void template_knows_its_names(void **state)
+{
+    const struct template_value values[] = {{"A", STR("1")}, {"B_C", STR("@A@")}};
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX(100);
+    struct error *err = NULL;
+
+    assert_int_equal(template_expand(&b, STR("@A@ @B_C@ @named x@ @@ a@b@A@@"), values, 2, &err), 0);
+    assert_string_equal(b.p, "1 @A@ @named x@ @@ a@b1@");
+    assert_int_equal(template_expand(&b, STR("@NOT@"), values, 2, &err), -1);
+    error_free(err);
+}
+
+static int listener(uint16_t *port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+static void taken_ports_are_found(void **state)
+{
+    uint16_t port, taken[4];
+    int fd = listener(&port);
+    struct error *err = NULL;
+    _cleanup_free_ char *yaml = xasprintf("environmentListen: 127.0.0.1:%u-%u\n", port, port);
+    struct config *c = configured(yaml);
+
+    assert_int_equal(gateway_probe_ports(c, taken, 4, &err), 1);
+    assert_int_equal(taken[0], port);
+    assert_int_equal(gateway_probe_port("0.0.0.0", port), EADDRINUSE);
+    close(fd);
+    assert_int_equal(gateway_probe_ports(c, taken, 4, &err), 0);
+    assert_int_equal(gateway_probe_port("nonsense", port), EADDRNOTAVAIL);
+    free(c->environments.host);
+    c->environments.host = xstrdup("192.0.2.1");
+    assert_int_equal(gateway_probe_ports(c, taken, 4, &err), -1);
+    error_free(err);
+    config_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loopback_is_plain),
+        cmocka_unit_test(other_addresses_speak_tls),
+        cmocka_unit_test(ipv6_has_brackets),
+        cmocka_unit_test(ports_of_others_are_left_out),
+        cmocka_unit_test(values_that_mean_something_to_nginx_are_refused),
+        cmocka_unit_test(limits_of_descriptors_are_kept),
+        cmocka_unit_test(template_knows_its_names),
+        cmocka_unit_test(taken_ports_are_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
