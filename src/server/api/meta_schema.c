@@ -99,6 +99,7 @@ static const char schemas_text[] =
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static yyjson_doc *document;
+static struct arena *arena; /* of object_node; for good */
 static const struct schema_node *object_node;
 
 static void make(void)
@@ -106,9 +107,10 @@ static void make(void)
     struct error *err = NULL;
 
     document = json_parse((struct str){schemas_text, sizeof(schemas_text) - 1}, &err);
+    arena = arena_new();
     if (document)
-        object_node = schema_node_compile(arena_new(), yyjson_obj_get(yyjson_doc_get_root(document), "ObjectMeta"),
-                                          "ObjectMeta", &err);
+        object_node =
+            schema_node_compile(arena, yyjson_obj_get(yyjson_doc_get_root(document), "ObjectMeta"), "ObjectMeta", &err);
     if (object_node == NULL) {
         log_error("%s", err->message);
         abort();
