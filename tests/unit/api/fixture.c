@@ -1,0 +1,111 @@
+#include "unit/api/fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/io.h"
+#include "unit/api/widget.h"
+
+static enum verdict authorize(const struct identity *who, const struct attributes *what)
+{
+    if (who->role == 1)
+        return VERDICT_ALLOW;
+    if (who->role == 2 && what->kind)
+        return VERDICT_OWN;
+    return VERDICT_DENY;
+}
+
+static void handle(struct http_exchange *x, void *arg)
+{
+    struct fixture *f = arg;
+    const char *role = http_header(x, "X-Role");
+    struct identity who = {.name = http_header(x, "X-User"), .role = role ? role[0] - '0' : 1};
+
+    if (who.name == NULL)
+        who.name = who.role ? "tester" : "system:anonymous";
+    assert_true(api_owns(http_path(x)));
+    api_handle(f->api, x, &who);
+}
+
+static void start(struct fixture *f)
+{
+    struct error *err = NULL;
+    struct store_options store_options = {.directory = f->database,
+                                          .log_max_events = f->log_max_events ? f->log_max_events : 10000,
+                                          .log_max_age_seconds = 3600};
+
+    f->store = store_open(&store_options, &err);
+    if (f->store == NULL)
+        fail_msg("%s", err->message);
+    struct api_resource resource = {f->widget, &widget_hooks};
+    struct api_options options = {.store = f->store,
+                                  .resources = &resource,
+                                  .resources_len = 1,
+                                  .authorize = authorize,
+                                  .workers = f->workers,
+                                  .watch_seconds = f->watch_seconds,
+                                  .version = "0.0-test"};
+    f->api = api_new(&options, &err);
+    assert_non_null(f->api);
+    f->listen_fd = listen_unix(f->socket, 0666, &err);
+    assert_true(f->listen_fd >= 0);
+    struct http_options http_options = {.listen_fd = f->listen_fd,
+                                        .role = HTTP_GATEWAY,
+                                        .peer_uid = (uid_t)-1,
+                                        .threads = 2,
+                                        .max_connections = 20000,
+                                        .max_body = 3 << 20,
+                                        .idle_seconds = 60};
+    f->server = http_server_start(&http_options, handle, f, &err);
+    assert_non_null(f->server);
+}
+
+static void stop(struct fixture *f)
+{
+    http_server_stop(f->server);
+    close(f->listen_fd);
+    api_free(f->api);
+    store_close(f->store);
+}
+
+void fixture_start(struct fixture *f)
+{
+    struct error *err = NULL;
+
+    memset(&seen, 0, sizeof(seen));
+    snprintf(f->directory, sizeof(f->directory), "/tmp/api-test-XXXXXX");
+    assert_non_null(mkdtemp(f->directory));
+    snprintf(f->socket, sizeof(f->socket), "%s/s", f->directory);
+    snprintf(f->database, sizeof(f->database), "%s/db", f->directory);
+    assert_int_equal(make_directory(f->database, 0700, &err), 0);
+    f->widget = kind_load(str_from(widget_yaml), "widget.yaml", &err);
+    if (f->widget == NULL)
+        fail_msg("%s", err->message);
+    f->workers = workers_new("prepare", 1, 4);
+    start(f);
+}
+
+void fixture_stop(struct fixture *f)
+{
+    char command[128];
+
+    stop(f);
+    workers_free(f->workers);
+    kind_free(f->widget);
+    /* A folder that this process made. */
+    snprintf(command, sizeof(command), "rm -rf %s", f->directory);
+    if (system(command) != 0)
+        print_message("%s stays\n", f->directory);
+}
+
+void fixture_restart(struct fixture *f)
+{
+    stop(f);
+    start(f);
+}
