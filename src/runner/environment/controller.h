@@ -1,0 +1,29 @@
+#pragma once
+
+#include "config/config.h"
+#include "runner/client/client.h"
+#include "runner/runtime/runtime.h"
+
+/*
+ * Level-triggered: compares what should run (devices) with what does (the runtime), after any event and on a slow
+ * timer, and does the next step. What it knows by itself can be found again from status and runtime after a kill at any
+ * moment.
+ */
+struct controller_options {
+    const struct config *config;
+    struct client *client;
+    struct runtime *runtime;
+    const char *environments; /* <runtime>/env */
+    gid_t gateway_gid;
+};
+
+struct controller;
+struct controller *controller_start(const struct controller_options *options);
+/* To be called every second or so: the slow timer. */
+void controller_tick(struct controller *c);
+/* The client's stop descriptor must be readable. */
+void controller_stop(struct controller *c);
+
+/* Ends and removes one environment with all that is on the host; 0 too where there is none. */
+int environment_remove(struct runtime *r, const char *environments, const char *uid, unsigned grace_seconds,
+                       struct error **err) _must_check_;

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/*
+ * What an environment has on the host besides its container: the directory of its socket (a tmpfs, nosymfollow:
+ * gateway.md §1) and, as root, a bind mount of its home at a path that nobody can exchange under the engine's eyes.
+ * Names are hashes of the device's uid: a socket's path holds 107 bytes.
+ */
+#define PLACE_NAME_SIZE 17
+void place_name(char out[static PLACE_NAME_SIZE], const char *uid);
+
+struct place_options {
+    const char *root; /* <runtime>/env */
+    const char *name;
+    uid_t owner;
+    gid_t gateway;
+};
+
+/* Makes `root` itself: 0710, for the gateway to go through. */
+int place_prepare_root(const char *root, gid_t gateway, struct error **err) _must_check_;
+/* 1: made just now; 0: was there, as it should be. */
+int place_ensure_socket(const struct place_options *o, struct error **err) _must_check_;
+/* Whether it is there, mounted as it should be. */
+bool place_has_socket(const char *root, const char *name);
+/* Puts a bind mount of the folder behind `home` at <root>/<name>.home. */
+int place_ensure_home(const char *root, const char *name, int home, struct error **err) _must_check_;
+int place_remove_socket(const char *root, const char *name, struct error **err) _must_check_;
+/* Takes both away; 0 too where nothing was there. End the container first. */
+int place_remove(const char *root, const char *name, struct error **err) _must_check_;
+/* Names found in `root`, each once, without ".home". The caller frees each and the list. */
+size_t place_list(const char *root, char ***out);

@@ -1,0 +1,274 @@
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "runner/environment/internal.h"
+
+void retry(struct controller *c, struct environment *e)
+{
+    unsigned ms = RETRY_FIRST_MS << (e->failures > 7 ? 7 : e->failures);
+
+    e->failures++;
+    queue_add_after(c->queue, e->name, ms < RETRY_LONGEST_MS ? ms : RETRY_LONGEST_MS);
+}
+
+/* --- going away ----------------------------------------------------------------------------------------------- */
+
+static bool take_away(struct controller *c, struct environment *e, struct error **err)
+{
+    if (e->gone)
+        return true;
+    if (environment_remove(c->o.runtime, c->o.environments, e->uid, STOP_GRACE_SECONDS, err) < 0)
+        return false;
+    e->gone = true;
+    log_info("%s: stopped and removed", e->name);
+    return true;
+}
+
+static void stop(struct controller *c, struct environment *e, const struct device *d, yyjson_val *object)
+{
+    _cleanup_error_ struct error *err = NULL;
+    struct object_ref ref = {"devices", e->name, e->uid};
+
+    if (e->phase != PHASE_STOPPING) {
+        environment_enter(e, PHASE_STOPPING, STOPPING_SECONDS);
+        environment_set(e, PHASE_STOPPING, "Deleted", "its container is being stopped");
+    }
+    if (!take_away(c, e, &err)) {
+        if (stop_said(client_stop_fd(c->o.client)))
+            return;
+        const char *reason = err->reason == REASON_SERVICE_UNAVAILABLE ? "EngineUnavailable"
+                             : environment_late(e)                     ? "StopTimeout"
+                                                                       : "Deleted";
+        environment_set(e, PHASE_STOPPING, reason, "%s; trying again", err->message);
+        status_write(c, e, object);
+        retry(c, e);
+        return;
+    }
+    if (!d->has_finalizer)
+        return;
+    if (client_remove_finalizer(c->o.client, &ref, DEVICE_FINALIZER, &err) < 0) {
+        log_warning("%s: %s", e->name, err->message);
+        retry(c, e);
+    }
+}
+
+/* The device is gone without having waited for us: its finalizer was taken off by somebody else. */
+static void vanish(struct controller *c, struct environment *e)
+{
+    _cleanup_error_ struct error *err = NULL;
+
+    if (take_away(c, e, &err)) {
+        environment_forget(c, e);
+        return;
+    }
+    if (!stop_said(client_stop_fd(c->o.client)))
+        retry(c, e);
+}
+
+/* --- what is there -------------------------------------------------------------------------------------------- */
+
+/* What a runner before this one started: container and environment variables say the rest. */
+static bool adopt(struct controller *c, struct environment *e, struct instance *i)
+{
+    _cleanup_cached_ struct cached *cached = e->sandbox ? informer_get(c->sandboxes, e->sandbox) : NULL;
+    const char *name = i->socket ? strrchr(i->socket, '/') : NULL;
+    struct sandbox s = {.readiness_path = "/"};
+
+    if (e->token == NULL)
+        e->token = steal_ptr(i->token);
+    if (e->token == NULL || (e->socket == NULL && name == NULL))
+        return false;
+    if (e->socket)
+        return true;
+    if (cached)
+        sandbox_read(cached->object, &s);
+    e->socket = xasprintf("%s/%s%s", c->o.environments, e->place, name);
+    free(e->readiness_path);
+    e->readiness_path = xstrdup(s.readiness_path);
+    return true;
+}
+
+static void take_running(struct controller *c, struct environment *e, struct instance *i)
+{
+    if (!adopt(c, e, i) || !place_has_socket(c->o.environments, e->place)) {
+        environment_ended(c, e, NULL, "its socket directory was lost");
+        return;
+    }
+    e->container = CONTAINER_RUNNING;
+    if (!e->met && e->phase == PHASE_RUNNING)
+        log_info("%s: adopted", e->name);
+    e->met = true;
+}
+
+/* Not running and not seen running by this process: left half made by a kill, or by a restart of the machine. */
+static void take_stopped(struct controller *c, struct environment *e, const struct instance *i)
+{
+    if (e->met && i->state == INSTANCE_ENDED) {
+        environment_ended(c, e, i, NULL);
+        return;
+    }
+    e->container = CONTAINER_ABSENT;
+}
+
+static void take_absent(struct controller *c, struct environment *e)
+{
+    if (e->met)
+        environment_ended(c, e, NULL, "its container was removed from outside");
+    else
+        e->container = CONTAINER_ABSENT;
+}
+
+/* False: it could not be found out; tried again later. */
+static bool look(struct controller *c, struct environment *e)
+{
+    _cleanup_instance_ struct instance i = {0};
+    _cleanup_error_ struct error *err = NULL;
+
+    if (!take_look(c, e) && e->container != CONTAINER_UNKNOWN)
+        return true;
+    if (c->o.runtime->ops->inspect(c->o.runtime, e->uid, &i, &err) == 0) {
+        if (i.started_us && e->started_us == 0 && e->phase == PHASE_RUNNING)
+            e->started_us = i.started_us;
+        if (i.state == INSTANCE_RUNNING)
+            take_running(c, e, &i);
+        else
+            take_stopped(c, e, &i);
+        return true;
+    }
+    if (err->reason == REASON_NOT_FOUND) {
+        take_absent(c, e);
+        return true;
+    }
+    e->container = e->container == CONTAINER_RUNNING ? CONTAINER_RUNNING : CONTAINER_UNKNOWN;
+    {
+        LOCK_SCOPE(&c->lock);
+        e->look = true;
+    }
+    if (e->phase == PHASE_RUNNING) /* nothing is known to be wrong with it */
+        retry(c, e);
+    else
+        environment_stumble(c, e, "EngineError", err);
+    return false;
+}
+
+/* --- the next step -------------------------------------------------------------------------------------------- */
+
+/* Started from nothing, or once more after its end. */
+static void begin(struct controller *c, struct environment *e, const struct device *d, yyjson_val *object)
+{
+    int64_t wait = e->not_before_us - clock_monotonic_us();
+
+    if (wait > 0) {
+        queue_add_after(c->queue, e->name, (unsigned)(wait / 1000) + 1);
+        return;
+    }
+    if (d->port == 0) /* the server says why: no port is left */
+        return;
+    /* What an earlier runner was at begins anew; what this one is at goes on, in its time. */
+    bool at_it = (e->phase == PHASE_PREPARING || e->phase == PHASE_STARTING) && e->deadline_us != INT64_MAX;
+    if (!at_it && e->phase != PHASE_FAILED)
+        e->phase = PHASE_QUEUED;
+    environment_start(c, e, d, object);
+}
+
+static void say_engine_away(struct environment *e, const char *message)
+{
+    if (e->phase == PHASE_RUNNING || e->phase == PHASE_FAILED)
+        return;
+    environment_set(e, e->phase, "EngineUnavailable", "%s", message);
+    if (e->deadline_us != INT64_MAX)
+        environment_enter(e, e->phase, STARTING_SECONDS); /* its time begins anew with the engine */
+}
+
+static void step(struct controller *c, struct environment *e, const struct device *d, yyjson_val *object)
+{
+    _cleanup_free_ char *message = NULL;
+
+    if (e->settled)
+        return;
+    if (!engine_is_up(c, &message)) {
+        say_engine_away(e, message);
+        return;
+    }
+    if (!look(c, e) || e->settled)
+        return;
+    if (e->container != CONTAINER_RUNNING)
+        begin(c, e, d, object);
+    else if (e->phase == PHASE_RUNNING)
+        environment_running(c, e, object);
+    else
+        environment_await(c, e, object);
+}
+
+static bool is_uid(const char *s)
+{
+    size_t n = s ? strlen(s) : 0;
+
+    if (n == 0 || n > 64)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!ascii_isalnum(s[i]) && s[i] != '-')
+            return false;
+    return true;
+}
+
+/* Names go into paths and addresses: what is no name is left alone. */
+static bool is_sane(const struct device *d)
+{
+    return is_uid(d->uid) && d->name && is_dns_subdomain(str_from(d->name));
+}
+
+/* Failures that may pass by themselves. */
+static bool heals(const char *reason)
+{
+    return streq(reason, "ImageMissing") || streq(reason, "SandboxMissing");
+}
+
+static void read_status(struct environment *e, yyjson_val *object)
+{
+    const char *started = json_str_at(object, "status.startedAt");
+    yyjson_val *log = json_at(object, "status.log"), *v;
+    _cleanup_buffer_ struct buffer text = BUFFER_MAX(65536);
+    size_t i, max;
+
+    if (started && timestamp_parse(str_from(started), &e->started_us) < 0)
+        e->started_us = 0;
+    e->restarts = (unsigned)json_int_at(object, "status.restarts", 0);
+    yyjson_arr_foreach (log, i, max, v) {
+        if (yyjson_is_str(v))
+            buffer_printf(&text, "%s%s", text.n ? "\n" : "", yyjson_get_str(v));
+    }
+    e->log = text.n ? buffer_steal(&text) : NULL;
+    e->settled = e->phase == PHASE_FAILED && !heals(e->reason);
+}
+
+void reconcile(struct controller *c, const char *name)
+{
+    _cleanup_cached_ struct cached *cached = informer_get(c->devices, name);
+    struct environment *e = environment_find(c, name);
+    struct device d = {0};
+
+    if (cached)
+        device_read(cached->object, &d);
+    if (e && (cached == NULL || !streq(e->uid, d.uid))) {
+        vanish(c, e);
+        e = environment_find(c, name);
+        if (e)
+            return;
+    }
+    if (cached == NULL || !is_sane(&d))
+        return;
+    if (e == NULL) {
+        e = environment_make(c, &d);
+        read_status(e, cached->object);
+    }
+    if (d.deleting) {
+        stop(c, e, &d, cached->object);
+        return;
+    }
+    step(c, e, &d, cached->object);
+    if (!stop_said(client_stop_fd(c->o.client)))
+        status_write(c, e, cached->object);
+}

@@ -1,0 +1,272 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "runner/environment/home.h"
+#include "runner/environment/hostid.h"
+#include "runner/environment/internal.h"
+
+#define SOCKET_PATH_MAX 107
+#define MAX_MOUNTS 4
+#define MAX_VARIABLES 260
+
+uint64_t device_memory_mib(const struct config *c, const char *said)
+{
+    unsigned long long n;
+    return said && str_to_u64(str_from(said), 1u << 30, &n) == 0 && n ? n : c->default_ram_mib;
+}
+
+uint64_t device_cpu_milli(const struct config *c, const char *said)
+{
+    unsigned long long n;
+    return said && str_to_u64(str_from(said), 1u << 30, &n) == 0 && n ? n : c->default_cpu_milli;
+}
+
+static int refuse(const char **reason, const char *name)
+{
+    *reason = name;
+    return -1;
+}
+
+/* An absolute path without steps upwards, below at least one folder. */
+static bool is_plain_path(const char *path)
+{
+    struct str rest = str_from(path), part;
+    size_t depth = 0;
+
+    if (path == NULL || path[0] != '/')
+        return false;
+    while (str_split(&rest, '/', &part)) {
+        if (str_is(part, "..") || str_is(part, "."))
+            return false;
+        depth += part.n > 0;
+    }
+    return depth >= 1;
+}
+
+static bool is_label(const char *s)
+{
+    return s && is_dns_label(str_from(s));
+}
+
+static int check_names(const struct device *d, const struct sandbox *s, struct error **err)
+{
+    if (!is_label(d->owner) || !is_label(d->sandbox))
+        return error_set(err, REASON_INVALID, "the names of owner and sandbox must be DNS labels");
+    if (s->socket == NULL)
+        return error_set(err, REASON_INVALID,
+                         "sandbox %s listens on no unix socket (spec.socket); TCP is not supported yet", s->name);
+    if (!is_plain_path(s->socket) || strrchr(s->socket, '/') == s->socket || s->socket[strlen(s->socket) - 1] == '/' ||
+        strlen(s->socket) > SOCKET_PATH_MAX)
+        return error_set(err, REASON_INVALID,
+                         "sandbox %s: spec.socket must be a plain absolute path in a folder of its own", s->name);
+    if (!is_plain_path(s->home))
+        return error_set(err, REASON_INVALID, "sandbox %s: spec.home must be a plain absolute path", s->name);
+    if (s->image == NULL || *s->image == '\0')
+        return error_set(err, REASON_INVALID, "sandbox %s names no image (spec.cpuImageName)", s->name);
+    if (s->run_as_user < 0 || s->run_as_user > 65533)
+        return error_set(err, REASON_INVALID, "sandbox %s: spec.runAsUser is out of range", s->name);
+    return 0;
+}
+
+static int check_ids(struct controller *c, const struct environment *e, const struct device *d, struct error **err)
+{
+    if (geteuid() != 0)
+        return 0; /* without root no ids are given */
+    if (host_id_check(c->o.config, d->host_id, system_subordinate_files, err) < 0)
+        return -1;
+    if (host_id_in_use(c, e, d->host_id))
+        return error_set(err, REASON_CONFLICT, "host id %u is in use by another user's environment", d->host_id);
+    return 0;
+}
+
+static const char *home_base(const struct config *c, const struct device *d, bool *direct)
+{
+    const char *base = NULL;
+
+    if (streq(d->sandbox, "vscode"))
+        base = c->vscode_base;
+    else if (streq(d->sandbox, "jupyter-lab"))
+        base = c->jupyter_lab_base;
+    *direct = base != NULL;
+    return base ? base : c->workspace_path;
+}
+
+static void add_mount(struct runtime_spec *r, struct runtime_mount m)
+{
+    struct runtime_mount *list = (struct runtime_mount *)(void *)r->mounts;
+    list[r->mounts_len++] = m;
+}
+
+static int add_home(struct controller *c, struct arena *a, const struct environment *e, const struct device *d,
+                    const struct sandbox *s, struct runtime_spec *r, struct error **err)
+{
+    bool direct, root = geteuid() == 0;
+    struct home_options o = {.user = d->owner,
+                             .owner = d->host_id + r->run_as,
+                             .range_first = d->host_id,
+                             .range_size = c->o.config->host_id_size,
+                             .chown = root};
+
+    o.base = home_base(c->o.config, d, &direct);
+    o.sandbox = direct ? NULL : d->sandbox;
+    _cleanup_close_ int home = home_open(&o, err);
+    if (home < 0)
+        return -1;
+    const char *source =
+        direct ? arena_printf(a, "%s/%s", o.base, d->owner) : arena_printf(a, "%s/%s/%s", o.base, d->sandbox, d->owner);
+    if (root) {
+        if (place_ensure_home(c->o.environments, e->place, home, err) < 0)
+            return -1;
+        source = arena_printf(a, "%s/%s.home", c->o.environments, e->place);
+    }
+    add_mount(r, (struct runtime_mount){source, arena_strdup(a, s->home), false, true});
+    return 0;
+}
+
+static int add_socket(struct controller *c, struct arena *a, struct environment *e, const struct sandbox *s,
+                      struct runtime_spec *r, struct error **err)
+{
+    const char *slash = strrchr(s->socket, '/');
+    const char *host = arena_printf(a, "%s/%s", c->o.environments, e->place);
+    struct place_options o = {c->o.environments, e->place, r->host_id + r->run_as, c->o.gateway_gid};
+    _cleanup_free_ char *socket = xasprintf("%s%s", host, slash);
+
+    if (strlen(socket) > SOCKET_PATH_MAX)
+        return error_set(err, REASON_INVALID, "%s is longer than the %d bytes of a socket's path", socket,
+                         SOCKET_PATH_MAX);
+    /* What a container before this one left in it must not be taken for this one's. */
+    if (place_remove_socket(c->o.environments, e->place, err) < 0 || place_ensure_socket(&o, err) < 0)
+        return -1;
+    free(e->socket);
+    e->socket = steal_ptr(socket);
+    free(e->readiness_path);
+    e->readiness_path = xstrdup(s->readiness_path);
+    add_mount(r, (struct runtime_mount){host, arena_strndup(a, s->socket, (size_t)(slash - s->socket)), false, false});
+    return 0;
+}
+
+static void add_folder(struct arena *a, struct runtime_spec *r, const char *path, const char *target)
+{
+    if (path && target && path_exists(path))
+        add_mount(r, (struct runtime_mount){arena_strdup(a, path), arena_strdup(a, target), true, false});
+}
+
+static void add_variable(struct runtime_spec *r, const char *name, const char *value)
+{
+    struct runtime_variable *list = (struct runtime_variable *)(void *)r->variables;
+    if (name && value && r->variables_len < MAX_VARIABLES)
+        list[r->variables_len++] = (struct runtime_variable){name, value};
+}
+
+/* Ours last: they win. */
+static void add_variables(struct arena *a, const struct environment *e, const struct device *d, const struct sandbox *s,
+                          struct runtime_spec *r)
+{
+    size_t i, max;
+    yyjson_val *v;
+
+    r->variables = arena_alloc(a, MAX_VARIABLES * sizeof(struct runtime_variable));
+    add_variable(r, "HOME", arena_strdup(a, s->home));
+    yyjson_arr_foreach (s->env, i, max, v) {
+        if (r->variables_len == MAX_VARIABLES - 4)
+            break;
+        const char *name = json_str_at(v, "name"), *value = json_str_at(v, "value");
+        add_variable(r, name ? arena_strdup(a, name) : NULL, arena_strdup(a, value ? value : ""));
+    }
+    add_variable(r, "OPENHYDRA_SOCKET", arena_strdup(a, s->socket));
+    add_variable(r, "OPENHYDRA_USER", arena_strdup(a, d->owner));
+    add_variable(r, "OPENHYDRA_TOKEN", e->token);
+    add_variable(r, "JUPYTER_TOKEN", e->token);
+}
+
+static const char *const *strings(struct arena *a, yyjson_val *list, size_t *n)
+{
+    const char **out;
+    size_t i, max;
+    yyjson_val *v;
+
+    *n = 0;
+    if (yyjson_arr_size(list) == 0)
+        return NULL;
+    out = arena_alloc(a, yyjson_arr_size(list) * sizeof(char *));
+    yyjson_arr_foreach (list, i, max, v) {
+        if (yyjson_is_str(v))
+            out[(*n)++] = arena_strdup(a, yyjson_get_str(v));
+    }
+    return out;
+}
+
+static int check_root(const struct controller *c, const struct sandbox *s, const struct runtime_facts *f,
+                      struct error **err)
+{
+    if (s->run_as_user != 0 || f->user_namespace || c->o.config->allow_root_images)
+        return 0;
+    return error_set(err, REASON_FORBIDDEN,
+                     "sandbox %s runs as root, and there is no user namespace here that makes this harmless "
+                     "(allowRootImages permits it)",
+                     s->name);
+}
+
+static struct runtime_spec *begin(struct controller *c, struct arena *a, const struct device *d,
+                                  const struct sandbox *s)
+{
+    struct runtime_spec *r = arena_alloc(a, sizeof(*r));
+
+    *r = (struct runtime_spec){
+        .device = d->name,
+        .uid = d->uid,
+        .owner = d->owner,
+        .sandbox = d->sandbox,
+        .generation = d->generation,
+        .image = arena_strdup(a, s->image),
+        .mounts = arena_alloc(a, MAX_MOUNTS * sizeof(struct runtime_mount)),
+        .host_id = d->host_id,
+        .host_id_size = c->o.config->host_id_size,
+        .run_as = (uint32_t)s->run_as_user,
+        .memory_bytes = device_memory_mib(c->o.config, d->ram) << 20,
+        .cpu_milli = device_cpu_milli(c->o.config, d->cpu),
+        .pids = c->o.config->pids_limit,
+        .network = s->network,
+        .stop_seconds = STOP_GRACE_SECONDS,
+    };
+    r->command = strings(a, s->command, &r->command_len);
+    r->arguments = strings(a, s->args, &r->arguments_len);
+    return r;
+}
+
+static int fill(struct controller *c, struct arena *a, struct environment *e, const struct device *d,
+                const struct sandbox *s, struct runtime_spec *r, const char **reason, struct error **err)
+{
+    const struct config *config = c->o.config;
+
+    if (add_socket(c, a, e, s, r, err) < 0)
+        return refuse(reason, "SocketDirectoryRefused");
+    if (add_home(c, a, e, d, s, r, err) < 0)
+        return refuse(reason, "HomeRefused");
+    add_folder(a, r, config->dataset_path, config->dataset_mount);
+    add_folder(a, r, config->course_path, config->course_mount);
+    add_variables(a, e, d, s, r);
+    return 0;
+}
+
+struct runtime_spec *spec_make(struct controller *c, struct arena *a, struct environment *e, const struct device *d,
+                               const struct sandbox *s, const struct runtime_facts *facts, const char **reason,
+                               struct error **err)
+{
+    if (check_names(d, s, err) < 0) {
+        *reason = "SandboxUnsupported";
+        return NULL;
+    }
+    if (check_ids(c, e, d, err) < 0) {
+        *reason = "HostIdRefused";
+        return NULL;
+    }
+    if (check_root(c, s, facts, err) < 0) {
+        *reason = "RootImageRefused";
+        return NULL;
+    }
+    struct runtime_spec *r = begin(c, a, d, s);
+    return fill(c, a, e, d, s, r, reason, err) < 0 ? NULL : r;
+}

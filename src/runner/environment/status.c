@@ -1,0 +1,265 @@
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "runner/environment/internal.h"
+
+/* What a device's status says. Written where it differs from what is there, so that an event of our own writing leads
+ * to nothing. */
+
+void environment_set(struct environment *e, enum phase phase, const char *reason, const char *fmt, ...)
+{
+    char message[1024];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+    if (e->phase == phase && streq(e->reason, reason) && streq(e->message, message))
+        return;
+    e->phase = phase;
+    free(e->reason);
+    free(e->message);
+    e->reason = xstrdup(reason);
+    e->message = xstrdup(message);
+    e->dirty = true;
+}
+
+void environment_enter(struct environment *e, enum phase phase, unsigned seconds)
+{
+    int64_t now = clock_monotonic_us();
+
+    e->phase = phase;
+    e->phase_since_us = now;
+    e->deadline_us = seconds ? now + (int64_t)seconds * 1000000 : INT64_MAX;
+    e->dirty = true;
+}
+
+bool environment_late(const struct environment *e)
+{
+    return clock_monotonic_us() > e->deadline_us;
+}
+
+/* --- conditions ----------------------------------------------------------------------------------------------- */
+
+struct condition {
+    const char *type;
+    bool holds;
+    const char *reason, *message;
+};
+
+struct filling {
+    struct controller *c;
+    const struct environment *e;
+    struct condition conditions[4];
+    size_t conditions_len;
+};
+
+static void add_condition(struct filling *f, const char *type, bool holds, const char *reason, const char *message)
+{
+    f->conditions[f->conditions_len++] = (struct condition){type, holds, reason, message ? message : ""};
+}
+
+static void collect_conditions(struct filling *f, const struct runtime_facts *facts, bool known,
+                               const char *engine_message)
+{
+    const struct environment *e = f->e;
+
+    add_condition(f, "Ready", e->phase == PHASE_RUNNING, e->phase == PHASE_RUNNING ? "Answers" : phase_name(e->phase),
+                  e->message);
+    add_condition(f, "EngineAvailable", engine_message == NULL, engine_message ? "EngineUnavailable" : "Answers",
+                  engine_message);
+    if (!known)
+        return;
+    add_condition(f, "UserNamespace", facts->user_namespace, facts->user_namespace ? "OwnRange" : "NotSupported",
+                  facts->user_namespace_why);
+    add_condition(f, "ResourceLimitsEnforced", facts->limits, facts->limits ? "Enforced" : "NotSupported",
+                  facts->limits_why);
+}
+
+static yyjson_val *present_condition(yyjson_val *object, const char *type)
+{
+    size_t i, max;
+    yyjson_val *v;
+
+    yyjson_arr_foreach (json_at(object, "status.conditions"), i, max, v) {
+        if (streq(json_str_at(v, "type"), type))
+            return v;
+    }
+    return NULL;
+}
+
+static bool is_ours(const struct filling *f, const char *type)
+{
+    for (size_t i = 0; i < f->conditions_len; i++)
+        if (streq(f->conditions[i].type, type))
+            return true;
+    return false;
+}
+
+static void fill_conditions(const struct filling *f, yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status)
+{
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    char now[TIMESTAMP_SIZE];
+    size_t i, max;
+    yyjson_val *v;
+
+    timestamp(now, clock_realtime_us());
+    for (i = 0; i < f->conditions_len; i++) {
+        const struct condition *c = &f->conditions[i];
+        yyjson_val *old = present_condition(object, c->type);
+        const char *holds = c->holds ? "True" : "False", *since = json_str_at(old, "lastTransitionTime");
+        bool same = since && streq(json_str_at(old, "status"), holds);
+        yyjson_mut_val *one = yyjson_mut_arr_add_obj(doc, list);
+        json_mut_set_str(doc, one, "type", c->type);
+        json_mut_set_str(doc, one, "status", holds);
+        json_mut_set_str(doc, one, "reason", c->reason);
+        json_mut_set_str(doc, one, "message", c->message);
+        json_mut_set_str(doc, one, "lastTransitionTime", same ? since : now);
+    }
+    yyjson_arr_foreach (json_at(object, "status.conditions"), i, max, v) {
+        if (!is_ours(f, json_str_at(v, "type")))
+            yyjson_mut_arr_append(list, yyjson_val_mut_copy(doc, v));
+    }
+    json_mut_set(doc, status, "conditions", list);
+}
+
+/* --- the rest ------------------------------------------------------------------------------------------------- */
+
+/* In a merge patch a missing thing is said by null. */
+static void put_null(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key)
+{
+    json_mut_set(doc, obj, key, yyjson_mut_null(doc));
+}
+
+static void fill_timings(const struct environment *e, yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status)
+{
+    static const char *const names[] = {"queued", "preparing", "starting"};
+    yyjson_mut_val *timings = json_mut_make_obj(doc, status, "timings");
+    yyjson_val *old = json_at(object, "status.timings");
+
+    for (size_t i = 0; i < TIMINGS; i++) {
+        yyjson_val *kept = yyjson_obj_get(old, names[i]);
+        if (e->timings[i] >= 0)
+            json_mut_set(doc, timings, names[i], yyjson_mut_real(doc, round(e->timings[i] * 1000) / 1000));
+        else if (kept) /* by the runner before this one */
+            json_mut_set(doc, timings, names[i], yyjson_val_mut_copy(doc, kept));
+    }
+}
+
+static void fill_log(const struct environment *e, yyjson_mut_doc *doc, yyjson_mut_val *status)
+{
+    struct str rest = str_from(e->log), line;
+
+    if (e->log == NULL) {
+        put_null(doc, status, "log");
+        return;
+    }
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    while (str_split(&rest, '\n', &line))
+        yyjson_mut_arr_add_strncpy(doc, list, line.p, line.n);
+    json_mut_set(doc, status, "log", list);
+}
+
+static void fill_resources(const struct filling *f, yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status)
+{
+    const struct config *config = f->c->o.config;
+    yyjson_mut_val *r = json_mut_make_obj(doc, status, "resources");
+    struct device d;
+
+    device_read(object, &d);
+    _cleanup_free_ char *cpu = xasprintf("%llum", (unsigned long long)device_cpu_milli(config, d.cpu));
+    _cleanup_free_ char *memory = xasprintf("%lluMi", (unsigned long long)device_memory_mib(config, d.ram));
+    json_mut_set_str(doc, r, "cpu", cpu);
+    json_mut_set_str(doc, r, "memory", memory);
+    json_mut_set_int(doc, r, "pids", config->pids_limit);
+}
+
+static void fill(yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status, void *arg)
+{
+    const struct filling *f = arg;
+    const struct environment *e = f->e;
+    char when[TIMESTAMP_SIZE];
+
+    json_mut_set_str(doc, status, "phase", phase_name(e->phase));
+    json_mut_set_str(doc, status, "reason", e->reason ? e->reason : "");
+    json_mut_set_str(doc, status, "message", e->message ? e->message : "");
+    json_mut_set_int(doc, status, "observedGeneration", json_int_at(object, "metadata.generation", 0));
+    if (e->started_us) {
+        timestamp(when, e->started_us);
+        json_mut_set_str(doc, status, "startedAt", when);
+    } else {
+        put_null(doc, status, "startedAt");
+    }
+    _cleanup_free_ char *container = xasprintf("open-hydra-%s", e->uid);
+    json_mut_set_str(doc, status, "containerName", container);
+    if (e->restarts)
+        json_mut_set_int(doc, status, "restarts", e->restarts);
+    fill_timings(e, object, doc, status);
+    fill_log(e, doc, status);
+    fill_resources(f, object, doc, status);
+    fill_conditions(f, object, doc, status);
+}
+
+/* --- writing -------------------------------------------------------------------------------------------------- */
+
+static bool differs(struct filling *f, yyjson_val *object)
+{
+    _cleanup_json_mut_ yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *status = yyjson_mut_obj(doc);
+    yyjson_val *present = json_at(object, "status"), *key, *v;
+    size_t i, max;
+
+    yyjson_mut_doc_set_root(doc, status);
+    fill(object, doc, status, f);
+    _cleanup_json_ yyjson_doc *wanted = yyjson_mut_doc_imut_copy(doc, NULL);
+    yyjson_obj_foreach (yyjson_doc_get_root(wanted), i, max, key, v) {
+        yyjson_val *old = yyjson_obj_get(present, yyjson_get_str(key));
+        if (yyjson_is_null(v) ? old != NULL : (old == NULL || !json_equal(v, old)))
+            return true;
+    }
+    return false;
+}
+
+static uint64_t version_of(yyjson_val *object)
+{
+    const char *s = json_str_at(object, "metadata.resourceVersion");
+    unsigned long long n;
+    return s && str_to_u64(str_from(s), UINT64_MAX, &n) == 0 ? n : 0;
+}
+
+void status_write(struct controller *c, struct environment *e, yyjson_val *object)
+{
+    struct filling f = {.c = c, .e = e};
+    struct runtime_facts facts;
+    _cleanup_free_ char *engine_message = NULL;
+    _cleanup_error_ struct error *err = NULL;
+    _cleanup_json_ yyjson_doc *answer = NULL;
+
+    bool known = c->o.runtime->ops->facts(c->o.runtime, &facts, NULL) == 0;
+    if (engine_is_up(c, &engine_message))
+        engine_message = NULL;
+    collect_conditions(&f, &facts, known, engine_message);
+    /* What the informer has may be older than what was written last. */
+    bool stale = version_of(object) < e->written;
+    if (stale ? !e->dirty : !differs(&f, object)) {
+        e->dirty = false;
+        return;
+    }
+    struct object_ref ref = {"devices", e->name, e->uid};
+    if (client_patch_status(c->o.client, &ref, stale ? NULL : object, fill, &f, &answer, &err) == 0) {
+        e->written = version_of(yyjson_doc_get_root(answer));
+        e->dirty = false;
+        if (e->phase == PHASE_RUNNING || e->phase == PHASE_FAILED)
+            e->failures = 0;
+        return;
+    }
+    if (err->reason == REASON_NOT_FOUND)
+        return; /* gone; its deletion is on the way */
+    if (err->reason != REASON_SERVICE_UNAVAILABLE)
+        log_warning("status of %s: %s", e->name, err->message);
+    retry(c, e);
+}

@@ -1,0 +1,81 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "runner/environment/internal.h"
+
+/*
+ * What belongs to no device: containers of this installation, socket directories and mounts. What is there is asked
+ * first, the devices afterwards: a container is made for a device that the copy holds already, so that nothing in the
+ * making is taken for an orphan.
+ */
+static struct map *known_uids(struct controller *c)
+{
+    struct map *uids = map_new();
+    struct cached **list;
+    size_t n = informer_all(c->devices, &list);
+
+    for (size_t i = 0; i < n; i++) {
+        const char *uid = json_str_at(list[i]->object, "metadata.uid");
+        char place[PLACE_NAME_SIZE];
+        if (uid) {
+            place_name(place, uid);
+            map_set(uids, str_from(uid), uids);
+            map_set(uids, str_from(place), uids);
+        }
+        cached_unref(list[i]);
+    }
+    free(list);
+    return uids;
+}
+
+static void sweep_containers(struct controller *c, const struct instance *list, size_t n, const struct map *known)
+{
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_error_ struct error *err = NULL;
+        if (map_get(known, str_from(list[i].uid)))
+            continue;
+        log_warning("container of device %s (%s) has no device any more: removed", list[i].device, list[i].uid);
+        if (environment_remove(c->o.runtime, c->o.environments, list[i].uid, STOP_GRACE_SECONDS, &err) < 0)
+            log_warning("%s: %s", list[i].device, err->message);
+    }
+}
+
+static void sweep_places(struct controller *c, char *const *names, size_t n, const struct map *known)
+{
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_error_ struct error *err = NULL;
+        if (map_get(known, str_from(names[i])))
+            continue;
+        log_warning("socket directory %s has no device any more: removed", names[i]);
+        if (place_remove(c->o.environments, names[i], &err) < 0)
+            log_warning("%s", err->message);
+    }
+}
+
+static void free_names(char **names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+}
+
+void sweep(struct controller *c)
+{
+    struct instance *instances;
+    size_t instances_len;
+    char **places;
+    _cleanup_error_ struct error *err = NULL;
+    size_t places_len = place_list(c->o.environments, &places);
+
+    /* A container that could not be listed may still use its directory. */
+    if (c->o.runtime->ops->list(c->o.runtime, &instances, &instances_len, &err) == 0) {
+        struct map *known = known_uids(c);
+        sweep_containers(c, instances, instances_len, known);
+        sweep_places(c, places, places_len, known);
+        map_free(known, NULL);
+        runtime_free_instances(instances, instances_len);
+    }
+    free_names(places, places_len);
+}

@@ -1,0 +1,321 @@
+#include "runner/logs.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/io.h"
+#include "base/thread.h"
+
+#define MAX_REQUESTS 64
+#define BUFFER_BYTES (64u << 10)
+#define MAX_TAIL 100000
+#define IDLE_SECONDS 60
+
+/* Each request has a thread of its own, since the engine's answers block; there are few. */
+struct logs {
+    struct runtime *runtime;
+    struct http_server *server;
+    pthread_mutex_t lock;
+    pthread_cond_t less;
+    unsigned requests;   /* that exist */
+    unsigned unanswered; /* of these */
+    bool stopping;
+};
+
+struct request {
+    struct logs *logs;
+    struct http_exchange *x;
+    char *uid;
+    bool usage;
+    struct runtime_log_options options; /* stop_fd: readable once the peer is gone */
+    pthread_mutex_t lock;
+    pthread_cond_t room;
+    struct buffer text;
+    size_t taken; /* of text */
+    bool ended, closed;
+    unsigned refs; /* the thread's and the stream's */
+};
+
+static void request_free(struct request *r)
+{
+    struct logs *l = r->logs;
+
+    close(r->options.stop_fd);
+    buffer_free(&r->text);
+    pthread_cond_destroy(&r->room);
+    pthread_mutex_destroy(&r->lock);
+    free(r->uid);
+    free(r);
+    LOCK_SCOPE(&l->lock);
+    l->requests--;
+    pthread_cond_signal(&l->less);
+}
+
+static void request_unref(struct request *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool last = --r->refs == 0;
+    pthread_mutex_unlock(&r->lock);
+    if (last)
+        request_free(r);
+}
+
+/* --- the stream's side: event threads --------------------------------------------------------------------------- */
+
+static ssize_t stream_read(void *state, char *out, size_t max)
+{
+    struct request *r = state;
+    LOCK_SCOPE(&r->lock);
+    size_t n = r->text.n - r->taken;
+
+    if (n == 0)
+        return r->ended ? -1 : 0;
+    if (n > max)
+        n = max;
+    memcpy(out, r->text.p + r->taken, n);
+    r->taken += n;
+    if (r->taken == r->text.n) {
+        buffer_clear(&r->text);
+        r->taken = 0;
+        pthread_cond_signal(&r->room);
+    }
+    return (ssize_t)n;
+}
+
+static void stream_close(void *state)
+{
+    struct request *r = state;
+    uint64_t one = 1;
+
+    pthread_mutex_lock(&r->lock);
+    r->closed = true;
+    pthread_cond_signal(&r->room);
+    pthread_mutex_unlock(&r->lock);
+    ssize_t ignored _unused_ = write(r->options.stop_fd, &one, sizeof(one));
+    request_unref(r);
+}
+
+static const struct http_stream_ops stream_ops = {stream_read, stream_close};
+
+/* --- the engine's side: a thread -------------------------------------------------------------------------------- */
+
+static int push(void *arg, struct str text)
+{
+    struct request *r = arg;
+    LOCK_SCOPE(&r->lock);
+
+    while (text.n && !r->closed) {
+        size_t room = BUFFER_BYTES - r->text.n;
+        if (room == 0) {
+            pthread_cond_wait(&r->room, &r->lock);
+            continue;
+        }
+        size_t n = text.n < room ? text.n : room;
+        buffer_append(&r->text, text.p, n);
+        text = (struct str){text.p + n, text.n - n};
+        http_stream_wake(r->x);
+    }
+    return r->closed ? -1 : 0;
+}
+
+static void end(struct request *r)
+{
+    LOCK_SCOPE(&r->lock);
+    r->ended = true;
+    if (!r->closed)
+        http_stream_wake(r->x);
+}
+
+static void answered(struct request *r)
+{
+    LOCK_SCOPE(&r->logs->lock);
+    r->logs->unanswered--;
+    pthread_cond_signal(&r->logs->less);
+}
+
+static void reply_error(struct http_exchange *x, const struct error *err)
+{
+    _cleanup_free_ char *text = xasprintf("%s\n", err->message);
+    http_reply(x, reason_code(err->reason), "text/plain; charset=utf-8", str_from(text));
+}
+
+static void serve_log(struct request *r)
+{
+    _cleanup_error_ struct error *err = NULL;
+    _cleanup_instance_ struct instance i = {0};
+    struct runtime *runtime = r->logs->runtime;
+
+    /* Asked first: once the stream has begun, there is no other status than 200. */
+    if (runtime->ops->inspect(runtime, r->uid, &i, &err) < 0) {
+        reply_error(r->x, err);
+        answered(r);
+        return;
+    }
+    r->refs++; /* nobody else has it yet */
+    http_stream(r->x, 200, "text/plain; charset=utf-8", &stream_ops, r);
+    answered(r);
+    if (runtime->ops->logs(runtime, r->uid, &r->options, push, r, &err) < 0 && err) {
+        _cleanup_free_ char *text = xasprintf("%s\n", err->message);
+        push(r, str_from(text));
+    }
+    end(r);
+}
+
+static void serve_usage(struct request *r)
+{
+    _cleanup_error_ struct error *err = NULL;
+    struct runtime_usage u;
+    struct runtime *runtime = r->logs->runtime;
+
+    if (runtime->ops->usage(runtime, r->uid, &u, &err) < 0) {
+        reply_error(r->x, err);
+        return;
+    }
+    _cleanup_free_ char *text = xasprintf(
+        "{\"memoryBytes\":%llu,\"memoryLimitBytes\":%llu,\"cpuNanoseconds\":%llu,\"pids\":%u}",
+        (unsigned long long)u.memory_bytes, (unsigned long long)u.memory_limit, (unsigned long long)u.cpu_ns, u.pids);
+    http_reply(r->x, 200, "application/json", str_from(text));
+}
+
+static void *serve(void *arg)
+{
+    struct request *r = arg;
+
+    if (r->usage) {
+        serve_usage(r);
+        answered(r);
+    } else {
+        serve_log(r);
+    }
+    request_unref(r);
+    return NULL;
+}
+
+/* --- requests --------------------------------------------------------------------------------------------------- */
+
+static bool take_place(struct logs *l)
+{
+    LOCK_SCOPE(&l->lock);
+    if (l->requests == MAX_REQUESTS || l->stopping)
+        return false;
+    l->requests++;
+    l->unanswered++;
+    return true;
+}
+
+static bool is_uid(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!ascii_isalnum(s.p[i]) && s.p[i] != '-')
+            return false;
+    return s.n > 0 && s.n <= 64;
+}
+
+/* "/devices/UID/log" */
+static bool parse_path(struct str path, struct str *uid, struct str *what)
+{
+    struct str part;
+
+    return str_split(&path, '/', &part) && part.n == 0 && str_split(&path, '/', &part) && str_is(part, "devices") &&
+           str_split(&path, '/', uid) && is_uid(*uid) && str_split(&path, '/', what) && path.n == 0 &&
+           (str_is(*what, "log") || str_is(*what, "usage"));
+}
+
+static int parse_options(struct http_exchange *x, struct runtime_log_options *o)
+{
+    const char *follow = http_query(x, "follow"), *tail = http_query(x, "tailLines");
+    unsigned long long n = 0;
+
+    if (tail && str_to_u64(str_from(tail), MAX_TAIL, &n) < 0)
+        return -1;
+    *o = (struct runtime_log_options){
+        .follow = streq(follow, "true") || streq(follow, "1"), .tail = (unsigned)n, .stop_fd = -1};
+    return 0;
+}
+
+static void begin(struct logs *l, struct http_exchange *x, struct str uid, bool usage,
+                  struct runtime_log_options options)
+{
+    struct request *r = xcalloc(1, sizeof(*r));
+    pthread_t thread;
+
+    *r = (struct request){
+        .logs = l, .x = x, .uid = xstrndup(uid.p, uid.n), .usage = usage, .options = options, .refs = 1};
+    r->text = BUFFER_MAX(BUFFER_BYTES);
+    r->options.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_mutex_init(&r->lock, NULL);
+    cond_init_monotonic(&r->room);
+    thread = thread_start("log", serve, r);
+    pthread_detach(thread);
+}
+
+static void handle(struct http_exchange *x, void *arg)
+{
+    struct logs *l = arg;
+    struct str uid, what;
+    struct runtime_log_options options;
+
+    if (str_is(http_path(x), "/healthz")) {
+        http_reply(x, 200, "text/plain", STR("ok"));
+        return;
+    }
+    if (http_method(x) != HTTP_GET || !parse_path(http_path(x), &uid, &what)) {
+        http_reply(x, 404, "text/plain", STR("not found\n"));
+        return;
+    }
+    if (parse_options(x, &options) < 0) {
+        http_reply(x, 400, "text/plain", STR("tailLines: a number of lines\n"));
+        return;
+    }
+    if (!take_place(l)) {
+        http_reply(x, 429, "text/plain", STR("too many logs are being read\n"));
+        return;
+    }
+    begin(l, x, uid, str_is(what, "usage"), options);
+}
+
+struct logs *logs_start(int listen_fd, uid_t server_uid, struct runtime *runtime, struct error **err)
+{
+    struct logs *l = xcalloc(1, sizeof(*l));
+    struct http_options o = {.listen_fd = listen_fd,
+                             .role = HTTP_LOGS,
+                             .peer_uid = server_uid,
+                             .threads = 1,
+                             .max_connections = 2 * MAX_REQUESTS,
+                             .max_body = 1024,
+                             .idle_seconds = IDLE_SECONDS};
+
+    l->runtime = runtime;
+    pthread_mutex_init(&l->lock, NULL);
+    cond_init_monotonic(&l->less);
+    l->server = http_server_start(&o, handle, l, err);
+    if (l->server)
+        return l;
+    pthread_cond_destroy(&l->less);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+    return NULL;
+}
+
+void logs_stop(struct logs *l)
+{
+    if (l == NULL)
+        return;
+    /* What is deferred is answered first: the server would answer it too. The engine's calls end at once by now. */
+    pthread_mutex_lock(&l->lock);
+    l->stopping = true;
+    while (l->unanswered)
+        pthread_cond_wait(&l->less, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+    http_server_stop(l->server);
+    pthread_mutex_lock(&l->lock);
+    while (l->requests)
+        pthread_cond_wait(&l->less, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+    pthread_cond_destroy(&l->less);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}

@@ -1,0 +1,150 @@
+#include "runner/runner.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "runner/environment/controller.h"
+#include "runner/environment/place.h"
+#include "runner/logs.h"
+
+#define API_PREFIX "/apis/open-hydra-server.openhydra.io/v1"
+#define TICK_MS 1000
+#define ENGINE_WAIT_MS 20000
+
+/* Several installations may share an engine (tests beside a running one): each knows its own by its state directory. */
+static char *installation_id(const struct config *c)
+{
+    char path[PATH_MAX], id[33];
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    const char *name = realpath(c->data, path) ? path : c->data;
+
+    crypto_generichash(hash, sizeof(hash), (const unsigned char *)name, strlen(name), NULL, 0);
+    sodium_bin2hex(id, sizeof(id), hash, sizeof(hash));
+    return xstrdup(id);
+}
+
+static struct runtime *open_runtime(const struct runner_options *o, int stop_fd)
+{
+    _cleanup_free_ char *id = installation_id(o->config);
+    /* A service of our own is nobody else's: its folder is closed to server and gateway. */
+    _cleanup_free_ char *directory = xasprintf("%s/engine", o->config->runtime);
+    return engine_new(&(struct engine_options){
+        .socket = o->config->engine_socket, .directory = directory, .installation = id, .stop_fd = stop_fd});
+}
+
+int runner_run(const struct runner_options *o, int stop_fd, struct error **err)
+{
+    log_set_part("runner");
+    if (o->logs_fd >= 0)
+        fcntl(o->logs_fd, F_SETFD, FD_CLOEXEC);
+    if (make_directory(o->config->runtime, 0711, err) < 0 ||
+        place_prepare_root(o->environments, o->gateway_gid, err) < 0)
+        return -1;
+
+    struct client *client = client_new(&(struct client_options){
+        .transport = {.socket = o->server_socket, .url = "http://server"}, .prefix = API_PREFIX, .stop_fd = stop_fd});
+    struct runtime *runtime = open_runtime(o, stop_fd);
+    struct logs *logs = o->logs_fd >= 0 ? logs_start(o->logs_fd, o->server_uid, runtime, err) : NULL;
+    if (o->logs_fd >= 0 && logs == NULL) {
+        runtime->ops->free(runtime);
+        client_free(client);
+        return -1;
+    }
+    struct controller *c =
+        controller_start(&(struct controller_options){o->config, client, runtime, o->environments, o->gateway_gid});
+    while (!stop_wait(stop_fd, TICK_MS))
+        controller_tick(c);
+    log_info("stopping; environments go on");
+    logs_stop(logs);
+    controller_stop(c);
+    client_free(client);
+    return 0;
+}
+
+/* --- down --------------------------------------------------------------------------------------------------------- */
+
+static void ignore_device(void *arg, const char *device)
+{
+}
+
+static void ignore_engine(void *arg, bool up, const char *message)
+{
+}
+
+static int wait_for_engine(struct runtime *r, int stop_fd, struct error **err)
+{
+    struct runtime_facts facts;
+
+    r->ops->start(r, &(struct runtime_listener){ignore_device, ignore_engine, NULL});
+    for (unsigned waited = 0; r->ops->facts(r, &facts, err) < 0; waited += 50)
+        if (waited > ENGINE_WAIT_MS || stop_wait(stop_fd, 50))
+            return -1;
+    error_free(*err);
+    *err = NULL;
+    return 0;
+}
+
+static int remove_all(const struct runner_options *o, struct runtime *r, struct error **err)
+{
+    struct instance *list;
+    size_t n;
+    int failed = 0;
+
+    if (r->ops->list(r, &list, &n, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_error_ struct error *why = NULL;
+        if (environment_remove(r, o->environments, list[i].uid, 3, &why) < 0) {
+            printf("%s of %s: %s\n", list[i].device, list[i].owner ? list[i].owner : "?", why->message);
+            failed++;
+        } else {
+            printf("%s of %s: removed (%zu of %zu)\n", list[i].device, list[i].owner ? list[i].owner : "?", i + 1, n);
+        }
+        fflush(stdout);
+    }
+    if (n == 0)
+        printf("no environments are running\n");
+    runtime_free_instances(list, n);
+    return failed ? error_set(err, REASON_INTERNAL, "%d environments could not be removed", failed) : 0;
+}
+
+static int remove_places(const struct runner_options *o, struct error **err)
+{
+    char **names;
+    size_t n = place_list(o->environments, &names);
+    int rc = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (rc == 0)
+            rc = place_remove(o->environments, names[i], err);
+        free(names[i]);
+    }
+    free(names);
+    return rc;
+}
+
+int runner_down(const struct runner_options *o, int stop_fd, struct error **err)
+{
+    struct error *why = NULL;
+
+    if (make_directory(o->config->runtime, 0711, err) < 0)
+        return -1;
+    struct runtime *r = open_runtime(o, stop_fd);
+    int rc = wait_for_engine(r, stop_fd, &why);
+    if (rc == 0)
+        rc = remove_all(o, r, &why);
+    if (rc == 0)
+        rc = remove_places(o, &why);
+    if (rc < 0)
+        error_set(err, why->reason, "%s", why->message);
+    error_free(why);
+    return rc;
+}

@@ -1,0 +1,476 @@
+#include "runner/runtime/engine.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "base/io.h"
+#include "base/thread.h"
+
+#define QUICK_MS 10000
+#define SLOW_MS 60000 /* a disk that is busy with sixty starts */
+
+void instance_clear(struct instance *i)
+{
+    free(i->device);
+    free(i->uid);
+    free(i->owner);
+    if (i->token)
+        explicit_bzero(i->token, strlen(i->token));
+    free(i->token);
+    free(i->socket);
+    free(i->said);
+    *i = (struct instance){0};
+}
+
+void runtime_free_instances(struct instance *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        instance_clear(&list[i]);
+    free(list);
+}
+
+char *url_quote(struct arena *a, const char *s)
+{
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX(16384);
+    buffer_percent_encode(&b, str_from(s));
+    return arena_strndup(a, b.p ? b.p : "", b.n);
+}
+
+/* A name says whose it is to whoever looks at `podman ps`; the labels say the rest. */
+char *container_name(struct arena *a, const char *uid)
+{
+    return arena_printf(a, "open-hydra-%s", uid);
+}
+
+int engine_transport(struct engine *e, struct transport **out, struct error **err)
+{
+    LOCK_SCOPE(&e->lock);
+    if (e->transport == NULL)
+        return error_set(err, REASON_SERVICE_UNAVAILABLE, "%s",
+                         e->missing ? e->missing : "still looking for a container engine");
+    *out = e->transport;
+    return 0;
+}
+
+/* {"message": …} of Docker, {"cause", "message"} of Podman; anything else as it is. */
+static int refused(const struct request *r, const struct answer *a, struct error **err)
+{
+    _cleanup_json_ yyjson_doc *doc = json_parse(buffer_str(&a->body), NULL);
+    const char *message = doc ? json_str_at(yyjson_doc_get_root(doc), "message") : NULL;
+    enum reason reason = REASON_INTERNAL;
+
+    if (message == NULL)
+        message = a->body.n ? a->body.p : "no reason given";
+    if (a->status == 404)
+        reason = REASON_NOT_FOUND;
+    else if (a->status == 409)
+        reason = REASON_CONFLICT;
+    else if (a->status / 100 == 4)
+        reason = REASON_INVALID;
+    return error_set(err, reason, "the container engine refused %s (%u): %.600s", r->method, a->status, message);
+}
+
+static bool is_wanted(const struct request *r, unsigned status)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(r->wanted); i++)
+        if (r->wanted[i] == status)
+            return true;
+    return false;
+}
+
+static int request_on(struct engine *e, struct transport *t, const struct request *r, yyjson_doc **answer,
+                      struct error **err)
+{
+    _cleanup_answer_ struct answer a = {0};
+    _cleanup_free_ char *body = NULL;
+    struct call call = {.method = r->method, .path = r->path, .timeout_ms = r->timeout_ms, .stop_fd = e->stop_fd};
+
+    if (r->body) {
+        call.body.p = body = json_mut_write(yyjson_mut_doc_get_root(r->body), &call.body.n);
+        call.content_type = "application/json";
+    }
+    int rc = transport_call(t, &call, &a, err);
+    if (body)
+        explicit_bzero(body, call.body.n); /* the environment's token is in it */
+    if (rc < 0)
+        return error_wrap(err, "the container engine does not answer");
+    if (!is_wanted(r, a.status))
+        return refused(r, &a, err);
+    if (answer == NULL)
+        return 0;
+    *answer = json_parse(buffer_str(&a.body), err);
+    return *answer ? 0 : error_wrap(err, "the container engine's answer to %s", r->method);
+}
+
+int engine_request(struct engine *e, const struct request *r, yyjson_doc **answer, struct error **err)
+{
+    struct transport *t;
+    if (engine_transport(e, &t, err) < 0)
+        return -1;
+    return request_on(e, t, r, answer, err);
+}
+
+static struct engine *engine_of(struct runtime *r)
+{
+    return (struct engine *)(void *)r;
+}
+
+/* --- what it can ---------------------------------------------------------------------------------------------- */
+
+static bool has_controllers(yyjson_val *list)
+{
+    unsigned found = 0;
+    size_t i, max;
+    yyjson_val *v;
+
+    yyjson_arr_foreach (list, i, max, v) {
+        const char *name = yyjson_get_str(v);
+        found |= streq(name, "memory") ? 1u : streq(name, "cpu") ? 2u : streq(name, "pids") ? 4u : 0u;
+    }
+    return found == 7;
+}
+
+static int read_podman_facts(struct engine *e, struct transport *t, struct error **err)
+{
+    struct request r = {"GET", LIBPOD "/info", NULL, SLOW_MS, {200}};
+    _cleanup_json_ yyjson_doc *doc = NULL;
+
+    if (request_on(e, t, &r, &doc, err) < 0)
+        return -1;
+    yyjson_val *host = json_at(yyjson_doc_get_root(doc), "host");
+    struct runtime_facts *f = &e->facts;
+    f->rootless = json_bool_at(host, "security.rootless", false);
+    f->user_namespace = !f->rootless;
+    if (f->rootless)
+        f->user_namespace_why = "Podman runs without root: all environments share one range of host ids";
+    f->limits = has_controllers(json_at(host, "cgroupControllers"));
+    if (!f->limits)
+        f->limits_why = "not all of the cgroup controllers memory, cpu and pids are delegated to the engine";
+    return 0;
+}
+
+static int read_docker_facts(struct engine *e, struct transport *t, struct error **err)
+{
+    struct request r = {"GET", API "/info", NULL, SLOW_MS, {200}};
+    _cleanup_json_ yyjson_doc *doc = NULL;
+
+    if (request_on(e, t, &r, &doc, err) < 0)
+        return -1;
+    yyjson_val *info = yyjson_doc_get_root(doc), *v;
+    struct runtime_facts *f = &e->facts;
+    size_t i, max;
+    yyjson_arr_foreach (json_at(info, "SecurityOptions"), i, max, v) {
+        if (yyjson_is_str(v) && starts_with(yyjson_get_str(v), "name=rootless"))
+            f->rootless = true;
+    }
+    f->user_namespace_why =
+        "Docker has no user namespace for each container: the environment runs as the owner's host id";
+    f->limits = json_bool_at(info, "MemoryLimit", false) && json_bool_at(info, "CpuCfsQuota", false) &&
+                json_bool_at(info, "PidsLimit", false);
+    if (!f->limits)
+        f->limits_why = "the kernel or the engine lacks limits of memory, CPU or processes";
+    return 0;
+}
+
+int engine_read_facts(struct engine *e, struct transport *t, struct error **err)
+{
+    struct request version = {"GET", API "/version", NULL, QUICK_MS, {200}};
+    _cleanup_json_ yyjson_doc *doc = NULL;
+    yyjson_val *v;
+    size_t i, max;
+
+    if (request_on(e, t, &version, &doc, err) < 0)
+        return -1;
+    e->libpod = false;
+    e->facts = (struct runtime_facts){0};
+    yyjson_arr_foreach (json_at(yyjson_doc_get_root(doc), "Components"), i, max, v) {
+        if (streq(json_str_at(v, "Name"), "Podman Engine"))
+            e->libpod = !e->docker_only;
+    }
+    return e->libpod ? read_podman_facts(e, t, err) : read_docker_facts(e, t, err);
+}
+
+static int facts(struct runtime *r, struct runtime_facts *out, struct error **err)
+{
+    struct transport *t;
+    if (engine_transport(engine_of(r), &t, err) < 0)
+        return -1;
+    *out = engine_of(r)->facts;
+    return 0;
+}
+
+static int image_present(struct runtime *r, const char *image, struct error **err)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    _cleanup_error_ struct error *why = NULL;
+    /* The slashes of an image's name are part of the path. */
+    struct request q = {"GET", arena_printf(a, API "/images/%s/json", url_quote(a, image)), NULL, QUICK_MS, {200}};
+
+    if (engine_request(engine_of(r), &q, NULL, &why) == 0)
+        return 1;
+    if (why->reason == REASON_NOT_FOUND)
+        return 0;
+    return error_set(err, why->reason, "%s", why->message);
+}
+
+/* --- making and ending ---------------------------------------------------------------------------------------- */
+
+static int create(struct engine *e, struct arena *a, const struct runtime_spec *spec, struct error **err)
+{
+    const char *name = container_name(a, spec->uid);
+    const char *path =
+        e->libpod ? LIBPOD "/containers/create" : arena_printf(a, API "/containers/create?name=%s", name);
+    struct request r = {"POST", path, NULL, SLOW_MS, {201}};
+    _cleanup_json_mut_ yyjson_mut_doc *body = engine_body(e, spec);
+
+    r.body = body;
+    return engine_request(e, &r, NULL, err);
+}
+
+static int start_container(struct engine *e, struct arena *a, const char *uid, struct error **err)
+{
+    struct request r = {
+        "POST", arena_printf(a, API "/containers/%s/start", container_name(a, uid)), NULL, SLOW_MS, {204, 304}};
+    return engine_request(e, &r, NULL, err);
+}
+
+static int ensure(struct runtime *r, const struct runtime_spec *spec, struct error **err)
+{
+    struct engine *e = engine_of(r);
+    _cleanup_arena_ struct arena *a = arena_new();
+    _cleanup_error_ struct error *why = NULL;
+
+    if (start_container(e, a, spec->uid, &why) == 0)
+        return 0;
+    if (why->reason != REASON_NOT_FOUND)
+        return error_set(err, why->reason, "%s", why->message);
+    if (create(e, a, spec, err) < 0)
+        return -1;
+    return start_container(e, a, spec->uid, err);
+}
+
+static int stop_container(struct engine *e, struct arena *a, const char *name, unsigned grace, struct error **err)
+{
+    struct request r = {"POST",
+                        arena_printf(a, API "/containers/%s/stop?t=%u", name, grace),
+                        NULL,
+                        SLOW_MS + grace * 1000,
+                        {204, 304, 404}};
+    return engine_request(e, &r, NULL, err);
+}
+
+static int exists(struct engine *e, struct arena *a, const char *name, struct error **err)
+{
+    struct request r = {"GET", arena_printf(a, API "/containers/%s/json", name), NULL, QUICK_MS, {200}};
+    _cleanup_error_ struct error *why = NULL;
+
+    if (engine_request(e, &r, NULL, &why) == 0)
+        return 1;
+    return why->reason == REASON_NOT_FOUND ? 0 : error_set(err, why->reason, "%s", why->message);
+}
+
+/* «device or resource busy» may be answered about a container that is gone all the same: look again before calling it a
+ * failure. */
+static int remove_container(struct engine *e, struct arena *a, const char *name, struct error **err)
+{
+    struct request r = {
+        "DELETE", arena_printf(a, API "/containers/%s?force=true&v=true", name), NULL, SLOW_MS, {200, 204, 404}};
+    _cleanup_error_ struct error *why = NULL;
+
+    for (unsigned tries = 0; tries < 5; tries++) {
+        if (engine_request(e, &r, NULL, &why) == 0)
+            return 0;
+        int there = exists(e, a, name, err);
+        if (there <= 0)
+            return there;
+        if (why->reason == REASON_SERVICE_UNAVAILABLE || stop_wait(e->stop_fd, 100u << tries))
+            break;
+    }
+    return error_set(err, why->reason, "%s", why->message);
+}
+
+static int remove_instance(struct runtime *r, const char *uid, unsigned grace, struct error **err)
+{
+    struct engine *e = engine_of(r);
+    _cleanup_arena_ struct arena *a = arena_new();
+    const char *name = container_name(a, uid);
+
+    /* A stop that fails is no reason to keep it: removal kills. */
+    _cleanup_error_ struct error *why = NULL;
+    if (stop_container(e, a, name, grace, &why) < 0 && why->reason == REASON_SERVICE_UNAVAILABLE)
+        return error_set(err, why->reason, "%s", why->message);
+    return remove_container(e, a, name, err);
+}
+
+/* --- looking -------------------------------------------------------------------------------------------------- */
+
+static char *copy(const char *s)
+{
+    return s ? xstrdup(s) : NULL;
+}
+
+static enum instance_state state_of(const char *s)
+{
+    if (streq(s, "running") || streq(s, "paused") || streq(s, "stopping"))
+        return INSTANCE_RUNNING;
+    if (streq(s, "created") || streq(s, "configured") || streq(s, "initialized"))
+        return INSTANCE_CREATED;
+    return INSTANCE_ENDED;
+}
+
+static void read_labels(yyjson_val *labels, struct instance *out)
+{
+    out->device = copy(yyjson_get_str(yyjson_obj_get(labels, LABEL_DEVICE)));
+    out->uid = copy(yyjson_get_str(yyjson_obj_get(labels, LABEL_UID)));
+    out->owner = copy(yyjson_get_str(yyjson_obj_get(labels, LABEL_OWNER)));
+}
+
+static char *find_variable(yyjson_val *variables, const char *name)
+{
+    size_t i, max, n = strlen(name);
+    yyjson_val *v;
+
+    yyjson_arr_foreach (variables, i, max, v) {
+        const char *s = yyjson_get_str(v);
+        if (s && strncmp(s, name, n) == 0 && s[n] == '=')
+            return xstrdup(s + n + 1);
+    }
+    return NULL;
+}
+
+static int inspect(struct runtime *r, const char *uid, struct instance *out, struct error **err)
+{
+    struct engine *e = engine_of(r);
+    _cleanup_arena_ struct arena *a = arena_new();
+    _cleanup_json_ yyjson_doc *doc = NULL;
+    struct request q = {
+        "GET", arena_printf(a, API "/containers/%s/json", container_name(a, uid)), NULL, SLOW_MS, {200}};
+
+    if (engine_request(e, &q, &doc, err) < 0)
+        return -1;
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    const char *said = json_str_at(root, "State.Error"), *started = json_str_at(root, "State.StartedAt");
+    *out = (struct instance){
+        .state = state_of(json_str_at(root, "State.Status")),
+        .token = find_variable(json_at(root, "Config.Env"), TOKEN_VARIABLE),
+        .socket = find_variable(json_at(root, "Config.Env"), SOCKET_VARIABLE),
+        .exit_code = (int)json_int_at(root, "State.ExitCode", 0),
+        .out_of_memory = json_bool_at(root, "State.OOMKilled", false),
+        .said = said && *said ? xstrdup(said) : NULL,
+    };
+    read_labels(json_at(root, "Config.Labels"), out);
+    /* "0001-01-01T00:00:00Z" is Go's way to say never. */
+    if (started && (timestamp_parse(str_from(started), &out->started_us) < 0 || out->started_us < 0))
+        out->started_us = 0;
+    if (!streq(out->uid, uid)) {
+        instance_clear(out);
+        return error_set(err, REASON_CONFLICT, "a container with the name of this environment's is not ours");
+    }
+    return 0;
+}
+
+static int list(struct runtime *r, struct instance **out, size_t *n, struct error **err)
+{
+    struct engine *e = engine_of(r);
+    _cleanup_arena_ struct arena *a = arena_new();
+    _cleanup_json_ yyjson_doc *doc = NULL;
+    struct request q = {"GET", NULL, NULL, SLOW_MS, {200}};
+    size_t i, max;
+    yyjson_val *v;
+
+    q.path = arena_printf(a, API "/containers/json?all=true&filters=%s", engine_filter(a, e->installation));
+    if (engine_request(e, &q, &doc, err) < 0)
+        return -1;
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    *out = xcalloc(yyjson_arr_size(root) + 1, sizeof(**out));
+    *n = 0;
+    yyjson_arr_foreach (root, i, max, v) {
+        struct instance *one = &(*out)[(*n)++];
+        one->state = state_of(json_str_at(v, "State"));
+        read_labels(json_at(v, "Labels"), one);
+        if (one->uid == NULL || one->device == NULL) {
+            instance_clear(one);
+            (*n)--;
+        }
+    }
+    return 0;
+}
+
+static int usage(struct runtime *r, const char *uid, struct runtime_usage *out, struct error **err)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    _cleanup_json_ yyjson_doc *doc = NULL;
+    struct request q = {"GET",
+                        arena_printf(a, API "/containers/%s/stats?stream=false&one-shot=true", container_name(a, uid)),
+                        NULL,
+                        QUICK_MS,
+                        {200}};
+
+    if (engine_request(engine_of(r), &q, &doc, err) < 0)
+        return -1;
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    *out = (struct runtime_usage){
+        .memory_bytes = (uint64_t)json_int_at(root, "memory_stats.usage", 0),
+        .memory_limit = (uint64_t)json_int_at(root, "memory_stats.limit", 0),
+        .cpu_ns = (uint64_t)json_int_at(root, "cpu_stats.cpu_usage.total_usage", 0),
+        .pids = (unsigned)json_int_at(root, "pids_stats.current", 0),
+    };
+    return 0;
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------- */
+
+static void start(struct runtime *r, const struct runtime_listener *l)
+{
+    struct engine *e = engine_of(r);
+    e->listener = *l;
+    e->started = true;
+    e->thread = thread_start("engine", engine_watch, e);
+}
+
+static void engine_free(struct runtime *r)
+{
+    struct engine *e = engine_of(r);
+
+    if (e->started)
+        pthread_join(e->thread, NULL);
+    engine_service_stop(e);
+    transport_free(e->transport);
+    pthread_mutex_destroy(&e->lock);
+    free(e->configured);
+    free(e->directory);
+    free(e->installation);
+    free(e->missing);
+    free(e->own_socket);
+    free(e);
+}
+
+static const struct runtime_ops ops = {
+    .name = "engine",
+    .start = start,
+    .facts = facts,
+    .image_present = image_present,
+    .ensure = ensure,
+    .inspect = inspect,
+    .remove = remove_instance,
+    .list = list,
+    .logs = engine_logs,
+    .usage = usage,
+    .free = engine_free,
+};
+
+struct runtime *engine_new(const struct engine_options *options)
+{
+    struct engine *e = xcalloc(1, sizeof(*e));
+    e->base.ops = &ops;
+    e->configured = copy(options->socket);
+    e->directory = xstrdup(options->directory);
+    e->installation = xstrdup(options->installation);
+    e->stop_fd = options->stop_fd;
+    e->docker_only = options->docker_only;
+    pthread_mutex_init(&e->lock, NULL);
+    return &e->base;
+}

@@ -1,0 +1,272 @@
+#include <string.h>
+
+#include "base/alloc.h"
+#include "runner/runtime/engine.h"
+
+/* What a container is made from: Podman's own form, which has mappings of ids, and Docker's. Both say the same
+ * hardening. */
+
+#define TMP_BYTES "268435456"
+#define SHM_BYTES (64 << 20)
+#define LOG_BYTES (1 << 20)
+#define CPU_PERIOD_US 100000
+
+typedef yyjson_mut_val value;
+typedef yyjson_mut_doc document;
+
+static void put(document *d, value *obj, const char *key, value *v)
+{
+    yyjson_mut_obj_add(obj, yyjson_mut_strcpy(d, key), v);
+}
+
+static void put_str(document *d, value *obj, const char *key, const char *s)
+{
+    put(d, obj, key, yyjson_mut_strcpy(d, s));
+}
+
+static void put_int(document *d, value *obj, const char *key, uint64_t n)
+{
+    put(d, obj, key, yyjson_mut_uint(d, n));
+}
+
+static void put_bool(document *d, value *obj, const char *key, bool b)
+{
+    put(d, obj, key, yyjson_mut_bool(d, b));
+}
+
+static value *put_obj(document *d, value *obj, const char *key)
+{
+    value *v = yyjson_mut_obj(d);
+    put(d, obj, key, v);
+    return v;
+}
+
+static value *put_arr(document *d, value *obj, const char *key)
+{
+    value *v = yyjson_mut_arr(d);
+    put(d, obj, key, v);
+    return v;
+}
+
+static void add_str(document *d, value *arr, const char *s)
+{
+    yyjson_mut_arr_append(arr, yyjson_mut_strcpy(d, s));
+}
+
+static void put_strings(document *d, value *obj, const char *key, const char *const *list, size_t n)
+{
+    if (list == NULL)
+        return;
+    value *arr = put_arr(d, obj, key);
+    for (size_t i = 0; i < n; i++)
+        add_str(d, arr, list[i]);
+}
+
+static void put_labels(document *d, value *obj, const char *key, const struct engine *e, const struct runtime_spec *s)
+{
+    value *labels = put_obj(d, obj, key);
+    _cleanup_free_ char *generation = xasprintf("%lld", (long long)s->generation);
+
+    put_str(d, labels, LABEL_INSTALLATION, e->installation);
+    put_str(d, labels, LABEL_DEVICE, s->device);
+    put_str(d, labels, LABEL_UID, s->uid);
+    put_str(d, labels, LABEL_OWNER, s->owner);
+    put_str(d, labels, LABEL_GENERATION, generation);
+}
+
+static uint64_t cpu_quota_us(const struct runtime_spec *s)
+{
+    uint64_t quota = s->cpu_milli * CPU_PERIOD_US / 1000;
+    return quota < 1000 ? 1000 : quota; /* the kernel's least */
+}
+
+/* --- Podman --------------------------------------------------------------------------------------------------- */
+
+static void put_mappings(document *d, value *root, const struct runtime_spec *s)
+{
+    static const char *const keys[] = {"UIDMap", "GIDMap"};
+
+    put_str(d, put_obj(d, root, "userns"), "nsmode", "private");
+    value *m = put_obj(d, root, "idmappings");
+    put_bool(d, m, "HostUIDMapping", false);
+    put_bool(d, m, "HostGIDMapping", false);
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        value *one = yyjson_mut_arr_add_obj(d, put_arr(d, m, keys[i]));
+        put_int(d, one, "container_id", 0);
+        put_int(d, one, "host_id", s->host_id);
+        put_int(d, one, "size", s->host_id_size);
+    }
+}
+
+static void add_podman_mount(document *d, value *mounts, const struct runtime_mount *m)
+{
+    value *one = yyjson_mut_arr_add_obj(d, mounts);
+
+    put_str(d, one, "type", "bind");
+    put_str(d, one, "source", m->source);
+    put_str(d, one, "destination", m->target);
+    value *o = put_arr(d, one, "options");
+    add_str(d, o, "rbind");
+    add_str(d, o, "rprivate");
+    add_str(d, o, "nosuid");
+    add_str(d, o, "nodev");
+    if (!m->executable)
+        add_str(d, o, "noexec");
+    add_str(d, o, m->read_only ? "ro" : "rw");
+}
+
+static void put_podman_mounts(document *d, value *root, const struct runtime_spec *s)
+{
+    static const char *const tmp[] = {"size=" TMP_BYTES, "mode=1777", "nosuid", "nodev"};
+    value *mounts = put_arr(d, root, "mounts");
+
+    for (size_t i = 0; i < s->mounts_len; i++)
+        add_podman_mount(d, mounts, &s->mounts[i]);
+    value *one = yyjson_mut_arr_add_obj(d, mounts);
+    put_str(d, one, "type", "tmpfs");
+    put_str(d, one, "source", "tmpfs");
+    put_str(d, one, "destination", "/tmp");
+    put_strings(d, one, "options", tmp, ARRAY_SIZE(tmp));
+}
+
+static void put_podman_limits(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
+{
+    /* Asked for where it cannot be had, the engine would refuse the container. */
+    if (!e->facts.limits)
+        return;
+    value *limits = put_obj(d, root, "resource_limits");
+    value *memory = put_obj(d, limits, "memory"), *cpu = put_obj(d, limits, "cpu");
+    put_int(d, memory, "limit", s->memory_bytes);
+    put_int(d, memory, "swap", s->memory_bytes); /* of both together: none */
+    put_int(d, cpu, "period", CPU_PERIOD_US);
+    put_int(d, cpu, "quota", cpu_quota_us(s));
+    put_int(d, put_obj(d, limits, "pids"), "limit", s->pids);
+}
+
+static void put_podman_variables(document *d, value *root, const struct runtime_spec *s)
+{
+    value *env = put_obj(d, root, "env");
+    for (size_t i = 0; i < s->variables_len; i++)
+        put_str(d, env, s->variables[i].name, s->variables[i].value);
+}
+
+static void put_podman_hardening(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
+{
+    static const char *const all[] = {"all"};
+    _cleanup_free_ char *user = xasprintf("%u:%u", s->run_as, s->run_as);
+
+    put_str(d, root, "user", user);
+    put_bool(d, root, "read_only_filesystem", true);
+    put_bool(d, root, "read_write_tmpfs", false);
+    put_strings(d, root, "cap_drop", all, 1);
+    put_bool(d, root, "no_new_privileges", true);
+    put_str(d, put_obj(d, root, "netns"), "nsmode", s->network ? "bridge" : "none");
+    if (e->facts.user_namespace)
+        put_mappings(d, root, s);
+}
+
+static void fill_podman(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+
+    put_str(d, root, "name", container_name(a, s->uid));
+    put_str(d, root, "image", s->image);
+    put_str(d, root, "hostname", s->owner);
+    put_strings(d, root, "entrypoint", s->command, s->command_len);
+    put_strings(d, root, "command", s->arguments, s->arguments_len);
+    put_podman_variables(d, root, s);
+    put_labels(d, root, "labels", e, s);
+    put_podman_hardening(d, root, e, s);
+    put_podman_limits(d, root, e, s);
+    put_podman_mounts(d, root, s);
+    put_int(d, root, "shm_size", SHM_BYTES);
+    value *log = put_obj(d, root, "log_configuration");
+    put_str(d, log, "driver", "k8s-file");
+    put_int(d, log, "size", LOG_BYTES);
+    put_str(d, root, "restart_policy", "no");
+    put_int(d, root, "stop_timeout", s->stop_seconds);
+    put_str(d, root, "image_volume_mode", "ignore");
+    put_str(d, root, "systemd", "false");
+}
+
+/* --- Docker --------------------------------------------------------------------------------------------------- */
+
+static void add_docker_mount(document *d, value *mounts, const struct runtime_mount *m)
+{
+    value *one = yyjson_mut_arr_add_obj(d, mounts);
+
+    put_str(d, one, "Type", "bind");
+    put_str(d, one, "Source", m->source);
+    put_str(d, one, "Target", m->target);
+    put_bool(d, one, "ReadOnly", m->read_only);
+    put_str(d, put_obj(d, one, "BindOptions"), "Propagation", "rprivate");
+}
+
+static void put_docker_variables(document *d, value *root, const struct runtime_spec *s)
+{
+    value *env = put_arr(d, root, "Env");
+    for (size_t i = 0; i < s->variables_len; i++) {
+        _cleanup_free_ char *line = xasprintf("%s=%s", s->variables[i].name, s->variables[i].value);
+        add_str(d, env, line);
+        explicit_bzero(line, strlen(line));
+    }
+}
+
+static void put_docker_limits(document *d, value *host, const struct engine *e, const struct runtime_spec *s)
+{
+    if (!e->facts.limits)
+        return;
+    put_int(d, host, "Memory", s->memory_bytes);
+    put_int(d, host, "MemorySwap", s->memory_bytes);
+    put_int(d, host, "CpuPeriod", CPU_PERIOD_US);
+    put_int(d, host, "CpuQuota", cpu_quota_us(s));
+    put_int(d, host, "PidsLimit", s->pids);
+}
+
+static void put_docker_host(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
+{
+    static const char *const all[] = {"ALL"}, *const security[] = {"no-new-privileges"};
+    value *host = put_obj(d, root, "HostConfig");
+
+    put_bool(d, host, "ReadonlyRootfs", true);
+    put_strings(d, host, "CapDrop", all, 1);
+    put_strings(d, host, "SecurityOpt", security, 1);
+    put_str(d, host, "NetworkMode", s->network ? "bridge" : "none");
+    put_docker_limits(d, host, e, s);
+    value *mounts = put_arr(d, host, "Mounts");
+    for (size_t i = 0; i < s->mounts_len; i++)
+        add_docker_mount(d, mounts, &s->mounts[i]);
+    put_str(d, put_obj(d, host, "Tmpfs"), "/tmp", "rw,nosuid,nodev,exec,mode=1777,size=" TMP_BYTES);
+    put_int(d, host, "ShmSize", SHM_BYTES);
+    put_str(d, put_obj(d, host, "RestartPolicy"), "Name", "no");
+}
+
+static void fill_docker(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
+{
+    /* No user namespace: the process itself has the id that the owner's files have. */
+    uint32_t id = s->host_id + s->run_as;
+    _cleanup_free_ char *user = xasprintf("%u:%u", id, id);
+
+    put_str(d, root, "Image", s->image);
+    put_str(d, root, "Hostname", s->owner);
+    put_strings(d, root, "Entrypoint", s->command, s->command_len);
+    put_strings(d, root, "Cmd", s->arguments, s->arguments_len);
+    put_str(d, root, "User", user);
+    put_docker_variables(d, root, s);
+    put_labels(d, root, "Labels", e, s);
+    put_int(d, root, "StopTimeout", s->stop_seconds);
+    put_docker_host(d, root, e, s);
+}
+
+yyjson_mut_doc *engine_body(const struct engine *e, const struct runtime_spec *spec)
+{
+    document *d = yyjson_mut_doc_new(NULL);
+    value *root = yyjson_mut_obj(d);
+
+    yyjson_mut_doc_set_root(d, root);
+    if (e->libpod)
+        fill_podman(d, root, e, spec);
+    else
+        fill_docker(d, root, e, spec);
+    return d;
+}

@@ -1,0 +1,152 @@
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "runner/runtime/engine.h"
+
+/* The one thread of an engine: finds it, follows its events, notices when it goes away. */
+
+#define MAX_EVENT 65536
+#define FIRST_PAUSE_MS 200
+#define LONGEST_PAUSE_MS 5000
+
+char *engine_filter(struct arena *a, const char *installation)
+{
+    char *text = arena_printf(a, "{\"label\":[\"%s=%s\"]}", LABEL_INSTALLATION, installation);
+    return url_quote(a, text);
+}
+
+struct event_reader {
+    struct engine *e;
+    struct buffer line;
+};
+
+static bool is_interesting(const char *action)
+{
+    static const char *const ends[] = {"die", "died", "stop", "kill", "oom", "remove", "destroy", "start", "cleanup"};
+
+    for (size_t i = 0; action && i < ARRAY_SIZE(ends); i++)
+        if (strcmp(action, ends[i]) == 0)
+            return true;
+    return false;
+}
+
+static void take_event(struct engine *e, struct str line)
+{
+    _cleanup_json_ yyjson_doc *doc = json_parse(line, NULL);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    const char *action = json_str_at(root, "Action");
+    yyjson_val *labels = json_at(root, "Actor.Attributes");
+    const char *device = yyjson_get_str(yyjson_obj_get(labels, LABEL_DEVICE));
+
+    if (device && is_interesting(action))
+        e->listener.changed(e->listener.arg, device);
+}
+
+static int take_events(void *arg, struct str piece)
+{
+    struct event_reader *r = arg;
+    const char *end;
+
+    while ((end = memchr(piece.p, '\n', piece.n))) {
+        size_t n = (size_t)(end - piece.p);
+        buffer_append(&r->line, piece.p, n);
+        if (r->line.n && !r->line.overflow)
+            take_event(r->e, buffer_str(&r->line));
+        buffer_clear(&r->line);
+        piece = (struct str){end + 1, piece.n - n - 1};
+    }
+    buffer_append(&r->line, piece.p, piece.n);
+    return 0;
+}
+
+/* Until the stream breaks. Podman sends nothing before the first event, so that the begin of the watch cannot be seen:
+ * it asks for those of the last seconds too. */
+static int follow(struct engine *e, struct error **err)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    struct event_reader reader = {e, BUFFER_MAX(MAX_EVENT)};
+    _cleanup_answer_ struct answer answer = {0};
+    struct transport *t;
+
+    if (engine_transport(e, &t, err) < 0)
+        return -1;
+    const char *path = arena_printf(a, API "/events?since=%lld&filters=%s",
+                                    (long long)(clock_realtime_us() / 1000000 - 2), engine_filter(a, e->installation));
+    struct call c = {.method = "GET", .path = path, .stop_fd = e->stop_fd, .receive = take_events, .arg = &reader};
+    int rc = transport_call(t, &c, &answer, err);
+    buffer_free(&reader.line);
+    if (rc == 0 && answer.status != 200)
+        return error_set(err, REASON_INTERNAL, "the container engine refused its events (%u)", answer.status);
+    return rc;
+}
+
+static int ping(struct engine *e, struct error **err)
+{
+    struct request r = {"GET", API "/containers/json?limit=1", NULL, 5000, {200}};
+    return engine_request(e, &r, NULL, err);
+}
+
+static void note_missing(struct engine *e, const char *message)
+{
+    LOCK_SCOPE(&e->lock);
+    free(e->missing);
+    e->missing = xstrdup(message);
+}
+
+static bool is_connected(struct engine *e)
+{
+    LOCK_SCOPE(&e->lock);
+    return e->transport != NULL;
+}
+
+/* One of our own that ended is started again; another's comes back by itself or not. */
+static int bring_up(struct engine *e, struct error **err)
+{
+    if (!is_connected(e))
+        return engine_connect(e, err);
+    if (e->own_socket && !engine_service_alive(e) && ping(e, NULL) < 0 &&
+        engine_service_start(e, e->own_socket, err) < 0)
+        return -1;
+    return ping(e, err);
+}
+
+static void say_down(struct engine *e, bool *up, bool *said, const char *message)
+{
+    note_missing(e, message);
+    if (*up || !*said) {
+        log_warning("%s", message);
+        e->listener.available(e->listener.arg, false, message);
+    }
+    *up = false;
+    *said = true;
+}
+
+void *engine_watch(void *arg)
+{
+    struct engine *e = arg;
+    bool up = false, said = false;
+    unsigned pause = FIRST_PAUSE_MS;
+
+    while (!stop_said(e->stop_fd)) {
+        _cleanup_error_ struct error *err = NULL;
+        if (bring_up(e, &err) < 0) {
+            if (stop_said(e->stop_fd))
+                break;
+            say_down(e, &up, &said, err->message);
+            stop_wait(e->stop_fd, pause);
+            pause = pause * 2 < LONGEST_PAUSE_MS ? pause * 2 : LONGEST_PAUSE_MS;
+            continue;
+        }
+        pause = FIRST_PAUSE_MS;
+        if (!up && said)
+            log_info("the container engine answers again");
+        up = true;
+        e->listener.available(e->listener.arg, true, NULL);
+        if (follow(e, NULL) < 0 || !stop_said(e->stop_fd))
+            stop_wait(e->stop_fd, FIRST_PAUSE_MS);
+    }
+    return NULL;
+}

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+/*
+ * What runs environments: today an engine (Podman, Docker), later a cluster. The controller knows this file alone.
+ *
+ * Every call may be made from any thread, ends by a deadline of its own and at once when `stop_fd` becomes readable.
+ * Failures have a reason: NotFound (no such environment, no such image), ServiceUnavailable (nobody answers), Timeout,
+ * Invalid (what was asked for cannot be: it will not get better by trying again), Internal (anything else that the
+ * runtime says).
+ */
+struct runtime_mount {
+    const char *source, *target;
+    bool read_only, executable;
+};
+
+struct runtime_variable {
+    const char *name, *value;
+};
+
+struct runtime_spec {
+    const char *device, *uid, *owner, *sandbox; /* names: DNS labels or subdomains, checked */
+    int64_t generation;
+    const char *image;
+    const char *const *command, *const *arguments; /* NULL: the image's own */
+    size_t command_len, arguments_len;
+    const struct runtime_variable *variables;
+    size_t variables_len;
+    const struct runtime_mount *mounts;
+    size_t mounts_len;
+    uint32_t host_id, host_id_size; /* the owner's range of host ids */
+    uint32_t run_as;                /* user and group inside */
+    uint64_t memory_bytes, cpu_milli;
+    unsigned pids;
+    bool network;
+    unsigned stop_seconds;
+};
+
+enum instance_state { INSTANCE_CREATED, INSTANCE_RUNNING, INSTANCE_ENDED };
+
+/* One environment as the runtime has it. */
+struct instance {
+    enum instance_state state;
+    char *device, *uid, *owner;
+    char *token, *socket; /* as its variables say; only from inspect */
+    int exit_code;
+    bool out_of_memory;
+    int64_t started_us; /* 0: never */
+    char *said;         /* what the runtime says went wrong; NULL: nothing */
+};
+void instance_clear(struct instance *i);
+#define _cleanup_instance_ _cleanup_(instance_clear)
+
+/* What can be had here, and why not where it cannot. */
+struct runtime_facts {
+    bool user_namespace;            /* a range of host ids for each environment */
+    const char *user_namespace_why; /* where false; static strings */
+    bool limits;                    /* memory, CPU and processes are enforced */
+    const char *limits_why;
+    bool rootless;
+};
+
+struct runtime_usage {
+    uint64_t memory_bytes, memory_limit, cpu_ns;
+    unsigned pids;
+};
+
+struct runtime_listener {
+    /* Something happened to that device's environment. */
+    void (*changed)(void *arg, const char *device);
+    /* The runtime went away (with the reason), or is (again) there: then anything may have changed meanwhile. */
+    void (*available)(void *arg, bool up, const char *message);
+    void *arg;
+};
+
+struct runtime_log_options {
+    bool follow;
+    unsigned tail; /* lines; 0: all that is kept */
+    int stop_fd;   /* ends it; -1: none */
+};
+
+struct runtime;
+struct runtime_ops {
+    const char *name;
+    /* Begins to watch; the listener is called from a thread of the runtime's until `free`. */
+    void (*start)(struct runtime *r, const struct runtime_listener *l);
+    int (*facts)(struct runtime *r, struct runtime_facts *out, struct error **err);
+    /* 1: there, 0: not. */
+    int (*image_present)(struct runtime *r, const char *image, struct error **err);
+    /* Makes it, where there is none for that uid, and starts it, where it does not run. */
+    int (*ensure)(struct runtime *r, const struct runtime_spec *spec, struct error **err);
+    int (*inspect)(struct runtime *r, const char *uid, struct instance *out, struct error **err);
+    /* Ends and removes; 0 too where there was none. When it returns 0 nothing of it is left. */
+    int (*remove)(struct runtime *r, const char *uid, unsigned grace_seconds, struct error **err);
+    /* All environments of this installation. The caller frees with runtime_free_instances. */
+    int (*list)(struct runtime *r, struct instance **out, size_t *n, struct error **err);
+    /* Plain text, as it comes. Returns when all is said (follow: when it ended or was stopped). A negative `write` ends
+     * it. */
+    int (*logs)(struct runtime *r, const char *uid, const struct runtime_log_options *o,
+                int (*write)(void *arg, struct str text), void *arg, struct error **err);
+    int (*usage)(struct runtime *r, const char *uid, struct runtime_usage *out, struct error **err);
+    void (*free)(struct runtime *r);
+};
+
+struct runtime {
+    const struct runtime_ops *ops;
+};
+void runtime_free_instances(struct instance *list, size_t n);
+
+/* Podman or Docker, by the Engine API on a unix socket. */
+struct engine_options {
+    const char *socket;       /* configured; NULL: looked for, at last started */
+    const char *directory;    /* for a service of our own: socket, configuration, log */
+    const char *installation; /* tells our environments from another installation's on the same engine */
+    int stop_fd;
+    bool docker_only; /* leave Podman's own calls aside (tests) */
+};
+struct runtime *engine_new(const struct engine_options *options);
