@@ -37,7 +37,18 @@
 
 /* --- Library messages --- */
 
-/* A peer can cause them by what it sends, so they are limited. */
+/* Peers that go or send nonsense are everyday life, and nobody's business at the usual level. */
+static bool is_about_peer(const char *line)
+{
+    static const char *const beginnings[] = {"Closing connection",       "Failed to send",  "Application reported",
+                                             "Error processing request", "Failed to parse", "Received"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
+        if (starts_with(line, beginnings[i]))
+            return true;
+    return false;
+}
+
 static void log_library(void *arg, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
 static void log_library(void *arg, const char *fmt, va_list args)
 {
@@ -45,12 +56,15 @@ static void log_library(void *arg, const char *fmt, va_list args)
     char line[512];
     long long now = clock_monotonic_us() / 1000000;
 
+    vsnprintf(line, sizeof(line), fmt, args);
+    if (is_about_peer(line)) {
+        log_debug("http: %s", line);
+        return;
+    }
     if (atomic_exchange(&s->log_second, now) != now)
         atomic_store(&s->log_lines, 0);
-    if (atomic_fetch_add(&s->log_lines, 1) >= LOG_LINES_PER_SECOND)
-        return;
-    vsnprintf(line, sizeof(line), fmt, args);
-    log_info("http: %s", line);
+    if (atomic_fetch_add(&s->log_lines, 1) < LOG_LINES_PER_SECOND)
+        log_warning("http: %s", line);
 }
 
 /* --- Connections --- */

@@ -422,6 +422,7 @@ static void apply(struct group *g, struct swap *swaps, size_t swaps_len)
     for (size_t i = 0; i < g->secrets_len; i++)
         scope_set(cache_scope(c, g->secrets[i]->write.scope), g->secrets[i]->write.key, g->secrets[i]->write.value);
     c->revision = g->revision;
+    store_trim(g->store);
 }
 
 static void publish_writes(struct group *g)

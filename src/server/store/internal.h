@@ -34,8 +34,8 @@ struct store {
 /* --- writer.c --- */
 void writer_start(struct store *s);
 void writer_stop(struct store *s); /* after what is queued */
-/* Drops events that are too many or too old from memory. */
-void writer_trim(struct store *s);
+/* Drops events that are too many or too old from memory; with the write lock held. */
+void store_trim(struct store *s);
 
 /* --- group.c: what one transaction will hold --- */
 struct group;

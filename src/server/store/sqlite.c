@@ -68,16 +68,21 @@ struct sqlite {
 
 /* --- Errors --- */
 
+static int damaged(struct sqlite *s, const char *how, struct error **err)
+{
+    return error_set(
+        err, REASON_INTERNAL,
+        "the database %s is damaged (%s): put a backup in its place, or move it and %s-wal away to begin with "
+        "an empty one",
+        s->path, how, s->path);
+}
+
 static int fail_open(struct sqlite *s, struct error **err)
 {
     int code = sqlite3_errcode(s->db) & 0xff;
 
     if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT)
-        return error_set(
-            err, REASON_INTERNAL,
-            "the database %s is damaged (%s): put a backup in its place, or move it and %s-wal away to begin "
-            "with an empty one",
-            s->path, sqlite3_errmsg(s->db), s->path);
+        return damaged(s, sqlite3_errmsg(s->db), err);
     return error_set(err, REASON_INTERNAL, "cannot use the database %s: %s", s->path, sqlite3_errmsg(s->db));
 }
 
@@ -131,16 +136,21 @@ static const char *column_text(sqlite3_stmt *q, int i)
     return p ? (const char *)p : "";
 }
 
-/* One number out of one row; -1 where it fails. */
-static sqlite3_int64 number(struct sqlite *s, const char *query)
+/* One number out of one row; -1 with the error set where there is none. */
+static sqlite3_int64 number(struct sqlite *s, const char *query, struct error **err)
 {
     sqlite3_stmt *q;
     sqlite3_int64 out = -1;
 
     if (sqlite3_prepare_v2(s->db, query, -1, &q, NULL) != SQLITE_OK)
-        return -1;
-    if (sqlite3_step(q) == SQLITE_ROW)
+        return fail_open(s, err);
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW)
         out = sqlite3_column_int64(q, 0);
+    else if (rc == SQLITE_DONE)
+        damaged(s, "a row is missing", err);
+    else
+        fail_open(s, err);
     sqlite3_finalize(q);
     return out;
 }
@@ -195,22 +205,20 @@ static int load(struct backend *b, const struct backend_sink *sink, uint64_t *re
         each_row(s, "SELECT revision, type, time, collection, name, uid, json FROM log ORDER BY revision", event_row,
                  sink, err) < 0)
         return -1;
-    sqlite3_int64 stored = number(s, "SELECT value FROM meta WHERE key = 'revision'");
+    sqlite3_int64 stored = number(s, "SELECT value FROM meta WHERE key = 'revision'", err);
     if (stored < 0)
-        return fail_open(s, err);
+        return -1;
     *revision = (uint64_t)stored;
 
     /* The index was not needed so far, but it is for writing: see that it can be read and holds as many rows. */
-    sqlite3_int64 indexed = number(s, "SELECT count(*) FROM objects INDEXED BY sqlite_autoindex_objects_1"),
-                  rows = number(s, "SELECT count(*) FROM objects NOT INDEXED");
-    if (indexed < 0 || rows < 0)
-        return fail_open(s, err);
+    sqlite3_int64 rows = number(s, "SELECT count(*) FROM objects NOT INDEXED", err);
+    if (rows < 0)
+        return -1;
+    sqlite3_int64 indexed = number(s, "SELECT count(*) FROM objects INDEXED BY sqlite_autoindex_objects_1", err);
+    if (indexed < 0)
+        return -1;
     if (indexed != rows)
-        return error_set(
-            err, REASON_INTERNAL,
-            "the database %s is damaged (its index does not match): run «sqlite3 %s REINDEX», or put a backup in "
-            "its place",
-            s->path, s->path);
+        return damaged(s, "its index does not match its objects", err);
     sqlite3_db_release_memory(s->db);
     return 0;
 }
@@ -351,11 +359,15 @@ static int migrate(struct sqlite *s, sqlite3_int64 from, struct error **err)
 /* Ours, empty, or refused. */
 static int identify(struct sqlite *s, sqlite3_int64 *version, struct error **err)
 {
-    sqlite3_int64 id = number(s, "PRAGMA application_id"), tables = number(s, "SELECT count(*) FROM sqlite_master");
-    *version = number(s, "PRAGMA user_version");
-
-    if (id < 0 || tables < 0 || *version < 0)
-        return fail_open(s, err);
+    sqlite3_int64 id = number(s, "SELECT application_id & 4294967295 FROM pragma_application_id", err);
+    if (id < 0)
+        return -1;
+    sqlite3_int64 tables = number(s, "SELECT count(*) FROM sqlite_master", err);
+    if (tables < 0)
+        return -1;
+    *version = number(s, "SELECT user_version & 4294967295 FROM pragma_user_version", err);
+    if (*version < 0)
+        return -1;
     if (id != SQLITE_APPLICATION_ID && (id != 0 || tables != 0 || *version != 0))
         return error_set(err, REASON_INTERNAL,
                          "%s is a database of another program: move it away, or name another directory", s->path);

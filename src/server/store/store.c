@@ -129,7 +129,7 @@ struct store *store_open(const struct store_options *options, struct error **err
         free_store(s);
         return NULL;
     }
-    writer_trim(s);
+    store_trim(s);
     s->notifier = notifier_new();
     writer_start(s);
     return s;

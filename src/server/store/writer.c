@@ -76,14 +76,17 @@ static void run_group(struct store *s, struct request *first)
     }
 }
 
-void writer_trim(struct store *s)
+void store_trim(struct store *s)
 {
-    struct cache *c = &s->cache;
     int64_t oldest = s->log_max_age_seconds ? clock_realtime_us() / 1000000 - s->log_max_age_seconds : 0;
+    log_trim(&s->cache.log, s->log_max_events, oldest);
+}
 
-    pthread_rwlock_wrlock(&c->lock);
-    log_trim(&c->log, s->log_max_events, oldest);
-    pthread_rwlock_unlock(&c->lock);
+static void trim_idle(struct store *s)
+{
+    pthread_rwlock_wrlock(&s->cache.lock);
+    store_trim(s);
+    pthread_rwlock_unlock(&s->cache.lock);
 }
 
 /* What memory dropped goes from the disk too, many at once. */
@@ -110,7 +113,8 @@ static void *run(void *arg)
         first = take(s, &last);
         if (first)
             run_group(s, first);
-        writer_trim(s);
+        else
+            trim_idle(s);
         compact(s, first == NULL);
         if (first)
             continue;

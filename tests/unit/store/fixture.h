@@ -27,3 +27,5 @@ uint64_t take_away(struct store *s, const char *collection, const char *name);
 char *list(struct store *s, const char *collection);
 /* Compares JSON and revision of one object; text NULL: absent. */
 void expect(struct store *s, const char *collection, const char *name, const char *text, uint64_t revision);
+/* Runs SQL on a database behind the store's back; the first column of the first row, or 0. */
+long long database_number(const char *path, const char *sql);

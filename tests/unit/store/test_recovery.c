@@ -1,4 +1,379 @@
+/* What a store does with a disk or a file that is not as it left it, and what kill -9 leaves. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/io.h"
+#include "base/thread.h"
+#include "unit/store/fixture.h"
+
+static char *refusal(const struct fixture *f)
+{
+    struct error *err = NULL;
+
+    assert_null(store_open(&f->options, &err));
+    char *message = xstrdup(err->message);
+    error_free(err);
+    return message;
+}
+
+static void check_refusal(struct fixture *f, const char *expected)
+{
+    _cleanup_free_ char *message = refusal(f);
+    if (strstr(message, expected) == NULL)
+        fail_msg("no '%s' in: %s", expected, message);
+}
+
+static void close_store(struct fixture *f)
+{
+    store_close(f->store);
+    f->store = NULL;
+}
+
+/* --- Files --- */
+
+static void test_foreign(void **state)
+{
+    struct fixture f = {0};
+
+    fixture_open(&f);
+    close_store(&f);
+    _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
+    unlink(path);
+    database_number(path, "CREATE TABLE theirs (x)");
+    check_refusal(&f, "a database of another program: move it away");
+    /* It was left as it was. */
+    assert_int_equal(database_number(path, "SELECT count(*) FROM sqlite_master"), 1);
+    unlink(path);
+    database_number(path, "PRAGMA user_version = 7");
+    check_refusal(&f, "another program");
+    unlink(path);
+    database_number(path, "PRAGMA application_id = -2");
+    check_refusal(&f, "another program");
+    assert_int_equal(
+        write_file_atomic(path, STR("this is a letter, and long enough to be taken for nothing else\n"), 0600, NULL),
+        0);
+    check_refusal(&f, "is damaged (file is not a database)");
+    unlink(path);
+    fixture_cleanup(&f);
+}
+
+static void test_newer(void **state)
+{
+    struct fixture f = {0};
+
+    fixture_open(&f);
+    close_store(&f);
+    _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
+    database_number(path, "PRAGMA user_version = 1000");
+    check_refusal(&f, "written by a newer version of this program (schema 1000");
+    fixture_cleanup(&f);
+}
+
+/* A crash between making the file and its tables. */
+static void test_half_made(void **state)
+{
+    struct fixture f = {0};
+
+    fixture_open(&f);
+    close_store(&f);
+    _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
+    assert_int_equal(truncate(path, 0), 0);
+    fixture_reopen(&f);
+    close_store(&f);
+    unlink(path);
+    database_number(path, "PRAGMA journal_mode = WAL");
+    fixture_reopen(&f);
+    assert_int_equal(put(f.store, "c", "a", "1"), 1);
+    fixture_cleanup(&f);
+}
+
+static void test_private(void **state)
+{
+    struct fixture f = {0};
+    struct stat st;
+
+    fixture_open(&f);
+    put(f.store, "c", "a", "1");
+    static const char *const files[] = {"open-hydra.db", "open-hydra.db-wal", "open-hydra.lock"};
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        _cleanup_free_ char *path = fixture_path(&f, files[i]);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0600);
+    }
+    fixture_cleanup(&f);
+}
+
+static void fill(struct store *s, int n)
+{
+    char name[16], text[2001];
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    for (int i = 0; i < n; i++) {
+        snprintf(name, sizeof(name), "n%d", i);
+        put(s, "c", name, text);
+    }
+}
+
+static void overwrite(const char *path, off_t at, size_t n)
+{
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
+    _cleanup_free_ char *junk = xmalloc(n);
+
+    memset(junk, 0xa5, n);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, junk, n, at), n);
+}
+
+/* Whichever page is damaged, the store says so, or opens with every object. */
+static void test_damaged(void **state)
+{
+    struct fixture f = {.options.no_sync = true};
+    size_t n, refused = 0;
+
+    fixture_open(&f);
+    fill(f.store, 150);
+    close_store(&f);
+    _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
+    char *good = read_file(path, 16 << 20, &n, NULL);
+    assert_non_null(good);
+    for (size_t page = 0; page < n / 4096; page++) {
+        _cleanup_error_ struct error *err = NULL;
+        assert_int_equal(write_file_atomic(path, (struct str){good, n}, 0600, NULL), 0);
+        overwrite(path, (off_t)page * 4096, 200);
+        struct store *s = store_open(&f.options, &err);
+        if (s == NULL) {
+            refused++;
+            assert_non_null(strstr(err->message, "is damaged ("));
+            assert_non_null(strstr(err->message, "backup"));
+        } else {
+            assert_int_equal(store_count(s, "c"), 150);
+            store_close(s);
+        }
+    }
+    assert_true(refused > n / 4096 / 2);
+    /* Cut short. */
+    assert_int_equal(write_file_atomic(path, (struct str){good, n}, 0600, NULL), 0);
+    assert_int_equal(truncate(path, (off_t)(n / 2 / 4096 * 4096)), 0);
+    check_refusal(&f, "is damaged (");
+    free(good);
+    fixture_cleanup(&f);
+}
+
+static void test_contradiction(void **state)
+{
+    struct fixture f = {0};
+
+    fixture_open(&f);
+    put(f.store, "c", "a", "1");
+    put(f.store, "c", "b", "2");
+    put(f.store, "c", "c", "3");
+    close_store(&f);
+    _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
+    /* A hole in the log costs the events before it, no object. */
+    database_number(path, "DELETE FROM log WHERE revision = 2");
+    fixture_reopen(&f);
+    assert_int_equal(store_count(f.store, "c"), 3);
+    struct event e;
+    uint64_t reached;
+    _cleanup_error_ struct error *err = NULL;
+    assert_int_equal(store_events(f.store, "c", 1, &e, 1, &reached, &err), -1);
+    assert_int_equal(err->reason, REASON_EXPIRED);
+    assert_int_equal(store_events(f.store, "c", 2, &e, 1, &reached, &err), 1);
+    event_release(&e);
+    close_store(&f);
+    database_number(path, "UPDATE meta SET value = 1");
+    check_refusal(&f, "contradicts itself");
+    fixture_cleanup(&f);
+}
+
+static void test_second_opener(void **state)
+{
+    struct fixture f = {0};
+
+    fixture_open(&f);
+    _cleanup_free_ char *expected = xasprintf("in use by another server (process %ld)", (long)getpid());
+    check_refusal(&f, expected);
+    pid_t child = fork();
+    if (child == 0) {
+        struct error *err = NULL;
+        _exit(store_open(&f.options, &err) == NULL && strstr(err->message, expected) ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    put(f.store, "c", "a", "1");
+    fixture_reopen(&f);
+    fixture_cleanup(&f);
+}
+
+static void test_missing_directory(void **state)
+{
+    struct fixture f = {.options.directory = "/nonexistent/directory"};
+    check_refusal(&f, "No such file or directory");
+}
+
+/* --- Disk full --- */
+
+static void test_disk_full(void **state)
+{
+    struct fixture f = {0};
+    char text[60001];
+    _cleanup_error_ struct error *err = NULL;
+    struct change_args c = {"c", "full", text, 0};
+
+    snprintf(f.directory, sizeof(f.directory), "/tmp/store-test-XXXXXX");
+    assert_non_null(mkdtemp(f.directory));
+    if (mount("store-test", f.directory, "tmpfs", 0, "size=2m") < 0) {
+        rmdir(f.directory);
+        print_message("skipped: mounting a small file system needs root\n");
+        skip();
+    }
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    fixture_reopen(&f);
+    put(f.store, "c", "first", "1");
+    _cleanup_free_ char *ballast = fixture_path(&f, "ballast");
+    int fd = open(ballast, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    while (write(fd, text, 16384) > 0)
+        ;
+    close(fd);
+
+    uint64_t before = store_revision(f.store);
+    assert_int_equal(store_run(f.store, put_fn, &c, &err), -1);
+    assert_int_equal(err->reason, REASON_SERVICE_UNAVAILABLE);
+    assert_non_null(strstr(err->message, "no space left"));
+    /* Nothing of it was seen, reading goes on, and so does writing when there is space again. */
+    assert_int_equal(store_revision(f.store), before);
+    expect(f.store, "c", "full", NULL, 0);
+    expect(f.store, "c", "first", "1", 1);
+    unlink(ballast);
+    assert_int_equal(put(f.store, "c", "full", "2"), before + 1);
+    fixture_reopen(&f);
+    expect(f.store, "c", "full", "2", before + 1);
+    expect(f.store, "c", "first", "1", 1);
+    close_store(&f);
+    assert_int_equal(umount(f.directory), 0);
+    fixture_cleanup(&f);
+}
+
+/* --- kill -9 --- */
+
+struct child_writer {
+    struct store *store;
+    int thread, report;
+};
+
+/* Writes a name to the pipe once the store has said that it is kept. */
+static void *write_forever(void *arg)
+{
+    struct child_writer *w = arg;
+    char name[32];
+
+    for (int i = 0;; i++) {
+        int n = snprintf(name, sizeof(name), "t%d-%d", w->thread, i);
+        put(w->store, "c", name, name);
+        memset(name + n, '\n', sizeof(name) - (size_t)n);
+        if (write(w->report, name, 24) != 24)
+            _exit(1);
+    }
+    return NULL;
+}
+
+static void child(const struct fixture *f, int report)
+{
+    struct child_writer w[4];
+    pthread_t threads[4];
+    struct store *s = store_open(&f->options, NULL);
+
+    if (s == NULL)
+        _exit(1);
+    for (int i = 0; i < 4; i++) {
+        w[i] = (struct child_writer){s, i, report};
+        threads[i] = thread_start("child", write_forever, &w[i]);
+    }
+    pthread_join(threads[0], NULL);
+    _exit(1);
+}
+
+static size_t check_acknowledged(struct store *s, const char *report, size_t n)
+{
+    size_t count = 0;
+
+    for (size_t at = 0; at + 24 <= n; at += 24, count++) {
+        struct str name = str_trim((struct str){report + at, 24});
+        struct object *o = store_get(s, "c", name);
+        if (o == NULL)
+            fail_msg("%.*s was acknowledged and is gone", (int)name.n, name.p);
+        object_unref(o);
+    }
+    return count;
+}
+
+static void test_kill(void **state)
+{
+    struct fixture f = {0};
+    size_t all = 0;
+
+    fixture_open(&f);
+    close_store(&f);
+    for (int round = 0; round < 12; round++) {
+        int report[2];
+        struct buffer acknowledged = BUFFER_MAX(64 << 20);
+        char piece[4096];
+        ssize_t n;
+
+        assert_int_equal(pipe(report), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            close(report[0]);
+            child(&f, report[1]);
+        }
+        close(report[1]);
+        /* Killed in the middle of its writes: after some number of them, whatever it is doing then. */
+        while (acknowledged.n < (size_t)(round * 997 + 24) && (n = read(report[0], piece, sizeof(piece))) > 0)
+            buffer_append(&acknowledged, piece, (size_t)n);
+        kill(pid, SIGKILL);
+        while ((n = read(report[0], piece, sizeof(piece))) > 0)
+            buffer_append(&acknowledged, piece, (size_t)n);
+        waitpid(pid, NULL, 0);
+        close(report[0]);
+
+        fixture_reopen(&f);
+        all += check_acknowledged(f.store, acknowledged.p, acknowledged.n);
+        /* Revisions have no hole: one for each object, none twice. */
+        uint64_t revision = store_revision(f.store);
+        assert_true(store_count(f.store, "c") <= revision);
+        assert_int_equal(put(f.store, "d", "probe", "x"), revision + 1);
+        close_store(&f);
+        buffer_free(&acknowledged);
+    }
+    assert_true(all > 100);
+    fixture_cleanup(&f);
+}
+
 int main(void)
 {
-    return 0;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_foreign),       cmocka_unit_test(test_newer),
+        cmocka_unit_test(test_half_made),     cmocka_unit_test(test_private),
+        cmocka_unit_test(test_damaged),       cmocka_unit_test(test_contradiction),
+        cmocka_unit_test(test_second_opener), cmocka_unit_test(test_missing_directory),
+        cmocka_unit_test(test_disk_full),     cmocka_unit_test(test_kill),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
