@@ -114,7 +114,8 @@ void json_mut_set_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
 
 void json_mut_set_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, int64_t value)
 {
-    json_mut_set(doc, obj, key, yyjson_mut_sint(doc, value));
+    /* As a reader would have it, so that what is compared by type later (an enum, two objects) is the same. */
+    json_mut_set(doc, obj, key, value < 0 ? yyjson_mut_sint(doc, value) : yyjson_mut_uint(doc, (uint64_t)value));
 }
 
 void json_mut_set_bool(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, bool value)

@@ -178,9 +178,21 @@ static void workers_finish_what_was_taken(void **state)
     assert_int_equal(atomic_load(&done), 500);
 }
 
+static void test_numbers_that_are_set_look_like_those_that_are_read(void **state)
+{
+    _cleanup_json_mut_ yyjson_mut_doc *m = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *r = yyjson_mut_obj(m);
+
+    json_mut_set_int(m, r, "plus", 1);
+    json_mut_set_int(m, r, "minus", -1);
+    assert_true(yyjson_mut_is_uint(yyjson_mut_obj_get(r, "plus")));
+    assert_true(yyjson_mut_is_sint(yyjson_mut_obj_get(r, "minus")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbers_that_are_set_look_like_those_that_are_read),
         cmocka_unit_test(json_limits_depth),
         cmocka_unit_test(json_walks_paths),
         cmocka_unit_test(yaml_follows_kubectl),
