@@ -1,0 +1,212 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "base/alloc.h"
+#include "base/encoding.h"
+#include "base/io.h"
+#include "unit/auth/fixture.h"
+
+#define MASTERS "X-Client-Subject: CN=open-hydra-admin,O=system:masters\r\nX-Client-Serial: 0AB1\r\n"
+
+static int setup_with(void **state, bool disable_auth)
+{
+    struct world *w = world_new(disable_auth);
+    put_user(w, "teacher", "uid-t", ROLE_ADMIN, w->hash);
+    put_user(w, "student", "uid-s", ROLE_USER, w->hash);
+    *state = w;
+    return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_with(state, false);
+}
+
+static int setup_disabled(void **state)
+{
+    return setup_with(state, true);
+}
+
+static int teardown(void **state)
+{
+    world_free(*state);
+    return 0;
+}
+
+static void assert_api(struct world *w, const char *method, const char *headers, const char *expected)
+{
+    _cleanup_reply_ struct reply r = ask_api(w, method, "/whoami", headers, NULL);
+    _cleanup_free_ char *who =
+        r.status == 200 ? xstrdup(r.body) : xasprintf("%u %s", r.status, string_of(&r, "reason"));
+    assert_string_equal(who, expected);
+}
+
+static void test_the_runner_is_known_by_its_socket(void **state)
+{
+    struct world *w = *state;
+    _cleanup_reply_ struct reply r = ask_on(&w->runner, "GET", "/x", "Host: y\r\nOrigin: null\r\n", NULL);
+    assert_string_equal(r.body, "system:runner 100 -");
+}
+
+static void test_nobody(void **state)
+{
+    assert_is(*state, NULL, "system:anonymous 0 -");
+    assert_api(*state, "POST", NULL, "system:anonymous 0 -");
+}
+
+static void test_certificates(void **state)
+{
+    struct world *w = *state;
+    assert_api(w, "POST", "X-Client-Verify: SUCCESS\r\n" MASTERS, "open-hydra-admin 1 -");
+    /* No browser: whatever it says of an origin does not matter. */
+    assert_api(w, "POST", "Origin: http://x\r\nX-Client-Verify: SUCCESS\r\n" MASTERS, "open-hydra-admin 1 -");
+    assert_api(w, "GET", "X-Client-Verify: NONE\r\n" MASTERS, "system:anonymous 0 -");
+    assert_api(w, "GET", MASTERS, "system:anonymous 0 -");
+    assert_api(w, "GET", "X-Client-Verify: FAILED:certificate has expired\r\n" MASTERS, "401 Unauthorized");
+    assert_api(w, "GET", "X-Client-Verify: SUCCESS\r\nX-Client-Subject: O=system:masters\r\nX-Client-Serial: 1\r\n",
+               "401 Unauthorized");
+    assert_api(w, "GET", "X-Client-Verify: SUCCESS\r\nX-Client-Subject: CN=a,O=system:masters\r\n", "401 Unauthorized");
+    /* A name of ours without the group is that user; any other is nobody with a name. */
+    assert_api(w, "GET", "X-Client-Verify: SUCCESS\r\nX-Client-Subject: CN=student\r\nX-Client-Serial: 1\r\n",
+               "student 2 uid-s");
+    assert_api(w, "GET", "X-Client-Verify: SUCCESS\r\nX-Client-Subject: CN=stranger\r\nX-Client-Serial: 1\r\n",
+               "stranger 0 -");
+    /* The dashboard's listener asks for none. */
+    assert_is(w, "X-Client-Verify: SUCCESS\r\n" MASTERS, "system:anonymous 0 -");
+}
+
+static void test_revoked_certificates(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *path = xasprintf("%s/revoked", w->pki);
+    assert_api(w, "GET", "X-Client-Verify: SUCCESS\r\n" MASTERS, "open-hydra-admin 1 -");
+    assert_int_equal(write_file_atomic(path, STR("ab1\n"), 0644, NULL), 0);
+    assert_api(w, "GET", "X-Client-Verify: SUCCESS\r\n" MASTERS, "401 Unauthorized");
+}
+
+static void test_browsers_on_the_api_listener(void **state)
+{
+    assert_api(*state, "POST", "Origin: http://127.0.0.1:30001\r\n", "403 Forbidden");
+    assert_api(*state, "GET", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n", "403 Forbidden");
+    _cleanup_free_ char *mine = browser(*state, "student", PASSWORD);
+    assert_api(*state, "GET", mine, "system:anonymous 0 -");
+}
+
+static void test_browsers_on_the_dashboard_listener(void **state)
+{
+    assert_is(*state, "Host: evil.example:30001\r\n", "403 Forbidden");
+    assert_is(*state, "Host: localhost:30001\r\n", "system:anonymous 0 -");
+    assert_is(*state, "Sec-Fetch-Site: same-site\r\n", "403 Forbidden");
+    assert_is(*state, "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n",
+              "system:anonymous 0 -");
+    assert_is(*state, "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n",
+              "403 Forbidden");
+}
+
+static char *old_header(const char *user_and_password)
+{
+    _cleanup_free_ char *encoded = base64_encode(user_and_password, strlen(user_and_password));
+    return xasprintf("Open-Hydra-Auth: Bearer %s\r\n", encoded);
+}
+
+static void test_the_originals_header(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *good = old_header("student:" PASSWORD), *wrong = old_header("student:wrong"),
+                        *unknown = old_header("nobody:wrong");
+    assert_is(w, good, "student 2 uid-s");
+    assert_is(w, good, "student 2 uid-s"); /* remembered */
+    assert_api(w, "GET", good, "student 2 uid-s");
+    assert_is(w, wrong, "401 Unauthorized");
+    assert_is(w, unknown, "401 Unauthorized");
+    assert_is(w, "Open-Hydra-Auth: Bearer ***\r\n", "401 Unauthorized");
+    assert_is(w, "Open-Hydra-Auth: x\r\n", "401 Unauthorized");
+}
+
+static void test_the_originals_header_ends_with_its_password(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *good = old_header("student:" PASSWORD), *hash = password_hash("another one");
+    assert_is(w, good, "student 2 uid-s");
+    put_user(w, "student", "uid-s", ROLE_USER, hash);
+    assert_is(w, good, "401 Unauthorized");
+    put_user(w, "student", "uid-s", ROLE_USER, w->hash);
+    assert_is(w, good, "student 2 uid-s");
+    delete_user(w, "student", "uid-s");
+    assert_is(w, good, "401 Unauthorized");
+}
+
+static void test_wrong_headers_are_slowed_down(void **state)
+{
+    _cleanup_free_ char *wrong = old_header("student:wrong");
+    for (int i = 0; i < 6; i++)
+        assert_is(*state, wrong, "401 Unauthorized");
+    assert_is(*state, wrong, "429 TooManyRequests");
+}
+
+/* A dashboard of the original sends many at once, before any was verified: none may be taken for guessing. */
+static void *ask_once(void *arg)
+{
+    void **a = arg;
+    return whoami(a[0], a[1]);
+}
+
+static void test_many_at_once_need_one_verification(void **state)
+{
+    _cleanup_free_ char *good = old_header("student:" PASSWORD);
+    void *arg[] = {*state, good};
+    pthread_t threads[30];
+    for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+        pthread_create(&threads[i], NULL, ask_once, arg);
+    for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+        void *who;
+        pthread_join(threads[i], &who);
+        assert_string_equal(who, "student 2 uid-s");
+        free(who);
+    }
+}
+
+static void test_without_authentication_everybody_is_the_first_admin(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *wrong = old_header("student:wrong");
+    assert_is(w, NULL, "teacher 1 uid-t");
+    assert_is(w, wrong, "teacher 1 uid-t");
+    assert_api(w, "DELETE", NULL, "teacher 1 uid-t");
+    put_user(w, "teacher", "uid-t", ROLE_USER, NULL);
+    assert_is(w, NULL, "admin 1 -");
+    put_user(w, "boss", "uid-b", ROLE_ADMIN, NULL);
+    assert_is(w, NULL, "boss 1 uid-b");
+    _cleanup_reply_ struct reply r = ask(w, "GET", "/auth/session", NULL, NULL);
+    assert_string_equal(string_of(&r, "username"), "boss");
+    assert_true(json_bool_at(yyjson_doc_get_root(r.json), "authDisabled", false));
+    /* Nobody's page, nor a rebound name, may make use of it. */
+    assert_is(w, "Host: evil.example:30001\r\n", "403 Forbidden");
+    assert_is(w, "Sec-Fetch-Site: same-site\r\n", "403 Forbidden");
+    assert_api(w, "POST", "Origin: http://x\r\n", "403 Forbidden");
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_the_runner_is_known_by_its_socket),
+        T(test_nobody),
+        T(test_certificates),
+        T(test_revoked_certificates),
+        T(test_browsers_on_the_api_listener),
+        T(test_browsers_on_the_dashboard_listener),
+        T(test_the_originals_header),
+        T(test_the_originals_header_ends_with_its_password),
+        T(test_wrong_headers_are_slowed_down),
+        T(test_many_at_once_need_one_verification),
+        cmocka_unit_test_setup_teardown(test_without_authentication_everybody_is_the_first_admin, setup_disabled,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
