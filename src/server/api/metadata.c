@@ -147,7 +147,7 @@ static yyjson_mut_val *desired_state(const struct kind *k, yyjson_mut_val *copy)
         const char *dot = strrchr(*path, '.');
         char above[256];
         snprintf(above, sizeof(above), "%.*s", dot ? (int)(dot - *path) : 0, *path);
-        yyjson_mut_val *parent = json_mut_at(copy, above);
+        yyjson_mut_val *parent = dot ? json_mut_at(copy, above) : copy;
         if (yyjson_mut_is_obj(parent))
             json_mut_remove(parent, dot ? dot + 1 : *path);
     }

@@ -63,8 +63,6 @@ static yyjson_mut_val *kind_schema(yyjson_mut_doc *doc, const struct kind *k)
     translate_marks(doc, schema);
     set_type_meta(doc, properties);
     yyjson_mut_arr_append(all, openapi_reference(doc, META_SCHEMA_PREFIX "ObjectMeta"));
-    json_mut_set_str(doc, metadata, "description",
-                     "What every object has: its name, labels, and what the server knows of its life.");
     json_mut_set(doc, metadata, "allOf", all);
     json_mut_set(doc, properties, "metadata", metadata);
     json_mut_set(doc, schema, "x-kubernetes-group-version-kind", openapi_kinds(doc, k, k->kind));

@@ -79,11 +79,10 @@ void schema_fill_node(const struct schema_node *n, yyjson_mut_doc *doc, yyjson_m
 /* The object that holds the last key of the path, which becomes *key. NULL where a step is missing or no object. */
 static yyjson_mut_val *parent_of(yyjson_mut_val *v, const char *path, const char **key)
 {
-    struct str rest = str_from(path), part;
     const char *dot = strrchr(path, '.');
+    struct str rest = {dot ? path : NULL, dot ? (size_t)(dot - path) : 0}, part;
 
     *key = dot ? dot + 1 : path;
-    rest.n = dot ? (size_t)(dot - path) : 0;
     while (v && str_split(&rest, '.', &part))
         v = yyjson_mut_obj_getn(v, part.p, part.n);
     return yyjson_mut_is_obj(v) ? v : NULL;

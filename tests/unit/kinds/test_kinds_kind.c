@@ -1,0 +1,145 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "kinds/kind.h"
+#include "kinds/schema_node.h"
+
+/* A definition that loads, with one line of it replaced by another. */
+static const char good[] =
+    "apiVersion: apiextensions.k8s.io/v1\n"
+    "kind: CustomResourceDefinition\n"
+    "metadata: {name: gadgets.example.org}\n"
+    "spec:\n"
+    "  group: example.org\n"
+    "  scope: Cluster\n"
+    "  x-open-hydra-owner: spec.owner\n"
+    "  x-open-hydra-name: label\n"
+    "  names: {plural: gadgets, singular: gadget, kind: Gadget, shortNames: [gd], categories: [all]}\n"
+    "  versions:\n"
+    "  - name: v1\n"
+    "    subresources: {status: {}}\n"
+    "    additionalPrinterColumns:\n"
+    "    - {name: Size, type: integer, jsonPath: .spec.size, priority: 1}\n"
+    "    schema:\n"
+    "      openAPIV3Schema:\n"
+    "        type: object\n"
+    "        required: [spec]\n"
+    "        properties:\n"
+    "          spec:\n"
+    "            type: object\n"
+    "            properties:\n"
+    "              owner: {type: string, x-open-hydra-immutable: true}\n"
+    "              size: {type: integer}\n"
+    "              secret: {type: string, x-open-hydra-write-only: true}\n"
+    "              url: {type: string, x-open-hydra-output-only: true}\n"
+    "              list: {type: array, items: {type: string}}\n";
+
+static char *with(const char *from, const char *to)
+{
+    const char *at = strstr(good, from);
+    assert_non_null(at);
+    return xasprintf("%.*s%s%s", (int)(at - good), good, to, at + strlen(from));
+}
+
+static void refused(const char *from, const char *to, const char *why)
+{
+    _cleanup_free_ char *text = with(from, to);
+    struct error *err = NULL;
+
+    struct kind *k = kind_load(str_from(text), "gadget.yaml", &err);
+    assert_null(k);
+    assert_non_null(err);
+    if (!strstr(err->message, why) || strncmp(err->message, "gadget.yaml: ", 13))
+        fail_msg("«%s» does not say «%s»", err->message, why);
+    error_free(err);
+}
+
+static void test_reads_everything(void **state)
+{
+    struct error *err = NULL;
+    struct kind *k = kind_load(str_from(good), "gadget.yaml", &err);
+
+    assert_non_null(k);
+    assert_string_equal(k->group, "example.org");
+    assert_string_equal(k->api_version, "example.org/v1");
+    assert_string_equal(k->plural, "gadgets");
+    assert_string_equal(k->list_kind, "GadgetList");
+    assert_string_equal(k->short_names[0], "gd");
+    assert_null(k->short_names[1]);
+    assert_string_equal(k->categories[0], "all");
+    assert_string_equal(k->owner, "spec.owner");
+    assert_true(k->has_status);
+    assert_true(k->name_is_label);
+    assert_int_equal(k->columns_len, 1);
+    assert_string_equal(k->columns[0].json_path, ".spec.size");
+    assert_int_equal(k->columns[0].priority, 1);
+    assert_string_equal(k->write_only[0], "spec.secret");
+    assert_null(k->write_only[1]);
+    assert_string_equal(k->output_only[0], "spec.url");
+    assert_string_equal(k->immutable[0], "spec.owner");
+    assert_int_equal(k->root->type, SCHEMA_OBJECT);
+    kind_free(k);
+    kind_free(NULL);
+}
+
+static void test_optional_parts(void **state)
+{
+    _cleanup_free_ char *text = with("  x-open-hydra-owner: spec.owner\n  x-open-hydra-name: label\n", "");
+    struct error *err = NULL;
+    struct kind *k = kind_load(str_from(text), "gadget.yaml", &err);
+
+    assert_non_null(k);
+    assert_null(k->owner);
+    assert_false(k->name_is_label);
+    kind_free(k);
+}
+
+static void test_refusals(void **state)
+{
+    refused("CustomResourceDefinition", "ConfigMap", "not a CustomResourceDefinition");
+    refused("apiextensions.k8s.io/v1", "apiextensions.k8s.io/v1beta1", "not a CustomResourceDefinition");
+    refused("scope: Cluster", "scope: Namespaced", "Cluster");
+    refused("x-open-hydra-name: label", "x-open-hydra-name: word", "label");
+    refused("  - name: v1\n", "  - name: v0\n  - name: v1\n", "exactly one version");
+    refused("  - name: v1\n", "  - name: V1\n", "DNS label");
+    refused("group: example.org", "group: Example", "spec.group");
+    refused("plural: gadgets, ", "", "plural");
+    refused("kind: Gadget, ", "", "kind");
+    refused("[gd]", "gd", "list of strings");
+    refused("[gd]", "[1]", "list of strings");
+    refused(".spec.size, ", "spec.size, ", "jsonPath");
+    refused("type: integer, jsonPath", "type: object, jsonPath", "a name and a type");
+    refused("required: [spec]", "required: [spce]", "not among the properties");
+    refused("items: {type: string}", "items: {type: string, x-open-hydra-write-only: true}", "inside a list or map");
+    refused("{type: integer}", "{type: integer, x-open-hydra-write-only: true}", "is a string");
+    refused("      openAPIV3Schema:\n        type: object", "      openAPIV3Schema:\n        type: string",
+            "only objects");
+    refused("- name: v1", "- name: [", "");
+}
+
+static void test_shipped_kinds_load(void **state)
+{
+    assert_true(kind_sources_len >= 3);
+    for (size_t i = 0; i < kind_sources_len; i++) {
+        struct error *err = NULL;
+        struct kind *k = kind_load(kind_sources[i].yaml, kind_sources[i].name, &err);
+        if (k == NULL)
+            fail_msg("%s", err->message);
+        kind_free(k);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_everything),
+        cmocka_unit_test(test_optional_parts),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_shipped_kinds_load),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
