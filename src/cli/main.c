@@ -167,7 +167,8 @@ static int run_command(const struct command *command, const struct config_flags 
 
     if (config == NULL)
         return command_fail(err);
-    char *with_renew[] = {rest[0], "--renew", NULL};
+    char renew_flag[] = "--renew";
+    char *with_renew[] = {rest[0], renew_flag, NULL};
     int rc = renew ? command->run(config, 2, with_renew) : command->run(config, n, rest);
     config_free(config);
     return rc;

@@ -45,7 +45,7 @@ struct nginx_options {
     const struct config *config;
     const char *prefix;            /* writable by the gateway's user */
     const char *gateway_socket, *auth_socket;
-    const char *pages;             /* folder of the static error pages */
+    const char *web, *pages;       /* folders of the dashboard's files and of the static error pages */
     const char *pki;               /* DATA/pki, or a copy that the gateway's user may read */
     const uint16_t *excluded;      /* ports of the environments' range that others have (gateway_probe_ports) */
     size_t excluded_len;

@@ -62,7 +62,7 @@ static int check_options(const struct nginx_options *o, struct error **err)
     const struct config *c = o->config;
 
     if (check_path("prefix", o->prefix, err) < 0 || check_path("pages", o->pages, err) < 0 ||
-        check_path("pki", o->pki, err) < 0 || check_path("web", c->web, err) < 0 ||
+        check_path("pki", o->pki, err) < 0 || check_path("web", o->web, err) < 0 ||
         check_socket("gateway socket", o->gateway_socket, err) < 0 ||
         check_socket("auth socket", o->auth_socket, err) < 0)
         return -1;
@@ -286,7 +286,7 @@ static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_
         {"CONNECTIONS", str_from(each)},
         {"GATEWAY_SOCKET", str_from(o->gateway_socket)},
         {"AUTH_SOCKET", str_from(o->auth_socket)},
-        {"WEB", str_from(o->config->web)},
+        {"WEB", str_from(o->web)},
         {"DASHBOARD_URL", str_from(dashboard)},
         {"DASHBOARD_LISTEN", buffer_str(&pieces[LISTEN_DASHBOARD])},
         {"DASHBOARD_HOSTS", buffer_str(&pieces[HOSTS])},

@@ -16,6 +16,7 @@ static struct nginx_options options(const struct config *c)
                                   .prefix = "/tmp/prefix",
                                   .gateway_socket = "/run/g.sock",
                                   .auth_socket = "/run/a.sock",
+                                  .web = "/usr/share/web",
                                   .pages = "/usr/share/pages",
                                   .pki = "/var/pki",
                                   .nofile = 20000};

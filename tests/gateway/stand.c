@@ -1,0 +1,302 @@
+/*
+ * The server's side of the gateway, for tests with a real nginx: store, auth and gateway as in the server, objects put
+ * into the store directly. Told what to do by lines on standard input (fields separated by tabs); answers each with "ok
+ * TEXT" or "error TEXT". Both listening sockets are inherited, so that the test can kill it at any moment and start
+ * another.
+ */
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/workers.h"
+#include "server/gateway/gateway.h"
+
+#define MAX_FIELDS 6
+
+struct stand {
+    struct config *config;
+    struct store *store;
+    struct workers *workers;
+    struct auth *auth;
+    struct gateway *gateway;
+    struct http_server *auth_server, *gateway_server;
+    struct http_exchange *stream;
+    int stream_step;
+};
+static struct stand s;
+
+static void die(const char *what, struct error *err)
+{
+    fprintf(stderr, "stand: %s: %s\n", what, err ? err->message : "failed");
+    exit(1);
+}
+
+/* --- gateway.sock: what nginx made of a request, a stream, tickets, and the session's calls --- */
+
+static void echo(struct http_exchange *x)
+{
+    static const char *const names[] = {"Host",
+                                        "X-Open-Hydra-Listener",
+                                        "X-Client-Verify",
+                                        "X-Client-Subject",
+                                        "X-Client-Serial",
+                                        "X-Real-IP",
+                                        "X-Forwarded-For",
+                                        "X-Forwarded-Proto",
+                                        "X-Forwarded-Host",
+                                        "Forwarded",
+                                        "Connection",
+                                        "Upgrade",
+                                        "Cookie",
+                                        "Authorization",
+                                        "Open-Hydra-Auth"};
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX(65536);
+
+    buffer_puts(&b, "{\"path\":");
+    buffer_json_string(&b, http_path(x));
+    buffer_printf(&b, ",\"method\":\"%s\",\"body\":%zu", http_method_name(x), http_body(x).n);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const char *value = http_header(x, names[i]);
+        if (value == NULL)
+            continue;
+        buffer_printf(&b, ",\"%s\":", names[i]);
+        buffer_json_string(&b, str_from(value));
+    }
+    buffer_puts(&b, "}");
+    http_reply(x, 200, "application/json", buffer_str(&b));
+}
+
+static ssize_t stream_read(void *state, char *out, size_t max)
+{
+    switch (s.stream_step++) {
+    case 0:
+        memcpy(out, "first\n", 6);
+        return 6;
+    case 1:
+        return 0;
+    case 2:
+        memcpy(out, "second\n", 7);
+        return 7;
+    default:
+        return -1;
+    }
+}
+
+static void stream_close(void *state)
+{
+    s.stream = NULL;
+}
+
+static const struct http_stream_ops stream_ops = {stream_read, stream_close};
+
+static void make_ticket(struct http_exchange *x, const struct identity *who, struct error *err, void *arg)
+{
+    int64_t expires;
+    const char *device = http_path(x).p + strlen("/apis/ticket/");
+    _cleanup_object_ struct object *o = err ? NULL : store_get(s.store, "devices", str_from(device));
+
+    if (err == NULL && o == NULL)
+        error_set(&err, REASON_NOT_FOUND, "no device %s", device);
+    _cleanup_free_ char *url = err ? NULL : gateway_ticket(s.gateway, o, who, &expires, &err);
+    if (err) {
+        api_reply_error(x, err);
+        return;
+    }
+    _cleanup_free_ char *text = xasprintf("{\"status\":{\"url\":\"%s\"}}", url);
+    http_reply(x, 201, "application/json", str_from(text));
+}
+
+static void handle_gateway(struct http_exchange *x, void *arg)
+{
+    static const char zeros[1 << 20];
+
+    if (auth_owns(http_path(x))) {
+        auth_handle(s.auth, x);
+    } else if (http_path(x).n > 13 && memcmp(http_path(x).p, "/apis/ticket/", 13) == 0) {
+        auth_identify(s.auth, x, make_ticket, NULL);
+    } else if (str_is(http_path(x), "/apis/stream")) {
+        s.stream = x;
+        s.stream_step = 0;
+        http_stream(x, 200, "text/plain", &stream_ops, NULL);
+    } else if (str_is(http_path(x), "/apis/large")) {
+        http_reply(x, 200, "application/octet-stream", (struct str){zeros, sizeof(zeros)});
+    } else {
+        echo(x);
+    }
+}
+
+static void handle_auth(struct http_exchange *x, void *arg)
+{
+    gateway_handle(s.gateway, x);
+}
+
+/* --- Commands --- */
+
+static int put(struct store_txn *t, void *arg, struct error **err)
+{
+    char **f = arg;
+    txn_put(t, f[1], f[2], f[3], str_from(f[4]));
+    return 0;
+}
+
+static int remove_object(struct store_txn *t, void *arg, struct error **err)
+{
+    char **f = arg;
+    txn_delete(t, f[1], f[2], STR("{}"));
+    return 0;
+}
+
+static int put_password(struct store_txn *t, void *arg, struct error **err)
+{
+    char **f = arg;
+    _cleanup_free_ char *hash = password_hash(f[2]);
+
+    txn_secret_put(t, SECRET_PASSWORD, str_from(f[1]), str_from(hash));
+    auth_end_sessions(t, f[1], NULL);
+    return 0;
+}
+
+/* As if the caller came with a user's password, or (USER "-") with a client certificate. */
+static int ticket(char **f, char **out, struct error **err)
+{
+    _cleanup_object_ struct object *device = store_get(s.store, "devices", str_from(f[1])),
+                                   *user = store_get(s.store, "openhydrausers", str_from(f[2]));
+    struct identity who = {.name = f[2], .role = atoi(f[3]), .uid = user ? user->uid : NULL};
+    int64_t expires;
+
+    if (device == NULL)
+        return error_set(err, REASON_NOT_FOUND, "no device");
+    *out = gateway_ticket(s.gateway, device, &who, &expires, err);
+    return *out ? 0 : -1;
+}
+
+static int configuration(char **f, struct error **err)
+{
+    const struct nginx_options o = {.config = s.config,
+                                    .prefix = f[2],
+                                    .gateway_socket = f[3],
+                                    .auth_socket = f[4],
+                                    .web = s.config->web,
+                                    .pages = f[5],
+                                    .pki = getenv("STAND_PKI"),
+                                    .workers = 2,
+                                    .nofile = 8192,
+                                    .nginx_version = (unsigned)atoi(getenv("STAND_NGINX"))};
+    _cleanup_free_ char *text = nginx_configuration(&o, err);
+    return text ? write_file_atomic(f[1], str_from(text), 0644, err) : -1;
+}
+
+static int obey(char **f, char **out, struct error **err)
+{
+    if (streq(f[0], "put"))
+        return store_run(s.store, put, f, err);
+    if (streq(f[0], "remove"))
+        return store_run(s.store, remove_object, f, err);
+    if (streq(f[0], "password"))
+        return store_run(s.store, put_password, f, err);
+    if (streq(f[0], "endpoint"))
+        return gateway_set_endpoint(s.gateway, f[1], &(struct endpoint){f[2], f[3], f[4]}, err);
+    if (streq(f[0], "forget")) {
+        gateway_forget_endpoint(s.gateway, f[1]);
+        return 0;
+    }
+    if (streq(f[0], "ticket"))
+        return ticket(f, out, err);
+    if (streq(f[0], "configuration"))
+        return configuration(f, err);
+    if (streq(f[0], "pki"))
+        return pki_ensure(&(struct pki_options){f[1], (const char *const *)s.config->hosts}, err);
+    if (streq(f[0], "kubeconfig"))
+        return pki_write_kubeconfig(&(struct pki_options){f[1], (const char *const *)s.config->hosts}, f[2], f[3], err);
+    if (streq(f[0], "wake")) {
+        if (s.stream)
+            http_stream_wake(s.stream);
+        return 0;
+    }
+    return error_set(err, REASON_BAD_REQUEST, "unknown command %s", f[0]);
+}
+
+static void obey_line(char *line)
+{
+    char *fields[MAX_FIELDS + 1] = {0};
+    _cleanup_error_ struct error *err = NULL;
+    _cleanup_free_ char *out = NULL;
+
+    for (size_t n = 0; n < MAX_FIELDS && line; n++)
+        fields[n] = strsep(&line, "\t");
+    if (obey(fields, &out, &err) < 0)
+        printf("error %s\n", err->message);
+    else
+        printf("ok %s\n", out ? out : "");
+    fflush(stdout);
+}
+
+static struct http_server *serve(int fd, enum http_role role, http_handler *handler)
+{
+    struct error *err = NULL;
+    const struct http_options o = {.listen_fd = fd,
+                                   .role = role,
+                                   .peer_uid = (uid_t)-1,
+                                   .threads = 2,
+                                   .max_connections = 1000,
+                                   .max_body = 3 << 20,
+                                   .idle_seconds = 60};
+    struct http_server *server = http_server_start(&o, handler, NULL, &err);
+    if (server == NULL)
+        die("http", err);
+    return server;
+}
+
+static void start(const char *yaml, const char *data, const char *web, const char *runtime, int auth_fd, int gateway_fd)
+{
+    struct error *err = NULL;
+    const struct config_flags flags = {.file = yaml, .data = data, .web = web, .runtime = runtime};
+
+    if (sodium_init() < 0 || (s.config = config_load(&flags, &err)) == NULL)
+        die("config", err);
+    const struct store_options options = {.directory = data, .log_max_events = 1000, .log_max_age_seconds = 3600};
+    if ((s.store = store_open(&options, &err)) == NULL)
+        die("store", err);
+    s.workers = workers_new("stand", 2, 64);
+    s.auth = auth_new(s.config, s.store, s.workers);
+    if ((s.gateway = gateway_new(s.config, s.store, s.auth, &err)) == NULL)
+        die("gateway", err);
+    s.auth_server = serve(auth_fd, HTTP_AUTH, handle_auth);
+    s.gateway_server = serve(gateway_fd, HTTP_GATEWAY, handle_gateway);
+}
+
+static void stop(void)
+{
+    http_server_stop(s.auth_server);
+    http_server_stop(s.gateway_server);
+    workers_free(s.workers);
+    gateway_free(s.gateway);
+    auth_free(s.auth);
+    store_close(s.store);
+    config_free(s.config);
+}
+
+int main(int argc, char **argv)
+{
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t n;
+
+    if (argc != 7)
+        return 2;
+    start(argv[1], argv[2], argv[3], argv[4], atoi(argv[5]), atoi(argv[6]));
+    puts("ready");
+    fflush(stdout);
+    while ((n = getline(&line, &size, stdin)) > 0) {
+        line[n - 1] = '\0';
+        obey_line(line);
+    }
+    free(line);
+    stop();
+    return 0;
+}
