@@ -38,7 +38,7 @@ unsigned reason_code(enum reason reason)
     return reasons[reason].code;
 }
 
-static char *format(const char *fmt, va_list args)
+_printf_(1, 0) static char *format(const char *fmt, va_list args)
 {
     char *out = NULL;
     if (vasprintf(&out, fmt, args) < 0)
