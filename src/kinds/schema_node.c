@@ -226,7 +226,7 @@ static int read_properties(struct compiler *c, yyjson_val *schema, const char *w
     yyjson_obj_iter iter = yyjson_obj_iter_with(properties);
     n->properties = out;
     while ((key = yyjson_obj_iter_next(&iter))) {
-        const char *name = yyjson_get_str(key);
+        const char *name = unsafe_yyjson_get_str(key); /* a key is a string */
         _cleanup_free_ char *path = xasprintf("%s.%s", where, name);
         out->name = str_from(name);
         out->required = listed(yyjson_obj_get(schema, "required"), key);
