@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "http/server.h"
 
-/* One byte more than any request that libmicrohttpd lets through could need in parameters. */
+/* Nobody needs more, and each costs memory. */
 #define MAX_PARAMETERS 1024
 
 struct http_exchange *exchange_new(struct http_server *server, struct MHD_Connection *connection, const char *uri)
@@ -210,6 +210,8 @@ void exchange_fill_headers(struct http_exchange *x, struct MHD_Response *respons
         add(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     for (struct exchange_answer_header *h = x->answer_headers; h; h = h->next)
         add(response, h->name, h->value);
+    if (atomic_load(&x->server->stopping))
+        add(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
 void exchange_answer(struct http_exchange *x, unsigned status, struct MHD_Response *response)

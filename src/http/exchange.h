@@ -70,6 +70,7 @@ struct http_exchange {
     /* Known to the server while deferred or streaming (server lock). */
     struct http_exchange *next, *previous;
     bool live;
+    bool handled;  /* counted in the server's `busy` */
     int polled_fd; /* -1: nobody looks for a hang-up yet */
     int64_t waiting_since_us;
 };

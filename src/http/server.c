@@ -191,6 +191,8 @@ static enum MHD_Result handle(struct http_exchange *x)
     if (x->body.overflow)
         return refuse_body(x);
     x->state = HANDLING;
+    x->handled = true;
+    atomic_fetch_add(&x->server->busy, 1);
     exchange_ref(x);
     x->server->handler(x, x->server->arg);
     if (!is_answered(x))
@@ -214,11 +216,16 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
                          enum MHD_RequestTerminationCode code)
 {
     struct http_exchange *x = *context;
+    struct http_server *s = arg;
 
     if (x == NULL)
         return;
     *context = NULL;
     server_remove_live(x);
+    if (x->handled && atomic_fetch_sub(&s->busy, 1) == 1 && atomic_load(&s->stopping)) {
+        LOCK_SCOPE(&s->lock);
+        pthread_cond_broadcast(&s->quiet);
+    }
     exchange_unref(x);
 }
 
@@ -261,7 +268,6 @@ void server_add_live(struct http_exchange *x)
     if (s->live)
         s->live->previous = x;
     s->live = x;
-    s->live_len++;
 }
 
 void server_remove_live(struct http_exchange *x)
@@ -277,8 +283,6 @@ void server_remove_live(struct http_exchange *x)
     if (x->next)
         x->next->previous = x->previous;
     x->next = x->previous = NULL;
-    if (--s->live_len == 0)
-        pthread_cond_broadcast(&s->quiet);
 }
 
 static struct http_server *server_new(const struct http_options *options, http_handler *handler, void *arg)
@@ -353,7 +357,7 @@ void http_server_stop(struct http_server *s)
     for (struct http_exchange *x = s->live; x; x = x->next)
         end(x);
     int64_t deadline = clock_monotonic_us() + STOP_US;
-    while (s->live_len && cond_wait_until(&s->quiet, &s->lock, deadline) == 0)
+    while (atomic_load(&s->busy) && cond_wait_until(&s->quiet, &s->lock, deadline) == 0)
         ;
     pthread_mutex_unlock(&s->lock);
 

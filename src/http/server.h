@@ -15,13 +15,13 @@ struct http_server {
     int listen_fd; /* ours: a duplicate */
     atomic_uint connections;
     atomic_bool stopping;
+    atomic_uint busy; /* exchanges whose handler was called and whose answer is not out */
     atomic_llong log_second;
     atomic_uint log_lines;
 
     pthread_mutex_t lock;
-    pthread_cond_t quiet;       /* no exchange is live */
+    pthread_cond_t quiet;       /* nothing is busy */
     struct http_exchange *live; /* deferred and streaming ones */
-    size_t live_len;
 
     /* http/hangup.c */
     int epoll_fd, wake_fd;
