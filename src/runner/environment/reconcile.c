@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "runner/environment/internal.h"
 
 void retry(struct controller *c, struct environment *e)

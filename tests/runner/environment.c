@@ -1,0 +1,130 @@
+/* What runs in the tests' environments instead of Jupyter: a small HTTP server on OPENHYDRA_SOCKET, linked statically, so that an image is
+ * this one file. BEHAVIOUR says how it misbehaves; so do requests: /exit?N, /oom, /say?TEXT, /who, /write?PATH. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static void end(int signal)
+{
+    _exit(0);
+}
+
+static int listen_on(const char *path)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0666) < 0 || listen(fd, 16) < 0) {
+        perror(path);
+        exit(3);
+    }
+    return fd;
+}
+
+static void eat_memory(void)
+{
+    for (;;) {
+        char *p = mmap(NULL, 16 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED)
+            exit(4);
+        memset(p, 1, 16 << 20);
+    }
+}
+
+static void answer(int fd, const char *status, const char *text)
+{
+    char out[8192];
+    int n = snprintf(out, sizeof(out), "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", status, strlen(text), text);
+    if (write(fd, out, (size_t)n) < 0)
+        perror("write");
+}
+
+static void who(int fd)
+{
+    char text[4096], map[256] = "";
+    FILE *f = fopen("/proc/self/uid_map", "r");
+
+    if (f == NULL || fgets(map, sizeof(map), f) == NULL)
+        map[0] = '\0';
+    snprintf(text, sizeof(text), "uid %u map %s token %s user %s home %s\n", getuid(), map, getenv("OPENHYDRA_TOKEN"),
+             getenv("OPENHYDRA_USER"), getenv("HOME"));
+    answer(fd, "200 OK", text);
+}
+
+static void write_file(int fd, const char *path)
+{
+    int out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (out < 0 || write(out, "x", 1) != 1) {
+        answer(fd, "500 Failed", strerror(errno));
+        return;
+    }
+    close(out);
+    answer(fd, "200 OK", "written\n");
+}
+
+static void serve(int fd)
+{
+    char in[4096], *path, *argument, *blank;
+    ssize_t n = read(fd, in, sizeof(in) - 1);
+
+    if (n <= 0 || strncmp(in, "GET /", 5) != 0)
+        return;
+    in[n] = '\0';
+    path = in + 4;
+    if ((blank = strpbrk(path, " \r\n")))
+        *blank = '\0';
+    if ((argument = strchr(path, '?')))
+        *argument++ = '\0';
+    if (strcmp(path, "/exit") == 0)
+        exit(argument ? (int)strtol(argument, NULL, 10) : 0);
+    if (strcmp(path, "/oom") == 0)
+        eat_memory();
+    if (strcmp(path, "/who") == 0) {
+        who(fd);
+        return;
+    }
+    if (strcmp(path, "/write") == 0 && argument) {
+        write_file(fd, argument);
+        return;
+    }
+    if (strcmp(path, "/say") == 0 && argument) {
+        printf("%s\n", argument);
+        fflush(stdout);
+    }
+    answer(fd, getenv("UNREADY") ? "503 Not yet" : "200 OK", "hello\n");
+}
+
+int main(void)
+{
+    const char *behaviour = getenv("BEHAVIOUR");
+
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, behaviour && strcmp(behaviour, "stubborn") == 0 ? SIG_IGN : end);
+    printf("environment of %s\n", getenv("OPENHYDRA_USER"));
+    fprintf(stderr, "its token is %s \xff\n", getenv("OPENHYDRA_TOKEN"));
+    fflush(stdout);
+    if (behaviour && strcmp(behaviour, "exit") == 0) {
+        fprintf(stderr, "cannot go on\n");
+        return 7;
+    }
+    if (behaviour && strcmp(behaviour, "silent") == 0)
+        for (;;)
+            pause();
+    int fd = listen_on(getenv("OPENHYDRA_SOCKET"));
+    for (;;) {
+        int c = accept(fd, NULL, NULL);
+        if (c < 0)
+            continue;
+        serve(c);
+        close(c);
+    }
+}

@@ -1,0 +1,255 @@
+"""Server and runner as two processes that a test starts and kills apart, on the engine of this machine, with an image of one program."""
+import hashlib
+import http.client
+import io
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tarfile
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("OPENHYDRA_BUILD", ROOT / "build/asan"))
+GROUP = "/apis/open-hydra-server.openhydra.io/v1"
+IMAGE = "localhost/open-hydra/test-environment:latest"
+LABEL = "io.openhydra.installation"
+SANITIZERS = {"ASAN_OPTIONS": "abort_on_error=1:handle_abort=1", "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+              "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"}
+
+
+def wait_until(check, seconds=30, every=0.02, what="condition"):
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s (last: {answer!r})")
+        time.sleep(every)
+
+
+class Unix(http.client.HTTPConnection):
+    def __init__(self, path, timeout=60):
+        super().__init__("127.0.0.1:30001", timeout=timeout)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def ask(path, method, target, body=None, kind="application/json", timeout=60):
+    connection = Unix(path, timeout)
+    try:
+        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
+        connection.request(method, target, data, {"Content-Type": kind} if body is not None else {})
+        answer = connection.getresponse()
+        data = answer.read()
+    finally:
+        connection.close()
+    try:
+        return answer.status, json.loads(data)
+    except ValueError:
+        return answer.status, data.decode(errors="replace")
+
+
+def engine_socket():
+    return subprocess.run([ROOT / "tools/engine", "socket"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def archive(program, name=IMAGE):
+    """What `docker load` reads: one layer with one file."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as out:
+        for folder in ("tmp", "home", "home/student", "run", "etc"):
+            info = tarfile.TarInfo(folder)
+            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            out.addfile(info)
+        data = program.read_bytes()
+        info = tarfile.TarInfo("environment")
+        info.size, info.mode = len(data), 0o755
+        out.addfile(info, io.BytesIO(data))
+    digest = hashlib.sha256(layer.getvalue()).hexdigest()
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/environment"], "User": "1000:1000"},
+                         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}}).encode()
+    identity = hashlib.sha256(config).hexdigest()
+    manifest = json.dumps([{"Config": f"{identity}.json", "RepoTags": [name], "Layers": [f"{digest}.tar"]}]).encode()
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as out:
+        for member, data in (("manifest.json", manifest), (f"{identity}.json", config), (f"{digest}.tar", layer.getvalue())):
+            info = tarfile.TarInfo(member)
+            info.size = len(data)
+            out.addfile(info, io.BytesIO(data))
+    return identity, whole.getvalue()
+
+
+def load_image(engine):
+    identity, data = archive(BUILD / "tests/runner/environment")
+    status, image = ask(engine, "GET", f"/v1.41/images/{IMAGE}/json")
+    if status == 200 and image["Id"].removeprefix("sha256:") == identity:
+        return
+    status, text = ask(engine, "POST", "/v1.41/images/load?quiet=1", data, "application/x-tar")
+    assert status == 200, text
+
+
+class Stack:
+    def __init__(self, engine=None, config="", own_service=False):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="ohr-", dir="/tmp"))
+        self.home.chmod(0o755)
+        self.data, self.runtime = self.home / "data", self.home / "run"
+        self.engine = engine
+        self.own_service = own_service
+        self.config = self.home / "config.yaml"
+        self.config.write_text("hostIdBase: %d\nhostIdRanges: 4096\ndisableAuth: true\n%s" % (1879048192 + 65536 * 2048, config))
+        self.processes = {}
+
+    # ---- processes ------------------------------------------------------------------------------------------
+
+    def command(self, name):
+        command = [str(BUILD / "tests/runner/runner-harness"), name, str(self.data), str(self.runtime), str(self.config)]
+        return command if self.own_service else [*command, str(self.engine)]
+
+    def log(self, name):
+        path = self.home / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def start(self, name, env=None):
+        with open(self.home / f"{name}.log", "ab") as log:
+            self.processes[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                                    env={**os.environ, **SANITIZERS, **(env or {})})
+        if name == "server":
+            wait_until(lambda: self.answers() or self.processes[name].poll() is not None, 30, what="server")
+        assert self.processes[name].poll() is None, self.log(name)
+        return self
+
+    def answers(self):
+        try:
+            return ask(self.runtime / "runner.sock", "GET", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def stop(self, name, seconds=30):
+        process = self.processes.pop(name, None)
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(seconds)
+        text = self.log(name)
+        assert code == 0, text[-6000:]
+        assert "ERROR: AddressSanitizer" not in text and "runtime error:" not in text and "WARNING: ThreadSanitizer" not in text, text[-8000:]
+
+    def kill(self, name):
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def down(self):
+        return subprocess.run(self.command("down"), capture_output=True, text=True, timeout=120, env={**os.environ, **SANITIZERS})
+
+    def __enter__(self):
+        self.start("server")
+        self.sandbox("plain")
+        return self.start("runner")
+
+    def __exit__(self, *exc):
+        try:
+            self.stop("runner")
+            self.stop("server")
+        finally:
+            for process in self.processes.values():
+                process.kill()
+                process.wait()
+            out = self.down()
+            if exc[0] is None:
+                assert out.returncode == 0, out.stdout + out.stderr
+                assert self.mounts() == [] and self.places() == []
+            shutil.rmtree(self.home, ignore_errors=True)
+
+    # ---- the API --------------------------------------------------------------------------------------------
+
+    def api(self, method, path, body=None, kind="application/json"):
+        return ask(self.runtime / "gateway.sock", method, f"{GROUP}/{path}", body, kind)
+
+    def sandbox(self, name, **spec):
+        spec = {"cpuImageName": IMAGE, "socket": "/run/open-hydra/environment.sock", "readinessPath": "/", **spec}
+        status, answer = self.api("POST", "sandboxes", {"metadata": {"name": name}, "spec": spec})
+        assert status == 201, answer
+
+    def user(self, name):
+        status, answer = self.api("POST", "openhydrausers", {"metadata": {"name": name}, "spec": {"role": 2}})
+        assert status in (201, 409), answer
+
+    def create(self, name, sandbox="plain", **spec):
+        self.user(name)
+        status, answer = self.api("POST", "devices", {"metadata": {"name": name},
+                                                      "spec": {"openHydraUsername": name, "sandboxName": sandbox, **spec}})
+        assert status == 201, answer
+        return answer
+
+    def device(self, name):
+        status, answer = self.api("GET", f"devices/{name}")
+        return answer if status == 200 else None
+
+    def status(self, name):
+        device = self.device(name)
+        return device["status"] if device else {}
+
+    def delete(self, name):
+        return self.api("DELETE", f"devices/{name}")
+
+    def wait(self, name, phase, seconds=30, **more):
+        def check():
+            status = self.status(name)
+            if status.get("phase") == "Failed" and phase != "Failed":
+                raise AssertionError(f"{name} failed: {status}\n{self.log('runner')[-3000:]}")
+            return status if status.get("phase") == phase and all(status.get(k) == v for k, v in more.items()) else None
+        try:
+            return wait_until(check, seconds, what=f"{name} {phase} {more}")
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{self.status(name)}\n{self.log('runner')[-3000:]}") from None
+
+    def wait_gone(self, name, seconds=30):
+        wait_until(lambda: self.device(name) is None, seconds, what=f"{name} gone")
+
+    def condition(self, name, kind):
+        return next((c for c in self.status(name).get("conditions", []) if c["type"] == kind), None)
+
+    # ---- what is there --------------------------------------------------------------------------------------
+
+    def containers(self):
+        status, answer = ask(self.engine, "GET", "/v1.41/containers/json?all=true")
+        assert status == 200
+        labels = [one["Labels"] for one in answer]
+        mine = {d["metadata"]["uid"] for d in self.api("GET", "devices")[1]["items"]} if self.answers() else set()
+        return [one for one in answer if str(self.runtime) in json.dumps(one.get("Mounts", "")) or
+                one["Labels"].get("io.openhydra.device-uid") in mine]
+
+    def inspect(self, uid):
+        status, answer = ask(self.engine, "GET", f"/v1.41/containers/open-hydra-{uid}/json")
+        return answer if status == 200 else None
+
+    def uid(self, name):
+        return self.device(name)["metadata"]["uid"]
+
+    def mounts(self):
+        lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+        return [line for line in lines if f" {self.runtime}/env/" in line]
+
+    def places(self):
+        folder = self.runtime / "env"
+        return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+    def socket(self, name):
+        """The socket of an environment on the host."""
+        source = next(m["Source"] for m in self.inspect(self.uid(name))["Mounts"] if m["Destination"] == "/run/open-hydra")
+        return f"{source}/environment.sock"
+
+    def inside(self, name, target):
+        return ask(self.socket(name), "GET", target, timeout=10)
