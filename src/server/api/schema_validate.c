@@ -147,6 +147,12 @@ static void wrong_type(struct check *c, const struct schema_node *n, yyjson_mut_
     cause(c, p, "FieldValueTypeInvalid", &b);
 }
 
+/* A number that a program has set may be signed where a parsed one is not. */
+static bool is_negative(yyjson_val *v)
+{
+    return yyjson_is_sint(v) && yyjson_get_sint(v) < 0;
+}
+
 static bool is_allowed(yyjson_val *list, yyjson_mut_val *v)
 {
     yyjson_arr_iter iter = yyjson_arr_iter_with(list);
@@ -155,10 +161,10 @@ static bool is_allowed(yyjson_val *list, yyjson_mut_val *v)
     while ((a = yyjson_arr_iter_next(&iter))) {
         if (yyjson_mut_is_str(v) && yyjson_equals_strn(a, yyjson_mut_get_str(v), yyjson_mut_get_len(v)))
             return true;
-        if (yyjson_mut_is_int(v) && yyjson_is_int(a) && yyjson_get_sint(a) == yyjson_mut_get_sint(v) &&
-            yyjson_is_sint(a) == yyjson_mut_is_sint(v))
+        if (yyjson_mut_is_int(v) && yyjson_is_int(a) && yyjson_get_uint(a) == yyjson_mut_get_uint(v) &&
+            is_negative(a) == (yyjson_mut_is_sint(v) && yyjson_mut_get_sint(v) < 0))
             return true;
-        if (yyjson_mut_is_real(v) && yyjson_is_real(a) && yyjson_get_uint(a) == yyjson_mut_get_uint(v))
+        if (yyjson_mut_is_real(v) && yyjson_is_real(a) && yyjson_get_real(a) == yyjson_mut_get_real(v))
             return true;
         if (yyjson_mut_is_bool(v) && yyjson_is_bool(a) && yyjson_get_bool(a) == yyjson_mut_get_bool(v))
             return true;
