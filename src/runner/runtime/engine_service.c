@@ -38,7 +38,16 @@ static bool systemd_is_init(void)
     return name && strcmp(name, "systemd\n") == 0;
 }
 
-static void add_limit(struct buffer *b, const char *name, int resource)
+/* Podman lowers its own limit of processes to this at start (its engines' default), whatever it was given. */
+static rlim_t pid_max(void)
+{
+    _cleanup_free_ char *text = read_file("/proc/sys/kernel/pid_max", 64, NULL, NULL);
+    unsigned long long value;
+
+    return text && str_to_u64(str_trim(str_from(text)), UINT32_MAX, &value) == 0 ? (rlim_t)value : RLIM_INFINITY;
+}
+
+static void add_limit(struct buffer *b, const char *name, int resource, rlim_t most)
 {
     struct rlimit limit;
 
@@ -46,8 +55,8 @@ static void add_limit(struct buffer *b, const char *name, int resource)
     if (getrlimit((__rlimit_resource_t)resource, &limit) < 0 || limit.rlim_max == RLIM_INFINITY ||
         limit.rlim_max >= PODMAN_WANTS)
         return;
-    buffer_printf(b, "%s\"%s=%llu:%llu\"", b->n ? ", " : "", name, (unsigned long long)limit.rlim_max,
-                  (unsigned long long)limit.rlim_max);
+    unsigned long long value = limit.rlim_max < most ? limit.rlim_max : most;
+    buffer_printf(b, "%s\"%s=%llu:%llu\"", b->n ? ", " : "", name, value, value);
 }
 
 char *engine_service_conf(void)
@@ -56,8 +65,8 @@ char *engine_service_conf(void)
     _cleanup_buffer_ struct buffer limits = BUFFER_MAX(256);
     bool unified = unified_cgroups();
 
-    add_limit(&limits, "nofile", RLIMIT_NOFILE);
-    add_limit(&limits, "nproc", RLIMIT_NPROC);
+    add_limit(&limits, "nofile", RLIMIT_NOFILE, RLIM_INFINITY);
+    add_limit(&limits, "nproc", RLIMIT_NPROC, pid_max());
     buffer_puts(&b, "[containers]\n");
     if (limits.n)
         buffer_printf(&b, "default_ulimits = [%s]\n", limits.p);
