@@ -66,7 +66,7 @@ class Progress:
         data = self.file.read(max(count, 1 << 20) if count != -1 else -1)
         self.sent += len(data)
         now = time.monotonic()
-        if now - self.said > (0.2 if sys.stderr.isatty() else 5) or self.sent == self.size:
+        if now - self.said > (0.2 if sys.stderr.isatty() else 5) or (data and self.sent == self.size):
             self.said = now
             self.say()
         return data
