@@ -286,6 +286,18 @@ static void reply_new_session(struct call *c, unsigned status)
     call_free(c);
 }
 
+/* Names of users alone: what is no user's name may be a password in the wrong field. */
+static void log_failure(const struct call *c)
+{
+    _cleanup_arena_ struct arena *arena = arena_new();
+    struct account account;
+
+    if (account_find(c->auth->store, c->user, arena, &account))
+        log_info("login of %s from %s failed", account.name, c->address);
+    else
+        log_info("login of an unknown user from %s failed", c->address);
+}
+
 static void do_login(void *arg)
 {
     struct call *c = arg;
@@ -293,7 +305,7 @@ static void do_login(void *arg)
     struct error *err = NULL;
 
     if (!auth_verify_login(a, c->user, c->password, &c->hash)) {
-        log_info("login of \"%s\" from %s failed", c->user, c->address);
+        log_failure(c);
         wrong_login(&err);
         return fail(c, err);
     }

@@ -195,6 +195,7 @@ static void test_sessions_live_through_a_restart(void **state)
 {
     _cleanup_free_ char *one = browser(*state, "student", PASSWORD), *two = browser(*state, "student", PASSWORD);
     _cleanup_reply_ struct reply r = ask(*state, "POST", "/auth/logout", one, NULL);
+    assert_int_equal(r.status, 204);
     world_restart(*state);
     assert_is(*state, one, ENDED);
     assert_is(*state, two, "student 2 uid-s");
