@@ -79,7 +79,7 @@ static void clean_annotation(const struct kind *k, yyjson_mut_doc *doc, yyjson_m
     yyjson_mut_val *text = yyjson_mut_obj_get(annotations, LAST_APPLIED_ANNOTATION);
     bool changed;
 
-    if (text == NULL)
+    if (text == NULL || yyjson_mut_is_null(text)) /* null: a patch that removes it */
         return;
     size_t n = yyjson_mut_is_str(text) ? yyjson_mut_get_len(text) : 0;
     _cleanup_free_ char *clean = n ? clean_last_applied(k, (struct str){yyjson_mut_get_str(text), n}, &changed) : NULL;

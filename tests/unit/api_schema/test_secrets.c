@@ -174,6 +174,10 @@ static void test_annotation_that_is_no_string(void **state)
     release(&t);
     t = take("{\"metadata\":{\"annotations\":[1]}}");
     release(&t);
+    const char *removal = "{\"metadata\":{\"annotations\":{\"" LAST_APPLIED_ANNOTATION "\":null}}}";
+    t = take(removal); /* a patch */
+    assert_json(gadget_text(&t.gadget), removal);
+    release(&t);
 }
 
 int main(void)

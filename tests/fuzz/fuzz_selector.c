@@ -1,0 +1,24 @@
+/* Label and field selectors. The input is a selector; what it accepts is tried on an object. */
+#include "server/api/selector.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char object[] = "{\"metadata\":{\"name\":\"a\",\"labels\":{\"a\":\"b\",\"n\":\"5\",\"e\":\"\"}}}";
+    _cleanup_arena_ struct arena *a = arena_new();
+    _cleanup_json_ yyjson_doc *doc = json_parse((struct str){object, sizeof(object) - 1}, NULL);
+    _cleanup_error_ struct error *why = NULL, *field_why = NULL;
+    const struct selector *s;
+    const struct field_selector *f;
+    const char *text = arena_strndup(a, (const char *)data, size);
+
+    if (selector_parse(a, text, &s, &why) == 0)
+        selector_matches(s, yyjson_doc_get_root(doc));
+    if (field_selector_parse(a, text, &f, &field_why) == 0) {
+        const char *name = field_selector_name(f);
+        if (name && field_selector_matches(f, "a") && strcmp(name, "a") != 0)
+            __builtin_trap();
+    }
+    return 0;
+}
