@@ -65,7 +65,7 @@ struct pki_options {
 int pki_ensure(const struct pki_options *options, struct error **err) _must_check_;
 /* Issues an admin client certificate (CN open-hydra-admin, O system:masters) and writes a kubeconfig (0600) that embeds it. */
 int pki_write_kubeconfig(const struct pki_options *options, const char *server_url, const char *path, struct error **err) _must_check_;
-/* The same where it is missing, damaged, for another CA or URL, or its certificate is revoked or due. Returns 1 where it was written. */
+/* The same where it is missing, damaged, for another CA or URL, or its certificate is revoked or due. */
 int pki_ensure_kubeconfig(const struct pki_options *options, const char *server_url, const char *path, struct error **err) _must_check_;
 /* kubeconfig --renew: the same as pki_write_kubeconfig, and every older admin certificate is revoked. */
 int pki_renew_kubeconfig(const struct pki_options *options, const char *server_url, const char *path, struct error **err) _must_check_;

@@ -122,5 +122,5 @@ int pki_ensure_kubeconfig(const struct pki_options *options, const char *server_
     if (kubeconfig_is_good(options, &ca, server_url, path))
         return 0;
     _cleanup_x509_ X509 *admin = write_kubeconfig(options, &ca, server_url, path, err);
-    return admin ? 1 : -1;
+    return admin ? 0 : -1;
 }

@@ -122,8 +122,9 @@ static int add_extensions(X509 *c, const struct certificate_request *r, X509 *is
     X509V3_CTX context;
 
     X509V3_set_ctx(&context, issuer, c, NULL, NULL, 0);
-    if (add_extension(c, &context, NID_subject_key_identifier, "hash") < 0 ||
-        add_extension(c, &context, NID_authority_key_identifier, "keyid") < 0)
+    if (add_extension(c, &context, NID_subject_key_identifier, "hash") < 0)
+        return -1;
+    if (issuer != c && add_extension(c, &context, NID_authority_key_identifier, "keyid:always") < 0)
         return -1;
     if (r->authority)
         return add_extension(c, &context, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") < 0 ||

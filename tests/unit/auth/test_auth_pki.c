@@ -279,17 +279,25 @@ static void test_kubeconfig_holds_an_administrator(void **state)
     assert_string_equal(name, "/O=system:masters/CN=open-hydra-admin");
 }
 
+static bool is_written_anew(const struct place *p, const char *url)
+{
+    _cleanup_free_ char *before = path_exists(p->kubeconfig) ? text_of(p, "kubeconfig") : NULL;
+    assert_int_equal(pki_ensure_kubeconfig(&p->options, url, p->kubeconfig, NULL), 0);
+    _cleanup_free_ char *after = text_of(p, "kubeconfig");
+    return before == NULL || strcmp(before, after) != 0;
+}
+
 static void test_kubeconfig_is_kept_while_good(void **state)
 {
     struct place *p = *state;
-    assert_int_equal(pki_ensure_kubeconfig(&p->options, URL, p->kubeconfig, NULL), 1);
-    assert_int_equal(pki_ensure_kubeconfig(&p->options, URL, p->kubeconfig, NULL), 0);
-    assert_int_equal(pki_ensure_kubeconfig(&p->options, "https://lab:30443", p->kubeconfig, NULL), 1);
-    assert_int_equal(pki_ensure_kubeconfig(&p->options, "https://lab:30443", p->kubeconfig, NULL), 0);
+    assert_true(is_written_anew(p, URL));
+    assert_false(is_written_anew(p, URL));
+    assert_true(is_written_anew(p, "https://lab:30443"));
+    assert_false(is_written_anew(p, "https://lab:30443"));
     put(p, "kubeconfig", "{ not: [yaml");
-    assert_int_equal(pki_ensure_kubeconfig(&p->options, URL, p->kubeconfig, NULL), 1);
+    assert_true(is_written_anew(p, URL));
     put(p, "kubeconfig", "[]");
-    assert_int_equal(pki_ensure_kubeconfig(&p->options, URL, p->kubeconfig, NULL), 1);
+    assert_true(is_written_anew(p, URL));
 }
 
 static void test_renewal_revokes_the_older_ones(void **state)
@@ -317,7 +325,7 @@ static void test_renewal_revokes_the_older_ones(void **state)
     assert_int_equal(lines, 3);
 
     put(p, "kubeconfig", old); /* one with a revoked certificate is not kept */
-    assert_int_equal(pki_ensure_kubeconfig(&p->options, URL, p->kubeconfig, NULL), 1);
+    assert_true(is_written_anew(p, URL));
 }
 
 static void test_no_folder_is_an_error(void **state)
