@@ -12,6 +12,7 @@
 #define MIN_CONNECTIONS 512
 #define HTTP2_DIRECTIVE_VERSION 1025001
 #define PORTS 65536
+#define ATTEMPTS 8
 
 /* Everything that goes between quotes. What would end them, or name a variable, is refused rather than escaped. */
 static int check_value(const char *what, const char *value, struct error **err)
@@ -147,6 +148,12 @@ static void write_api_tls(struct buffer *b, const struct nginx_options *o)
                   o->pki);
 }
 
+static void write_servers(struct buffer *b, const char *socket)
+{
+    for (int i = 0; i < ATTEMPTS; i++)
+        buffer_printf(b, "        server \"unix:%s\" max_fails=0;\n", socket);
+}
+
 /* The first of the hosts is in all addresses that we show; the others lead there. */
 static void write_dashboard_hosts(struct buffer *b, const struct config *c)
 {
@@ -235,7 +242,19 @@ static void write_pages(struct buffer *b, const char *pages)
     buffer_puts(b, "        }");
 }
 
-enum { LISTEN_DASHBOARD, LISTEN_API, LISTEN_ENVIRONMENTS, BROWSER_TLS, API_TLS, HOSTS, HEADERS, PAGES, PIECES };
+enum {
+    LISTEN_DASHBOARD,
+    LISTEN_API,
+    LISTEN_ENVIRONMENTS,
+    BROWSER_TLS,
+    API_TLS,
+    HOSTS,
+    HEADERS,
+    PAGES,
+    API_SERVERS,
+    AUTH_SERVERS,
+    PIECES
+};
 
 /* Connections of a worker: its share of the descriptors, less the listening sockets, which count as connections too. */
 static int connections(const struct nginx_options *o, unsigned ports, unsigned *out, struct error **err)
@@ -265,6 +284,8 @@ static void write_pieces(struct buffer *pieces, const struct nginx_options *o)
     write_dashboard_hosts(&pieces[HOSTS], c);
     write_dashboard_headers(&pieces[HEADERS], c);
     write_pages(&pieces[PAGES], o->pages);
+    write_servers(&pieces[API_SERVERS], o->gateway_socket);
+    write_servers(&pieces[AUTH_SERVERS], o->auth_socket);
 }
 
 static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_options *o, struct error **err)
@@ -284,8 +305,8 @@ static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_
         {"WORKERS", str_from(workers)},
         {"NOFILE", str_from(nofile)},
         {"CONNECTIONS", str_from(each)},
-        {"GATEWAY_SOCKET", str_from(o->gateway_socket)},
-        {"AUTH_SOCKET", str_from(o->auth_socket)},
+        {"API_SERVERS", buffer_str(&pieces[API_SERVERS])},
+        {"AUTH_SERVERS", buffer_str(&pieces[AUTH_SERVERS])},
         {"WEB", str_from(o->web)},
         {"DASHBOARD_URL", str_from(dashboard)},
         {"DASHBOARD_LISTEN", buffer_str(&pieces[LISTEN_DASHBOARD])},

@@ -1,0 +1,46 @@
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from world import STAND, World  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Two students with an environment each, an administrator, and nobody's port."""
+    if not os.path.exists(STAND):
+        pytest.skip("GATEWAY_STAND names no program")
+    w = World()
+    try:
+        arrange(w)
+        yield w
+    finally:
+        w.close()
+
+
+def arrange(w):
+    for name, role in (("anna", 2), ("ben", 2), ("teacher", 1)):
+        w.user(name, role)
+    for index, name in enumerate(("anna", "ben")):
+        w.device(name, name, index)
+        w.environment(name)
+        w.endpoint(name)
+
+
+@pytest.fixture
+def other_world():
+    """Makes worlds with other settings; closed afterwards."""
+    if not os.path.exists(STAND):
+        pytest.skip("GATEWAY_STAND names no program")
+    made = []
+
+    def make(*args, **kwargs):
+        made.append(World(*args, **kwargs))
+        arrange(made[-1])
+        return made[-1]
+
+    yield make
+    for w in made:
+        w.close()
