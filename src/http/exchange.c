@@ -18,7 +18,7 @@ struct http_exchange *exchange_new(struct http_server *server, struct MHD_Connec
     x->server = http_server_ref(server);
     x->connection = connection;
     x->arena = arena_new();
-    x->polled_fd = -1;
+    x->polled_fd = x->stream_fd = -1;
     x->body = BUFFER_MAX(server->options.max_body);
 
     const char *copy = arena_strdup(x->arena, uri), *mark = strchr(copy, '?');
@@ -211,6 +211,12 @@ void exchange_fill_headers(struct http_exchange *x, struct MHD_Response *respons
     for (struct exchange_answer_header *h = x->answer_headers; h; h = h->next)
         add(response, h->name, h->value);
     if (atomic_load(&x->server->stopping))
+        exchange_close_after(x, response);
+}
+
+void exchange_close_after(struct http_exchange *x, struct MHD_Response *response)
+{
+    if (MHD_get_response_header(response, MHD_HTTP_HEADER_CONNECTION) == NULL)
         add(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 

@@ -23,10 +23,10 @@
  * its owner answers; that answer is dropped.
  *
  * References: one of the connection (until the completion callback), one of whoever answers, one of a stream's
- * response (until its free callback, which is where close is called).
+ * response (until its free callback), one of the stream itself, one of the queue that it is in.
  *
- * Locks in order: server lock, exchange lock, libmicrohttpd's own. None is held while a handler, a stream's read or its
- * close runs.
+ * Locks in order: server lock, exchange lock, libmicrohttpd's own; the stream lock is taken alone. None is held while a
+ * handler, a stream's read or its close runs.
  */
 enum exchange_state { RECEIVING, HANDLING, WAITING, ANSWERED, ABANDONED };
 
@@ -63,11 +63,19 @@ struct http_exchange {
     /* A stream (http/stream.c). */
     const struct http_stream_ops *ops;
     void *stream_state;
+    bool chunked;     /* the peer understands chunks */
+    bool handed_over; /* its socket is ours */
     atomic_bool woken;
-    bool asleep;                                        /* (L) connection suspended between two reads */
-    enum { STREAM_RUNS, STREAM_ENDS, STREAM_CUT } fate; /* (L) */
+    bool queued;   /* (server's stream lock, as the next two) */
+    int stream_fd; /* -1: not yet, or no longer */
+    struct http_exchange *next_queued;
+    struct http_exchange *next_stream, *previous_stream; /* from here on the stream thread's alone */
+    bool adopted, over;
+    char *unsent; /* what the peer has not taken yet */
+    size_t unsent_n;
+    int64_t blocked_since_us;
 
-    /* Known to the server while deferred or streaming (server lock). */
+    /* Known to the server while deferred (server lock). */
     struct http_exchange *next, *previous;
     bool live;
     bool handled;  /* counted in the server's `busy` */
@@ -91,5 +99,5 @@ struct MHD_Response *exchange_status_response(enum reason reason, const char *me
 void exchange_answer(struct http_exchange *x, unsigned status, struct MHD_Response *response);
 /* A response with its type and the headers added so far. */
 void exchange_fill_headers(struct http_exchange *x, struct MHD_Response *response, const char *content_type);
-/* With the lock held: wakes a sleeping stream for its end. */
-void stream_end(struct http_exchange *x, bool cut);
+/* The connection ends with this answer. */
+void exchange_close_after(struct http_exchange *x, struct MHD_Response *response);

@@ -14,7 +14,7 @@
 
 /*
  * libmicrohttpd takes a suspended connection out of its own epoll set, so that nobody would notice that the peer of a
- * sleeping stream or of a long-deferred exchange has gone. One thread looks for that, in a set of its own.
+ * long-deferred exchange has gone. One thread looks for that, in a set of its own. (Streams: http/stream.c.)
  *
  * Only EPOLLHUP and EPOLLERR are asked for (they always are): a unix socket reports HUP when the peer has closed. A
  * peer that merely shut down its sending half (EPOLLRDHUP) may still wait for its answer.
@@ -60,21 +60,11 @@ void hangup_forget(struct http_exchange *x)
     x->polled_fd = -1;
 }
 
-void server_watch_hangup(struct http_exchange *x)
-{
-    server_add_live(x);
-    LOCK_SCOPE(&x->server->lock);
-    if (x->polled_fd < 0)
-        look_at(x);
-}
-
 static void cut(struct http_exchange *x)
 {
     LOCK_SCOPE(exchange_lock(x));
     if (x->state == WAITING)
         exchange_abandon(x, 0, NULL);
-    else if (x->ops)
-        stream_end(x, true);
 }
 
 static void handle(struct http_server *s, uint64_t tag)

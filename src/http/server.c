@@ -31,7 +31,7 @@
 /* A body larger than allowed is read up to this factor of the limit, for a client that does not look for an answer
  * before it has sent everything. */
 #define DROP_FACTOR 4
-/* How long open streams and deferred exchanges have to get their end out when the server stops. */
+/* How long answers in progress have to get out when the server stops. */
 #define STOP_US 2000000
 #define LOG_LINES_PER_SECOND 20
 
@@ -205,8 +205,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 {
     struct http_exchange *x = *context;
 
-    if (x->method_name == NULL)
+    if (x->method_name == NULL) {
+        x->chunked = starts_with(version, "HTTP/1.") && version[7] != '0';
         return begin(x, method);
+    }
     if (x->state == RECEIVING)
         return *n ? take_body(x, data, n) : handle(x);
     return proceed(x);
@@ -251,6 +253,7 @@ void http_server_unref(struct http_server *s)
         close(s->wake_fd);
     if (s->listen_fd >= 0)
         close(s->listen_fd);
+    streams_free(s);
     free(s->polled);
     free(s);
 }
@@ -293,7 +296,8 @@ static struct http_server *server_new(const struct http_options *options, http_h
     s->options = *options;
     s->handler = handler;
     s->arg = arg;
-    s->epoll_fd = s->wake_fd = -1;
+    s->epoll_fd = s->wake_fd = s->stream_epoll_fd = s->stream_wake_fd = s->dead_fd = -1;
+    pthread_mutex_init(&s->stream_lock, NULL);
     s->listen_fd = fcntl(options->listen_fd, F_DUPFD_CLOEXEC, 3);
     pthread_mutex_init(&s->lock, NULL);
     cond_init_monotonic(&s->quiet);
@@ -328,8 +332,11 @@ struct http_server *http_server_start(const struct http_options *options, http_h
     if (s->listen_fd < 0) {
         error_errno(err, errno, "cannot use the listening socket");
     } else if (hangup_start(s, err) == 0) {
-        if (start_daemon(s, err) == 0)
-            return s;
+        if (streams_start(s, err) == 0) {
+            if (start_daemon(s, err) == 0)
+                return s;
+            streams_stop(s);
+        }
         hangup_stop(s);
     }
     http_server_unref(s);
@@ -342,8 +349,6 @@ static void end(struct http_exchange *x)
     if (x->state == WAITING)
         exchange_abandon(x, MHD_HTTP_SERVICE_UNAVAILABLE,
                          exchange_status_response(REASON_SERVICE_UNAVAILABLE, "the server is stopping"));
-    else if (x->ops)
-        stream_end(x, false);
 }
 
 void http_server_stop(struct http_server *s)
@@ -362,6 +367,7 @@ void http_server_stop(struct http_server *s)
     pthread_mutex_unlock(&s->lock);
 
     MHD_stop_daemon(s->daemon);
+    streams_stop(s);
     hangup_stop(s);
     http_server_unref(s);
 }

@@ -21,7 +21,7 @@ struct http_server {
 
     pthread_mutex_t lock;
     pthread_cond_t quiet;       /* nothing is busy */
-    struct http_exchange *live; /* deferred and streaming ones */
+    struct http_exchange *live; /* deferred ones */
 
     /* http/hangup.c */
     int epoll_fd, wake_fd;
@@ -32,6 +32,16 @@ struct http_server {
     } * polled; /* by descriptor */
     size_t polled_len;
     uint32_t generation;
+
+    /* http/stream.c */
+    pthread_mutex_t stream_lock;
+    struct http_exchange *queue, *queue_last; /* (stream lock) */
+    struct http_exchange *streams;
+    size_t blocked; /* streams with something unsent */
+    char *stream_buffer;
+    int stream_epoll_fd, stream_wake_fd, dead_fd;
+    atomic_bool streams_stop;
+    pthread_t stream_thread;
 
     pthread_mutex_t locks[64]; /* of exchanges: exchange_lock */
 };
@@ -47,7 +57,10 @@ void server_remove_live(struct http_exchange *x);
 /* --- hangup.c --- */
 int hangup_start(struct http_server *s, struct error **err) _must_check_;
 void hangup_stop(struct http_server *s);
-/* Has a sleeping stream's socket looked at; once is enough for its whole life. */
-void server_watch_hangup(struct http_exchange *x);
 /* With the server lock held. */
 void hangup_forget(struct http_exchange *x);
+
+/* --- stream.c --- */
+int streams_start(struct http_server *s, struct error **err) _must_check_;
+void streams_stop(struct http_server *s); /* ends all; nothing may be handed over any more */
+void streams_free(struct http_server *s);
