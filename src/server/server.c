@@ -128,6 +128,7 @@ static int build(struct server *s, struct error **err)
     if (make_api(s, err) < 0)
         return -1;
     auth_set_api(s->auth, s->api);
+    auth_set_user_kind(s->auth, s->kinds[KIND_USER]);
     return shipped_create(s->api, s->store, (const struct kind *const *)s->kinds, KINDS, err);
 }
 
