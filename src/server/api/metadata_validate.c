@@ -35,7 +35,7 @@ static const char *quoted(char out[static SHOWN_SIZE], struct str s)
 static struct str text_of(yyjson_mut_val *v)
 {
     /* yyjson_mut_get_len is the number of members where v is no string */
-    return yyjson_mut_is_str(v) ? (struct str){yyjson_mut_get_str(v), yyjson_mut_get_len(v)} : STR("");
+    return yyjson_mut_is_str(v) ? (struct str){unsafe_yyjson_get_str(v), unsafe_yyjson_get_len(v)} : STR("");
 }
 
 static void check_name(const struct kind *k, yyjson_mut_val *metadata, struct error **err, size_t *findings)
@@ -97,7 +97,7 @@ static void check_annotations(yyjson_mut_val *annotations, struct error **err, s
                 why);
     }
     if (total > METADATA_MAX_ANNOTATIONS)
-        add(err, findings, "metadata.annotations", "FieldValueTooLong", "Too long: may not be more than %d bytes",
+        add(err, findings, "metadata.annotations", "FieldValueTooLong", "Too long: may not be more than %zu bytes",
             METADATA_MAX_ANNOTATIONS);
 }
 

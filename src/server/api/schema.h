@@ -15,10 +15,12 @@
  *   schema_default
  *   schema_validate
  *
- * None of them looks below metadata but schema_prune (ObjectMeta's own fields) and schema_take_write_only (kubectl's annotation).
+ * None of them looks below metadata but schema_prune (ObjectMeta's own fields) and schema_take_write_only (kubectl's
+ * annotation).
  */
 
-/* `path` as in messages: "spec.volumes[0].name". Called for the first SCHEMA_MAX_REPORTS findings; a stranger may send a million. */
+/* `path` as in messages: "spec.volumes[0].name". Called for the first SCHEMA_MAX_REPORTS findings; a stranger may send
+ * a million. */
 #define SCHEMA_MAX_REPORTS 100
 typedef void schema_report_fn(void *arg, const char *path);
 
@@ -34,27 +36,28 @@ size_t schema_prune(const struct kind *k, yyjson_mut_val *object, schema_report_
 /* Fills in defaults; a null where the field is not nullable counts as absent and is removed, as in Kubernetes. */
 void schema_default(const struct kind *k, yyjson_mut_doc *doc, yyjson_mut_val *object);
 
-/* Invalid (422) with causes in Kubernetes' words: "spec.role: Unsupported value: 3: supported values: \"1\", \"2\"". Values at
- * write-only paths are never repeated. Errors are added to *err where it already is an Invalid one. */
+/* Invalid (422) with causes in Kubernetes' words: "spec.role: Unsupported value: 3: supported values: \"1\", \"2\"".
+ * Values at write-only paths are never repeated. Errors are added to *err where it already is an Invalid one. */
 int schema_validate(const struct kind *k, yyjson_mut_val *object, struct error **err) _must_check_;
 
 /* The same for one value as it would stand at `path` (keys joined by dots). */
 int schema_validate_at(const struct kind *k, const char *path, yyjson_mut_val *v, struct error **err) _must_check_;
 
-/* Takes the values at kind->write_only out of the object: out[i] is the i-th path's, in the arena; NULL where absent, null or empty.
- * They also leave kubectl's last-applied annotation (which goes as a whole where it cannot be read), as does everything the
- * schema does not know. `out` has one element per path. Invalid (422, not repeating the value) where one breaks its schema;
- * even then all are taken out. */
+/* Takes the values at kind->write_only out of the object: out[i] is the i-th path's, in the arena; NULL where absent,
+ * null or empty. They also leave kubectl's last-applied annotation (which goes as a whole where it cannot be read), as
+ * does everything the schema does not know. `out` has one element per path. Invalid (422, not repeating the value)
+ * where one breaks its schema; even then all are taken out. */
 int schema_take_write_only(const struct kind *k, yyjson_mut_doc *doc, yyjson_mut_val *object, const char **out,
                            struct arena *arena, struct error **err) _must_check_;
 
-/* Output-only fields of what a client sent: kept from the present object, removed where that has none (`old` NULL: create). */
+/* Output-only fields of what a client sent: kept from the present object, removed where that has none (`old` NULL:
+ * create). */
 void schema_restore_output_only(const struct kind *k, yyjson_val *old, yyjson_mut_doc *doc, yyjson_mut_val *object);
-/* Invalid where an immutable field differs from `old`. One that is left out is kept: clients that replace an object with the manifest
- * they once sent do not know what the server filled in. */
+/* Invalid where an immutable field differs from `old`. One that is left out is kept: clients that replace an object
+ * with the manifest they once sent do not know what the server filled in. */
 int schema_check_immutable(const struct kind *k, yyjson_val *old, yyjson_mut_doc *doc, yyjson_mut_val *object,
                            struct error **err) _must_check_;
 
-/* Rewrites the message from the causes as Kubernetes does: «Device.open-hydra-server.openhydra.io "u" is invalid: spec.role: …»,
- * several causes in brackets. For errors with causes; others are left alone. */
+/* Rewrites the message from the causes as Kubernetes does: «Device.open-hydra-server.openhydra.io "u" is invalid:
+ * spec.role: …», several causes in brackets. For errors with causes; others are left alone. */
 void schema_invalid_prefix(struct error *err, const struct kind *k, const char *name);

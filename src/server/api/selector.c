@@ -48,7 +48,7 @@ struct parser {
 
 static bool is_symbol(char c)
 {
-    return memchr("=!(),<>", c, 7) != NULL;
+    return c && strchr("=!(),<>", c);
 }
 
 static bool is_blank(char c)

@@ -6,7 +6,8 @@
 #include "base/error.h"
 #include "base/json.h"
 
-/* labelSelector=a=b,c!=d,e in (x,y),f notin (z),g,!h. BadRequest with Kubernetes' words. Text of at most SELECTOR_MAX bytes. */
+/* labelSelector=a=b,c!=d,e in (x,y),f notin (z),g,!h. BadRequest with Kubernetes' words. Text of at most SELECTOR_MAX
+ * bytes. */
 #define SELECTOR_MAX 8192
 
 struct selector;
@@ -17,7 +18,8 @@ bool selector_matches(const struct selector *s, yyjson_val *object);
 
 /* fieldSelector on metadata.name with =, == and !=. Anything else is BadRequest («field label not supported»). */
 struct field_selector;
-int field_selector_parse(struct arena *a, const char *text, const struct field_selector **out, struct error **err) _must_check_;
+int field_selector_parse(struct arena *a, const char *text, const struct field_selector **out, struct error **err)
+    _must_check_;
 bool field_selector_matches(const struct field_selector *s, const char *name);
 /* The one name that can match at all, or NULL: then a list need not be walked. */
 const char *field_selector_name(const struct field_selector *s);

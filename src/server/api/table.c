@@ -109,14 +109,14 @@ static void put_cell(struct buffer *b, const struct kind_column *c, yyjson_val *
 {
     yyjson_val *v = column_path_get(object, c->json_path);
 
-    if (v == NULL || yyjson_is_null(v))
-        buffer_puts(b, "null");
-    else if (streq(c->type, "date"))
+    bool is_value = (streq(c->type, "integer") && yyjson_is_int(v)) || (streq(c->type, "number") && yyjson_is_num(v)) ||
+                    (streq(c->type, "boolean") && yyjson_is_bool(v));
+
+    if (v && !yyjson_is_null(v) && streq(c->type, "date"))
         put_age(b, v, now_us);
-    else if (streq(c->type, "string"))
+    else if (v && !yyjson_is_null(v) && streq(c->type, "string"))
         put_text(b, v);
-    else if ((streq(c->type, "integer") && yyjson_is_int(v)) || (streq(c->type, "number") && yyjson_is_num(v)) ||
-             (streq(c->type, "boolean") && yyjson_is_bool(v)))
+    else if (is_value)
         put_json(b, v);
     else
         buffer_puts(b, "null");

@@ -10,8 +10,8 @@
  * meta.k8s.io Table and PartialObjectMetadata, written straight into a buffer from the objects' JSON.
  *
  * list:  table_open, table_row for each, table_close(resourceVersion, continue, remaining)
- * one object, and the object of a watch event: table_object. A watch sends the column definitions with its first event alone (`headers`).
- * A bookmark is a table of one row made from the bookmark's object.
+ * one object, and the object of a watch event: table_object. A watch sends the column definitions with its first event
+ * alone (`headers`). A bookmark is a table of one row made from the bookmark's object.
  */
 enum table_include { TABLE_INCLUDE_METADATA, TABLE_INCLUDE_NONE, TABLE_INCLUDE_OBJECT };
 
@@ -19,8 +19,8 @@ struct table {
     const struct kind *kind;
     const char *version; /* "v1" or "v1beta1" (of meta.k8s.io); NULL: v1 */
     enum table_include include;
-    int64_t now_us;      /* for ages */
-    size_t rows;         /* written so far */
+    int64_t now_us; /* for ages */
+    size_t rows;    /* written so far */
 };
 
 /* The value of ?includeObject=; NULL and "" are Metadata. Else BadRequest. */

@@ -124,7 +124,7 @@ static void test_annotations(void **state)
     check("{\"name\":\"a\",\"annotations\":{\"Example.org/x\":\"any text \\u0000\"}}", NULL, NULL);
     check("{\"name\":\"a\",\"annotations\":{\"x y\":\"\"}}", "metadata.annotations", "name part");
     buffer_puts(&b, "{\"name\":\"a\",\"annotations\":{\"k\":\"");
-    for (int i = 0; i < METADATA_MAX_ANNOTATIONS; i++)
+    for (size_t i = 0; i < METADATA_MAX_ANNOTATIONS; i++)
         buffer_puts(&b, "x");
     buffer_puts(&b, "\"}}");
     check(b.p, "metadata.annotations", "Too long: may not be more than 262144 bytes");
