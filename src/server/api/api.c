@@ -11,11 +11,14 @@
 #include "server/api/route.h"
 #include "server/api/verbs.h"
 #include "server/api/watch.h"
+#include "server/api/write.h"
 
 struct api *api_new(const struct api_options *options, struct error **err)
 {
     struct api *a = xcalloc(1, sizeof(*a));
 
+    pthread_mutex_init(&a->writes_lock, NULL);
+    pthread_cond_init(&a->writes_done, NULL);
     a->options = *options;
     a->resources_len = options->resources_len;
     a->resources = xcalloc(options->resources_len + 1, sizeof(*a->resources));
@@ -40,10 +43,13 @@ void api_free(struct api *a)
 {
     if (a == NULL)
         return;
+    writes_wait(a);
     watch_hub_free(a->watches);
     metrics_free(a->metrics);
     openapi_free(a->openapi);
     discovery_free(a->discovery);
+    pthread_cond_destroy(&a->writes_done);
+    pthread_mutex_destroy(&a->writes_lock);
     free(a->resources);
     free(a);
 }

@@ -1,14 +1,14 @@
 #pragma once
 
+#include "http/http.h"
 #include "kinds/kind.h"
 #include "server/api/authorize.h"
 #include "server/api/hooks.h"
-#include "http/http.h"
 #include "server/store/store.h"
 
 /*
- * The Kubernetes API conventions over a store, for any kinds: discovery, OpenAPI, schemas, tables, selectors, verbs, watches. It
- * knows none of ours: what a definition (kind.h) cannot say comes in as hooks.
+ * The Kubernetes API conventions over a store, for any kinds: discovery, OpenAPI, schemas, tables, selectors, verbs,
+ * watches. It knows none of ours: what a definition (kind.h) cannot say comes in as hooks.
  */
 struct api_resource {
     const struct kind *kind;
@@ -20,14 +20,15 @@ struct api_options {
     const struct api_resource *resources;
     size_t resources_len;
     authorize_fn *authorize;
-    struct workers *workers;        /* for hooks->prepare */
-    void *context;                  /* handed to hooks */
-    unsigned watch_seconds;         /* default timeoutSeconds of a watch, jittered; 0: 1800 */
-    const char *version;            /* of the product, for /version */
+    struct workers *workers; /* for hooks->prepare */
+    void *context;           /* handed to hooks */
+    unsigned watch_seconds;  /* default timeoutSeconds of a watch, jittered; 0: 1800 */
+    const char *version;     /* of the product, for /version */
 };
 
 struct api;
 struct api *api_new(const struct api_options *options, struct error **err) _must_check_;
+/* After the HTTP servers have stopped, before the store closes: waits for the writes that are still in its queue. */
 void api_free(struct api *a);
 
 /* Whether this path is ours: /apis…, /api, /openapi…, /version, /healthz, /livez, /readyz, /metrics. */
@@ -42,7 +43,7 @@ void api_reply_object_error(struct http_exchange *x, const struct kind *kind, co
 /* The text of that Status; the caller frees. */
 char *api_status_json(const struct error *err, const struct kind *kind, const char *name, size_t *n);
 
-/* For the server itself (shipped objects at first start, the set-up of the first administrator): the create verb with defaulting, validation,
- * hooks and all, as `who`, inside a transaction that the caller is in. */
+/* For the server itself (shipped objects at first start, the set-up of the first administrator): the create verb with
+ * defaulting, validation, hooks and all, as `who`, inside a transaction that the caller is in. */
 int api_create_in_txn(struct api *a, struct store_txn *t, const struct kind *kind, yyjson_val *object,
                       const struct identity *who, struct error **err) _must_check_;

@@ -13,8 +13,9 @@ struct identity {
 };
 
 struct attributes {
-    const char *verb;        /* get list watch create update patch delete deletecollection */
-    const struct kind *kind; /* NULL: not a resource (discovery, /metrics), verb get; health and /version are not asked about */
+    const char *verb; /* get list watch create update patch delete deletecollection */
+    const struct kind
+        *kind; /* NULL: not a resource (discovery, /metrics), verb get; health and /version are not asked about */
     const char *name;        /* NULL for collections; where kind is NULL: the path */
     const char *subresource; /* NULL: the main resource */
 };

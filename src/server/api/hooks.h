@@ -2,8 +2,8 @@
 
 #include "base/arena.h"
 #include "base/json.h"
-#include "server/api/authorize.h"
 #include "http/http.h"
+#include "server/api/authorize.h"
 #include "server/store/store.h"
 
 enum operation { OPERATION_CREATE, OPERATION_UPDATE, OPERATION_UPDATE_STATUS, OPERATION_DELETE };
@@ -14,38 +14,39 @@ struct admission {
     const struct kind *kind;
     const struct identity *who;
     bool dry_run;
-    yyjson_val *old;          /* the present object; NULL on create, and in `prepare` */
-    yyjson_mut_doc *doc;      /* of `object` */
-    yyjson_mut_val *object;   /* the object to be; a hook may change it. On DELETE: the present one */
-    struct arena *arena;      /* of the request */
-    void *context;            /* api_options.context */
-    /* What was taken out of the write-only fields: one value per path of kind->write_only; NULL where absent, null or empty. */
+    yyjson_val *old;        /* the present object; NULL on create, and in `prepare` */
+    yyjson_mut_doc *doc;    /* of `object` */
+    yyjson_mut_val *object; /* the object to be; a hook may change it. On DELETE: the present one */
+    struct arena *arena;    /* of the request */
+    void *context;          /* api_options.context */
+    /* What was taken out of the write-only fields: one value per path of kind->write_only; NULL where absent, null or
+     * empty. */
     const char *const *secrets;
-    void *prepared;           /* hook's own, from prepare to admit; in the arena */
+    void *prepared; /* hook's own, from prepare to admit; in the arena */
 };
 
 /* Adds a «Warning: 299» to the answer. */
 void admission_warn(struct admission *a, const char *fmt, ...) _printf_(2, 3);
 
 struct kind_hooks {
-    /* Slow work before the transaction, on a worker thread: only called where a write-only field is present. `name` is the
-     * object's. May read the store. */
+    /* Slow work before the transaction, on a worker thread: only called where a write-only field is present. `name` is
+     * the object's. May read the store. */
     int (*prepare)(struct admission *a, const char *name, struct error **err);
-    /* In the writer's transaction, after schema validation and metadata, for all four operations: checks what a schema cannot say,
-     * fills in what the server decides (ports, finalizers), writes other objects and secrets. On DELETE it is called when deletion is
-     * asked for (may refuse; may set finalizers' dues) … */
+    /* In the writer's transaction, after schema validation and metadata, for all four operations: checks what a schema
+     * cannot say, fills in what the server decides (ports, finalizers), writes other objects and secrets. On DELETE it
+     * is called when deletion is asked for (may refuse; may set finalizers' dues) … */
     int (*admit)(struct admission *a, struct store_txn *t, struct error **err);
     /* … and this when the object really goes (no finalizers left): drops its secrets. */
     int (*removed)(struct admission *a, struct store_txn *t, struct error **err);
-    /* Subresources beside /status. The handler answers the exchange; `object` is a reference that lives until the handler
-     * returns; authorisation is done. */
+    /* Subresources beside /status. The handler answers the exchange; `object` is a reference that lives until the
+     * handler returns; authorisation is done. */
     const struct kind_subresource *subresources; /* ended by name == NULL */
 };
 
 struct kind_subresource {
     const char *name;
-    const char *kind;   /* of its bodies, for discovery: "DeviceTicket" */
-    const char *verbs;  /* "create" or "get,update" …, as in discovery; POST is create, GET get, PUT update */
-    bool private;       /* left out of discovery and OpenAPI */
+    const char *kind;  /* of its bodies, for discovery: "DeviceTicket" */
+    const char *verbs; /* "create" or "get,update" …, as in discovery; POST is create, GET get, PUT update */
+    bool private;      /* left out of discovery and OpenAPI */
     void (*handle)(struct http_exchange *x, struct object *object, const struct identity *who, void *context);
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "server/api/api.h"
@@ -34,6 +35,9 @@ struct api {
     struct openapi *openapi;
     struct metrics *metrics;
     struct watch_hub *watches;
+    pthread_mutex_t writes_lock;
+    pthread_cond_t writes_done;
+    size_t writes; /* handed on to workers or the store, and not answered yet */
 };
 
 struct request {

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/workers.h"
 #include "server/api/metadata.h"
 #include "server/api/represent.h"
@@ -97,15 +98,38 @@ static void reply_shown(struct write *w)
     request_reply_json(r, w->code, buffer_steal(&b), n);
 }
 
+static void writes_begin(struct api *a)
+{
+    LOCK_SCOPE(&a->writes_lock);
+    a->writes++;
+}
+
+static void writes_end(struct api *a)
+{
+    LOCK_SCOPE(&a->writes_lock);
+    if (--a->writes == 0)
+        pthread_cond_signal(&a->writes_done);
+}
+
+void writes_wait(struct api *a)
+{
+    LOCK_SCOPE(&a->writes_lock);
+    while (a->writes)
+        pthread_cond_wait(&a->writes_done, &a->writes_lock);
+}
+
 static void finished(void *arg, struct error *err)
 {
     struct write *w = arg;
+    struct api *a = w->api;
 
     if (err)
-        return request_fail(w->r, err);
-    if (w->r->representation != REPRESENT_OBJECT && !w->is_status)
-        return reply_shown(w);
-    request_reply_json(w->r, w->code, steal_ptr(w->json), w->json_len);
+        request_fail(w->r, err);
+    else if (w->r->representation != REPRESENT_OBJECT && !w->is_status)
+        reply_shown(w);
+    else
+        request_reply_json(w->r, w->code, steal_ptr(w->json), w->json_len);
+    writes_end(a);
 }
 
 static int transact(struct store_txn *t, void *arg, struct error **err)
@@ -140,7 +164,7 @@ static void run_prepare(void *arg)
     struct error *err = NULL;
 
     if (prepare(w, &err) < 0)
-        return request_fail(w->r, err);
+        return finished(w, err);
     store_submit(w->api->options.store, transact, w, finished);
 }
 
@@ -153,6 +177,7 @@ void write_start(struct write *w)
 {
     struct error *err = NULL;
 
+    writes_begin(w->api);
     if (!needs_prepare(w)) {
         store_submit(w->api->options.store, transact, w, finished);
         return;
@@ -161,7 +186,7 @@ void write_start(struct write *w)
         return;
     error_set(&err, REASON_TOO_MANY_REQUESTS, "too many requests that need a password hashed: try again later");
     err->retry_after = 1;
-    request_fail(w->r, err);
+    finished(w, err);
 }
 
 /* --- Inside the transaction --- */

@@ -32,6 +32,8 @@ void write_take(struct write *w, yyjson_val *sent);
 int write_take_secrets(struct write *w, struct error **err) _must_check_;
 /* Hands on to worker and writer. Whoever calls must not touch the request afterwards. */
 void write_start(struct write *w);
+/* Until all that was handed on is answered: the store takes no notice of a server that stops. */
+void writes_wait(struct api *a);
 
 /* Inside apply. */
 /* The present object into a.old; 404, or 403 where it is not the caller's. */

@@ -131,7 +131,7 @@ struct watching {
     char shown[256];
 };
 
-struct watching *watch_open(struct fixture *f, const struct call *c)
+struct watching *send_alone(struct fixture *f, const struct call *c)
 {
     struct watching *w = xcalloc(1, sizeof(*w));
 
@@ -139,6 +139,13 @@ struct watching *watch_open(struct fixture *f, const struct call *c)
     w->text = BUFFER_MAX((size_t)64 << 20);
     w->fd = open_connection(f);
     send_call(w->fd, c);
+    return w;
+}
+
+struct watching *watch_open(struct fixture *f, const struct call *c)
+{
+    struct watching *w = send_alone(f, c);
+
     read_head(w->fd, &w->head, &w->text);
     assert_non_null(strstr(w->head.p, " 200 "));
     return w;

@@ -31,6 +31,8 @@ struct answer *expect(long code, struct answer *a);
 /* A watch on a connection of its own. */
 struct watching;
 struct watching *watch_open(struct fixture *f, const struct call *c);
+/* Sends, and does not wait for an answer. */
+struct watching *send_alone(struct fixture *f, const struct call *c);
 /* The next line, parsed; waits up to half a minute. NULL: the stream has ended. The caller frees. */
 yyjson_doc *watch_next(struct watching *w);
 /* «TYPE name» of the next line, e.g. "ADDED a"; "END"; valid until the next call. */

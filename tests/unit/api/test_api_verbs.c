@@ -98,8 +98,9 @@ static void generate_name(void **state)
 
 static void create_from_yaml(void **state)
 {
-    expect(201, CALL(&f, .method = "POST", .path = WIDGETS, .type = "application/yaml",
-                     .body = "apiVersion: test.example.io/v1\nkind: Widget\nmetadata:\n  name: yam\nspec:\n  size: 9\n"));
+    expect(201,
+           CALL(&f, .method = "POST", .path = WIDGETS, .type = "application/yaml",
+                .body = "apiVersion: test.example.io/v1\nkind: Widget\nmetadata:\n  name: yam\nspec:\n  size: 9\n"));
     assert_int_equal(answer_int(get(WIDGETS "/yam"), "spec.size"), 9);
     expect(400, CALL(&f, .method = "POST", .path = WIDGETS, .type = "application/yaml", .body = "a: [b\n"));
 }
@@ -454,6 +455,24 @@ static void everything_survives_a_restart(void **state)
     assert_true(answer_revision(expect(201, create(WIDGET("b", "{}")))) > revision);
 }
 
+/* Writes that are still on their way when the server stops are answered or cut off, and touch nothing that is gone. */
+static void stops_under_writes(void **state)
+{
+    for (int round = 0; round < 5; round++) {
+        struct watching *sent[40];
+        for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
+            char body[128];
+            snprintf(body, sizeof(body), "{\"metadata\":{\"name\":\"w%d-%zu\"},\"spec\":{%s}}", round, i,
+                     i % 4 ? "" : "\"secret\":\"s\"");
+            sent[i] = send_alone(&f, &(struct call){.method = "POST", .path = WIDGETS, .body = body});
+        }
+        fixture_restart(&f);
+        for (size_t i = 0; i < ARRAY_SIZE(sent); i++)
+            watch_free(sent[i]);
+    }
+    expect(200, get(WIDGETS));
+}
+
 static int ship(struct store_txn *t, void *arg, struct error **err)
 {
     struct identity who = {.name = "system:server", .role = 1};
@@ -505,6 +524,7 @@ int main(void)
         TEST(many_findings_are_bounded),
         TEST(own_subresources),
         TEST(everything_survives_a_restart),
+        TEST(stops_under_writes),
         TEST(created_by_the_server),
     };
 
