@@ -1,5 +1,6 @@
 #include "unit/api/fixture.h"
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -91,17 +92,17 @@ void fixture_start(struct fixture *f)
     start(f);
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *place)
+{
+    return remove(path);
+}
+
 void fixture_stop(struct fixture *f)
 {
-    char command[128];
-
     stop(f);
     workers_free(f->workers);
     kind_free(f->widget);
-    /* A folder that this process made. */
-    snprintf(command, sizeof(command), "rm -rf %s", f->directory);
-    if (system(command) != 0)
-        print_message("%s stays\n", f->directory);
+    nftw(f->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 void fixture_restart(struct fixture *f)
