@@ -71,6 +71,9 @@ struct http_stream_ops {
     /* The last call: sent, cut, or the peer has gone (noticed while sleeping too). */
     void (*close)(void *state);
 };
+/* One thread reads all streams of a server: neither read nor close may block. close may come before http_stream
+ * returns (the peer had gone, or it was HEAD), so that a lock which close takes must not be held by the caller. The
+ * connection ends with the stream. */
 void http_stream(struct http_exchange *x, unsigned status, const char *content_type, const struct http_stream_ops *ops,
                  void *state);
 /* From any thread, until close has been called (the caller's own lock in close keeps the order). Cheap when awake. */

@@ -41,7 +41,8 @@
 static bool is_about_peer(const char *line)
 {
     static const char *const beginnings[] = {"Closing connection",       "Failed to send",  "Application reported",
-                                             "Error processing request", "Failed to parse", "Received"};
+                                             "Error processing request", "Failed to parse", "Received",
+                                             "Too many meaningless"};
 
     for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
         if (starts_with(line, beginnings[i]))

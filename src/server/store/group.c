@@ -41,6 +41,7 @@ struct group {
     struct hook *hooks;
     size_t hooks_len, hooks_capacity;
     uint64_t revision; /* of the last staged write */
+    size_t bytes;
 };
 
 struct store_txn {
@@ -81,6 +82,7 @@ static void drop_write(struct group *g)
     } else {
         map_remove(g->overlay, w->key);
     }
+    g->bytes -= w->write.object->json.n;
     object_unref(w->write.object);
     object_unref(w->write.previous);
     g->revision--;
@@ -237,6 +239,7 @@ static void stage(struct group *g, enum event_type type, const char *collection,
     if (w->covers)
         w->covers->covered = true;
     PUSH(g->writes, g->writes_len, g->writes_capacity, w);
+    g->bytes += object->json.n;
 }
 
 void txn_put(struct store_txn *t, const char *collection, const char *name, const char *uid, struct str json)
@@ -345,6 +348,11 @@ void txn_after_commit(struct store_txn *t, void (*fn)(void *arg), void *arg, voi
 bool group_is_empty(const struct group *g)
 {
     return g->writes_len == 0 && g->secrets_len == 0;
+}
+
+size_t group_bytes(const struct group *g)
+{
+    return g->bytes;
 }
 
 int group_commit(struct group *g, struct error **err)

@@ -36,8 +36,8 @@ static inline void cleanup_objectp(struct object **o)
 
 struct store_options {
     const char *directory;        /* exists; holds open-hydra.db and a lock file */
-    size_t log_max_events;        /* in memory and on disk; compacted by count first … */
-    unsigned log_max_age_seconds; /* … then by age */
+    size_t log_max_events;        /* 0: 10,000; in memory and on disk; compacted by count first … */
+    unsigned log_max_age_seconds; /* … then by age; 0: no limit */
     bool no_sync;                 /* benches only: synchronous=OFF */
 };
 
@@ -50,8 +50,8 @@ void store_close(struct store *s); /* after the last caller; commits what is que
 uint64_t store_revision(struct store *s);                                           /* of the last published commit */
 struct object *store_get(struct store *s, const char *collection, struct str name); /* a reference, or NULL */
 /* Calls each(object) for every object of the collection in order of name, from after `after` ("" = from the start),
- * until it returns false. The read lock is held meanwhile: copy or reference, do not block. Returns the revision the
- * list stands for. */
+ * until it returns false. The read lock is held meanwhile: copy or reference, do not block, and do not call the store.
+ * Returns the revision the list stands for. */
 uint64_t store_list(struct store *s, const char *collection, struct str after,
                     bool (*each)(void *arg, struct object *o), void *arg);
 size_t store_count(struct store *s, const char *collection);
@@ -66,7 +66,7 @@ typedef int store_fn(struct store_txn *t, void *arg, struct error **err);
 /* Queues fn; `done` is called on the writer thread once the commit is on disk and published (err NULL), or with the
  * error, which it must free. done must not block. */
 void store_submit(struct store *s, store_fn *fn, void *arg, void (*done)(void *arg, struct error *err));
-/* The same, waiting. Not from an event thread. */
+/* The same, waiting. Not from an event thread, nor from anything that the store calls. */
 int store_run(struct store *s, store_fn *fn, void *arg, struct error **err) _must_check_;
 
 /* Inside fn: what is staged by this and earlier functions of the group is visible. */

@@ -12,12 +12,14 @@
  * all of them. While that runs, the next group gathers: the more callers there are, the larger the groups become.
  */
 #define GROUP_MAX 256
+/* Large objects make smaller groups: what a transaction holds is in memory, and then in the WAL, all at once. */
+#define GROUP_BYTES ((size_t)8 << 20)
 /* Old events are dropped without any write, too. */
 #define TRIM_INTERVAL_US 15000000
 /* Rows that one compaction removes at most: between two groups it must not be felt. */
 #define COMPACT_MAX 4096
 
-static struct request *take(struct store *s, struct request **last)
+static struct request *take(struct store *s)
 {
     int64_t until = clock_monotonic_us() + TRIM_INTERVAL_US;
 
@@ -28,7 +30,6 @@ static struct request *take(struct store *s, struct request **last)
     struct request *first = s->queue, *r = first;
     for (int n = 1; r && n < GROUP_MAX && r->next; n++)
         r = r->next;
-    *last = r;
     if (r) {
         s->queue = r->next;
         r->next = NULL;
@@ -54,13 +55,35 @@ static void fail_all(struct request *first, const struct error *why)
     }
 }
 
-static void run_group(struct store *s, struct request *first)
+/* Stages from the front of the list what one transaction may hold; returns the rest. */
+static struct request *stage(struct group *g, struct request *first)
+{
+    struct request *r = first, *rest;
+
+    group_run(g, r);
+    for (; r->next && group_bytes(g) < GROUP_BYTES; r = r->next)
+        group_run(g, r->next);
+    rest = r->next;
+    r->next = NULL;
+    return rest;
+}
+
+static void tell(struct request *first)
+{
+    while (first) {
+        struct request *r = first;
+        first = r->next;
+        r->done(r->arg, r->error);
+        free(r);
+    }
+}
+
+static struct request *run_group(struct store *s, struct request *first)
 {
     struct group *g = group_new(s);
     _cleanup_error_ struct error *err = NULL;
 
-    for (struct request *r = first; r; r = r->next)
-        group_run(g, r);
+    struct request *rest = stage(g, first);
     if (!group_is_empty(g) && group_commit(g, &err) < 0) {
         log_error("%s", err->message);
         fail_all(first, err);
@@ -68,12 +91,8 @@ static void run_group(struct store *s, struct request *first)
         group_publish(g);
     }
     group_free(g);
-    while (first) {
-        struct request *r = first;
-        first = r->next;
-        r->done(r->arg, r->error);
-        free(r);
-    }
+    tell(first);
+    return rest;
 }
 
 void store_trim(struct store *s)
@@ -107,16 +126,16 @@ static void compact(struct store *s, bool idle)
 static void *run(void *arg)
 {
     struct store *s = arg;
-    struct request *first, *last;
 
     for (;;) {
-        first = take(s, &last);
-        if (first)
-            run_group(s, first);
-        else
+        struct request *first = take(s);
+        bool idle = first == NULL;
+        while (first)
+            first = run_group(s, first);
+        if (idle)
             trim_idle(s);
-        compact(s, first == NULL);
-        if (first)
+        compact(s, idle);
+        if (!idle)
             continue;
         LOCK_SCOPE(&s->queue_lock);
         if (s->ending && s->queue == NULL)

@@ -379,6 +379,39 @@ static void test_stop_while_full(void **state)
     hub_free(&h);
 }
 
+/* A peer that takes nothing is cut after the idle time; one that only sleeps is not. */
+static void test_idle(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct hub h;
+    struct buffer b = {0};
+
+    hub_init(&h);
+    o.idle_seconds = 1;
+    fixture_start(&f, &o, open_stream, &h);
+    int asleep = client_connect(&f);
+    client_send(asleep, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    wait_for(&h, &h.opened, 1);
+    struct source *sleeper = h.sources;
+    int stuck = client_connect(&f);
+    client_send(stuck, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    wait_for(&h, &h.opened, 2);
+    char *much = xmalloc(8000001);
+    memset(much, 'x', 8000000);
+    much[8000000] = '\0';
+    say(&h, h.sources, much);
+    wait_for(&h, &h.closed, 1);
+    say(&h, sleeper, "awake\n");
+    client_read_until(asleep, &b, "awake\n");
+    close(stuck);
+    close(asleep);
+    free(much);
+    fixture_cleanup(&f);
+    buffer_free(&b);
+    hub_free(&h);
+}
+
 /* Waking from several threads, while connections come and go: nothing is lost, nothing is used after its end. */
 struct waker {
     struct hub *hub;
@@ -445,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_stop_while_full),
         cmocka_unit_test(test_wake_races),
+        cmocka_unit_test(test_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

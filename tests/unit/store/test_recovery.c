@@ -43,6 +43,27 @@ static void close_store(struct fixture *f)
     f->store = NULL;
 }
 
+/* Whatever is written, and however long: the WAL is copied back again and again. */
+static void test_wal_is_bounded(void **state)
+{
+    struct fixture f = {.options = {.no_sync = true, .log_max_events = 100}};
+    static char text[500001];
+    struct stat st;
+
+    memset(text, 'x', sizeof(text) - 1);
+    fixture_open(&f);
+    _cleanup_free_ char *wal = fixture_path(&f, "open-hydra.db-wal"), *db = fixture_path(&f, "open-hydra.db");
+    for (int i = 0; i < 200; i++)
+        put(f.store, "c", i % 2 ? "a" : "b", text);
+    assert_int_equal(stat(wal, &st), 0);
+    assert_true(st.st_size < 40 << 20);
+    close_store(&f);
+    /* A clean end leaves the database alone. */
+    assert_false(path_exists(wal));
+    assert_true(path_exists(db));
+    fixture_cleanup(&f);
+}
+
 /* --- Files --- */
 
 static void test_foreign(void **state)
@@ -229,6 +250,57 @@ static void test_missing_directory(void **state)
 
 /* --- Disk full --- */
 
+/* A group that cannot be written fails as a whole: also what had failed or written nothing by itself. */
+struct grouped {
+    struct change_args change;
+    pthread_mutex_t *lock;
+    pthread_cond_t *changed;
+    int *left;
+    enum reason reason;
+    char *large;
+};
+
+static int grouped_fn(struct store_txn *t, void *arg, struct error **err)
+{
+    struct grouped *g = arg;
+    if (g->large == NULL)
+        return error_set(err, REASON_CONFLICT, "no");
+    return put_fn(t, &g->change, err);
+}
+
+static void grouped_done(void *arg, struct error *err)
+{
+    struct grouped *g = arg;
+    LOCK_SCOPE(g->lock);
+    g->reason = err ? err->reason : REASON_INTERNAL;
+    error_free(err);
+    if (--*g->left == 0)
+        pthread_cond_signal(g->changed);
+}
+
+static void check_group_fails(struct store *s, char *large)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+    struct grouped g[20];
+    int left = ARRAY_SIZE(g);
+    uint64_t before = store_revision(s);
+
+    for (size_t i = 0; i < ARRAY_SIZE(g); i++)
+        g[i] = (struct grouped){{"c", i % 2 ? "x" : "y", large, 0}, &lock, &changed, &left, 0, i % 5 ? large : NULL};
+    for (size_t i = 0; i < ARRAY_SIZE(g); i++)
+        store_submit(s, grouped_fn, &g[i], grouped_done);
+    pthread_mutex_lock(&lock);
+    while (left)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    for (size_t i = 0; i < ARRAY_SIZE(g); i++)
+        assert_true(g[i].reason == REASON_SERVICE_UNAVAILABLE ||
+                    (g[i].large == NULL && g[i].reason == REASON_CONFLICT));
+    assert_int_equal(store_revision(s), before);
+    expect(s, "c", "x", NULL, 0);
+}
+
 static void test_disk_full(void **state)
 {
     struct fixture f = {0};
@@ -261,6 +333,7 @@ static void test_disk_full(void **state)
     assert_int_equal(store_revision(f.store), before);
     expect(f.store, "c", "full", NULL, 0);
     expect(f.store, "c", "first", "1", 1);
+    check_group_fails(f.store, text);
     unlink(ballast);
     assert_int_equal(put(f.store, "c", "full", "2"), before + 1);
     fixture_reopen(&f);
@@ -369,11 +442,12 @@ static void test_kill(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_foreign),       cmocka_unit_test(test_newer),
-        cmocka_unit_test(test_half_made),     cmocka_unit_test(test_private),
-        cmocka_unit_test(test_damaged),       cmocka_unit_test(test_contradiction),
-        cmocka_unit_test(test_second_opener), cmocka_unit_test(test_missing_directory),
-        cmocka_unit_test(test_disk_full),     cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_foreign),        cmocka_unit_test(test_newer),
+        cmocka_unit_test(test_half_made),      cmocka_unit_test(test_private),
+        cmocka_unit_test(test_damaged),        cmocka_unit_test(test_contradiction),
+        cmocka_unit_test(test_second_opener),  cmocka_unit_test(test_missing_directory),
+        cmocka_unit_test(test_wal_is_bounded), cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

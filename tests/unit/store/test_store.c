@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -361,6 +362,55 @@ static void test_binary_and_large(void **state)
     fixture_cleanup(&f);
 }
 
+/* Large objects submitted at once are several transactions, and all of them are kept. */
+struct large {
+    struct change_args change;
+    char name[16];
+    struct gate *gate;
+};
+
+static int large_fn(struct store_txn *t, void *arg, struct error **err)
+{
+    struct large *l = arg;
+    return put_fn(t, &l->change, err);
+}
+
+static void large_done(void *arg, struct error *err)
+{
+    struct large *l = arg;
+    assert_null(err);
+    count_done(l->gate);
+}
+
+static void test_many_large(void **state)
+{
+    struct fixture f = {.options.no_sync = true};
+    struct gate gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 30};
+    struct large l[30];
+    size_t n = 1 << 20;
+    char *text = xmalloc(n + 1);
+
+    memset(text, 'x', n);
+    text[n] = '\0';
+    fixture_open(&f);
+    for (int i = 0; i < 30; i++) {
+        snprintf(l[i].name, sizeof(l[i].name), "n%d", i);
+        l[i].change = (struct change_args){"c", l[i].name, text, 0};
+        l[i].gate = &gate;
+        store_submit(f.store, large_fn, &l[i], large_done);
+    }
+    pthread_mutex_lock(&gate.lock);
+    while (gate.left)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    fixture_reopen(&f);
+    assert_int_equal(store_count(f.store, "c"), 30);
+    for (int i = 0; i < 30; i++)
+        expect(f.store, "c", l[i].name, text, (uint64_t)i + 1);
+    free(text);
+    fixture_cleanup(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_group),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_binary_and_large),
+        cmocka_unit_test(test_many_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
