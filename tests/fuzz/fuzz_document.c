@@ -1,0 +1,28 @@
+/* Bodies: JSON and YAML text to a document. The first byte chooses. */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/yaml.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct error *err = NULL;
+    struct map *lines = NULL;
+
+    if (size == 0)
+        return 0;
+    const struct str text = {(const char *)data + 1, size - 1};
+    yyjson_doc *doc = data[0] == 'y' ? yaml_parse(text, &lines, &err) : json_parse(text, &err);
+    if ((doc == NULL) == (err == NULL))
+        abort();
+    map_free(lines, NULL);
+    if (doc) {
+        size_t n;
+        free(json_write(yyjson_doc_get_root(doc), &n));
+    }
+    yyjson_doc_free(doc);
+    error_free(err);
+    return 0;
+}
