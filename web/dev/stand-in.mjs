@@ -4,6 +4,7 @@
 //
 //   npm run build && npm run stand-in          then http://127.0.0.1:30001, teacher/teacher, student/student
 //   PORT=… FIRST_ENVIRONMENT_PORT=…            other ports
+//   DIST=…                                     another build than `dist/`
 //   SLOW=4                                     environments that take four times as long to start
 //   NO_LOGIN=1                                 as with `disableAuth`
 //   SETUP=1                                    nobody is there: the set-up link is printed
@@ -19,7 +20,7 @@ const slow = Number(process.env.SLOW ?? 1);
 const noLogin = process.env.NO_LOGIN === '1';
 const host = '127.0.0.1';
 const group = 'open-hydra-server.openhydra.io/v1';
-const dist = fileURLToPath(new URL('../dist/', import.meta.url));
+const dist = process.env.DIST ?? fileURLToPath(new URL('../dist/', import.meta.url));
 
 // ---- objects: a revision counter, a log, and whoever watches
 
@@ -292,7 +293,11 @@ function watch(request, response, url, user, plural) {
   const bookmark = setInterval(() => {
     response.write(`${JSON.stringify({ type: 'BOOKMARK', object: { metadata: { resourceVersion: String(revision) } } })}\n`);
   }, 20_000);
-  const end = setTimeout(() => response.end(), Number(url.searchParams.get('timeoutSeconds') ?? 300) * 1000);
+  const end = setTimeout(() => {
+    watchers.delete(send);
+    clearInterval(bookmark);
+    response.end();
+  }, Number(url.searchParams.get('timeoutSeconds') ?? 300) * 1000);
   request.on('close', () => {
     watchers.delete(send);
     clearInterval(bookmark);

@@ -36,6 +36,8 @@ export interface Condition {
 }
 
 export interface DeviceStatus {
+  /** The sandbox that was chosen where the request named none. */
+  sandboxName?: string;
   phase?: Phase;
   reason?: string;
   message?: string;

@@ -1,5 +1,7 @@
-import type { ReactNode } from 'react';
+import { useEffect, type ReactNode } from 'react';
 import { Button as AriaButton } from 'react-aria-components/Button';
+import { useMessages } from '../i18n/language';
+import { useAnnounce } from './announcer';
 import { Spinner } from './spinner';
 
 interface ButtonProps {
@@ -15,15 +17,21 @@ interface ButtonProps {
   className?: string;
 }
 
-export function Button({ children, kind = 'plain', size, busy, disabled, label, className, type = 'button', ...rest }: ButtonProps) {
+export function Button({ children, kind = 'plain', size, busy, disabled, label, className, type = 'button', onPress }: ButtonProps) {
+  const { common } = useMessages();
+  const announce = useAnnounce();
+  useEffect(() => {
+    if (busy) announce(common.working);
+  }, [busy, announce, common]);
+
   const classes = ['button', kind, size, className].filter(Boolean).join(' ');
   return (
     <AriaButton
-      {...rest}
-      type={type}
+      type={busy ? 'button' : type}
       className={classes}
-      isPending={busy ?? false}
       isDisabled={disabled ?? false}
+      {...(onPress && !busy && { onPress })}
+      {...(busy && { 'aria-disabled': true })}
       {...(label !== undefined && { 'aria-label': label })}
     >
       {busy && <Spinner />}

@@ -11,11 +11,11 @@ export function ServerText({ reason, message }: Props) {
   const known = (messages.reasons as Record<string, string | undefined>)[reason ?? ''];
   const own = message ?? reason;
   if (own === undefined) return null;
+  if (language === 'en') return <>{message ?? known ?? reason}</>;
   if (known === undefined) return <span lang="en">{own}</span>;
   return (
     <>
       {known}
-      {language === 'en' && message !== undefined ? ' ' : ''}
       {message !== undefined && (
         <span lang="en" className="server-words">
           {message}

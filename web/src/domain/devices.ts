@@ -11,6 +11,10 @@ export function ownerOf(device: Device): string {
   return device.spec.openHydraUsername ?? device.metadata.name;
 }
 
+export function sandboxOf(device: Device): string | undefined {
+  return device.spec.sandboxName ?? device.status?.sandboxName;
+}
+
 export const startSteps = ['Queued', 'Preparing', 'Starting', 'Running'] as const;
 export type StartStep = (typeof startSteps)[number];
 

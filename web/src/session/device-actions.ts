@@ -3,7 +3,7 @@ import { isNotFound } from '../api/errors';
 import { enter } from '../api/open';
 import { devices, startDevice } from '../api/resources';
 import type { Device } from '../api/types';
-import { ownerOf } from '../domain/devices';
+import { ownerOf, sandboxOf } from '../domain/devices';
 import type { Live } from './collections';
 
 /** Long enough for programs that are told to end and do not hurry. */
@@ -23,7 +23,7 @@ export async function restartDevice(device: Device, live: Live<Device>): Promise
   const { name } = device.metadata;
   await stopDevice(name);
   await live.until((items) => items.get(name)?.metadata.uid !== device.metadata.uid || !items.has(name), longestStop);
-  await startDevice(ownerOf(device), device.spec.sandboxName ?? 'jupyter-lab');
+  await startDevice(ownerOf(device), sandboxOf(device) ?? 'jupyter-lab');
 }
 
 export class PopupBlocked extends Error {}

@@ -10,7 +10,7 @@ import { Page } from '../../components/page';
 import { Search } from '../../components/search';
 import { Spinner } from '../../components/spinner';
 import { useShownRows, useSorted } from '../../components/table';
-import { ownerOf, phaseOf } from '../../domain/devices';
+import { ownerOf, phaseOf, sandboxOf } from '../../domain/devices';
 import { useMessages } from '../../i18n/language';
 import { useDevices } from '../../session/collections';
 import { restartDevice, useOpenDevice } from '../../session/device-actions';
@@ -80,7 +80,7 @@ export default function DevicesPage() {
           ) : (
             <DeviceTable
               rows={shown}
-              title={(device) => titleOf(device.spec.sandboxName, offered)}
+              title={(device) => titleOf(sandboxOf(device), offered)}
               sorting={sorting}
               sortBy={sortBy}
               onOpen={(device) => open(device.metadata.name)}
@@ -124,7 +124,7 @@ function textOf(device: Device, column: DeviceColumn): string {
     case 'owner':
       return ownerOf(device);
     case 'sandbox':
-      return device.spec.sandboxName ?? '';
+      return sandboxOf(device) ?? '';
     case 'phase':
       return phaseOf(device);
     case 'since':

@@ -6,7 +6,7 @@ import { LogView } from '../../components/log-view';
 import { Notice } from '../../components/notice';
 import { OpenError } from '../../components/open-error';
 import { ServerText } from '../../components/server-text';
-import { finishedSeconds } from '../../domain/devices';
+import { finishedSeconds, sandboxOf } from '../../domain/devices';
 import { duration, moment } from '../../i18n/format';
 import { useLanguage } from '../../i18n/language';
 import { useOpenDevice } from '../../session/device-actions';
@@ -29,7 +29,7 @@ export function Running({ device, offered }: { device: Device; offered: readonly
       <div className="actions">
         <Button kind="primary" size="large" busy={opening !== undefined} onPress={() => open(name)}>
           {opening === undefined && <External />}
-          {opening === undefined ? environment.openName(titleOf(device.spec.sandboxName, offered)) : environment.opening}
+          {opening === undefined ? environment.openName(titleOf(sandboxOf(device), offered)) : environment.opening}
           <span className="visually-hidden"> {common.newTab}</span>
         </Button>
         <StopButton device={device} />

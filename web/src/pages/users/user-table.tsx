@@ -86,6 +86,7 @@ function Row({ row, selected, select, onTask, onOpen }: RowProps) {
       </td>
       <th scope="row" role="rowheader" data-label={columns.name}>
         {name} {name === username && <span className="tag">{messages.you}</span>}
+        {user.metadata.deletionTimestamp && <span className="tag">{messages.leaving}</span>}
       </th>
       <td role="cell" data-label={columns.displayName}>
         {user.spec.chineseName}
