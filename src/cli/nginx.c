@@ -1,5 +1,6 @@
 #include "cli/nginx.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -249,4 +251,26 @@ pid_t nginx_start(const struct layout *l, struct error **err)
     execl(nginx, nginx, "-e", "stderr", "-p", l->gateway, "-c", file, (char *)NULL);
     log_error("nginx: %s", strerror(errno));
     _exit(1);
+}
+
+/* To a wildcard address too: it leads to this machine. */
+static bool connects(const struct listen_address *a)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(a->first)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->first)};
+    bool is_v6 = inet_pton(AF_INET6, a->host, &v6.sin6_addr) == 1;
+
+    if (!is_v6 && inet_pton(AF_INET, a->host, &v4.sin_addr) != 1)
+        return false;
+    _cleanup_close_ int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    return (is_v6 ? connect(fd, (struct sockaddr *)&v6, sizeof(v6))
+                  : connect(fd, (struct sockaddr *)&v4, sizeof(v4))) == 0;
+}
+
+/* nginx listens on all of its ports before it serves any: two of them speak for the rest. */
+bool nginx_answers(const struct config *c)
+{
+    return connects(&c->dashboard) && connects(&c->api);
 }

@@ -179,6 +179,23 @@ static char *wait_ready(struct supervisor *s)
     return NULL;
 }
 
+/* Ready is what answers from outside: nginx takes its ports a moment after it has begun. */
+static bool wait_gateway(struct supervisor *s)
+{
+    int64_t deadline = clock_monotonic_us() + READY_WITHIN_US;
+
+    while (clock_monotonic_us() < deadline) {
+        reap(s);
+        if (s->children[CHILD_GATEWAY].pid == 0)
+            return false;
+        if (nginx_answers(s->config))
+            return true;
+        if (stop_asked(s, 20))
+            return false;
+    }
+    return false;
+}
+
 static void print_where(const struct supervisor *s, const char *setup_code)
 {
     _cleanup_free_ char *dashboard = config_dashboard_url(s->config);
@@ -243,6 +260,10 @@ static int start_all(struct supervisor *s)
     _cleanup_free_ char *code = wait_ready(s);
     if (code == NULL) {
         fprintf(stderr, "open-hydra-server: the server did not start; its reason stands above\n");
+        return 1;
+    }
+    if (!wait_gateway(s)) {
+        fprintf(stderr, "open-hydra-server: the gateway (nginx) did not start; its reason stands above\n");
         return 1;
     }
     print_where(s, code);
