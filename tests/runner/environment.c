@@ -1,5 +1,6 @@
-/* What runs in the tests' environments instead of Jupyter: a small HTTP server on OPENHYDRA_SOCKET, linked statically, so that an image is
- * this one file. BEHAVIOUR says how it misbehaves; so do requests: /exit?N, /oom, /say?TEXT, /who, /write?PATH. */
+/* What runs in the tests' environments instead of Jupyter: a small HTTP server on OPENHYDRA_SOCKET, linked statically,
+ * so that an image is this one file. BEHAVIOUR says how it misbehaves; so do requests: /exit?N, /oom, /say?TEXT, /who,
+ * /write?PATH. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -43,7 +44,8 @@ static void eat_memory(void)
 static void answer(int fd, const char *status, const char *text)
 {
     char out[8192];
-    int n = snprintf(out, sizeof(out), "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", status, strlen(text), text);
+    int n = snprintf(out, sizeof(out), "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", status,
+                     strlen(text), text);
     if (write(fd, out, (size_t)n) < 0)
         perror("write");
 }

@@ -1,4 +1,5 @@
-/* One of the processes by itself, for tests that kill and restart them apart: server, runner or down, without privileges given up. */
+/* One of the processes by itself, for tests that kill and restart them apart: server, runner or down, without
+ * privileges given up. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,12 @@ static struct places places_of(const struct config *c)
 static int serve(const struct config *c, const struct places *p, int stop_fd, struct error **err)
 {
     _cleanup_free_ char *server = xasprintf("%s/server", c->data);
-    struct server_options o = {.config = c, .gateway_uid = (uid_t)-1, .runner_uid = (uid_t)-1, .logs_socket = p->logs,
-                               .excluded_ports_file = p->excluded, .ready_fd = STDOUT_FILENO};
+    struct server_options o = {.config = c,
+                               .gateway_uid = (uid_t)-1,
+                               .runner_uid = (uid_t)-1,
+                               .logs_socket = p->logs,
+                               .excluded_ports_file = p->excluded,
+                               .ready_fd = STDOUT_FILENO};
 
     if (make_directory(server, 0700, err) < 0)
         return -1;
@@ -42,8 +47,12 @@ static int serve(const struct config *c, const struct places *p, int stop_fd, st
 
 static int control(const struct config *c, const struct places *p, bool down, int stop_fd, struct error **err)
 {
-    struct runner_options o = {.config = c, .logs_fd = -1, .server_socket = p->runner, .environments = p->environments,
-                               .gateway_gid = 65500, .server_uid = (uid_t)-1};
+    struct runner_options o = {.config = c,
+                               .logs_fd = -1,
+                               .server_socket = p->runner,
+                               .environments = p->environments,
+                               .gateway_gid = 65500,
+                               .server_uid = (uid_t)-1};
 
     if (down)
         return runner_down(&o, stop_fd, err);

@@ -70,7 +70,7 @@ def archive(program, name=IMAGE):
     with tarfile.open(fileobj=layer, mode="w") as out:
         for folder in ("tmp", "home", "home/student", "run", "etc"):
             info = tarfile.TarInfo(folder)
-            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            info.type, info.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
             out.addfile(info)
         data = program.read_bytes()
         info = tarfile.TarInfo("environment")
@@ -126,8 +126,16 @@ class Stack:
                                                     env={**os.environ, **SANITIZERS, **(env or {})})
         if name == "server":
             wait_until(lambda: self.answers() or self.processes[name].poll() is not None, 30, what="server")
+        if name == "runner":
+            wait_until(lambda: self.listens() or self.processes[name].poll() is not None, 30, what="runner")
         assert self.processes[name].poll() is None, self.log(name)
         return self
+
+    def listens(self):
+        try:
+            return ask(self.runtime / "logs.sock", "GET", "/healthz")[0] == 200
+        except OSError:
+            return False
 
     def answers(self):
         try:
@@ -142,7 +150,7 @@ class Stack:
         process.send_signal(signal.SIGTERM)
         code = process.wait(seconds)
         text = self.log(name)
-        assert code == 0, text[-6000:]
+        assert code == 0, f"{name} ended with {code}: {text[-6000:]}"
         assert "ERROR: AddressSanitizer" not in text and "runtime error:" not in text and "WARNING: ThreadSanitizer" not in text, text[-8000:]
 
     def kill(self, name):
@@ -226,7 +234,6 @@ class Stack:
     def containers(self):
         status, answer = ask(self.engine, "GET", "/v1.41/containers/json?all=true")
         assert status == 200
-        labels = [one["Labels"] for one in answer]
         mine = {d["metadata"]["uid"] for d in self.api("GET", "devices")[1]["items"]} if self.answers() else set()
         return [one for one in answer if str(self.runtime) in json.dumps(one.get("Mounts", "")) or
                 one["Labels"].get("io.openhydra.device-uid") in mine]

@@ -130,6 +130,8 @@ int home_open(const struct home_options *o, struct error **err)
     if (!fresh && errno != EEXIST)
         return error_errno(err, errno, "create the home of %s", o->user);
     _cleanup_close_ int home = open_below(parent, o->user, O_RDONLY);
+    if (home < 0 && (errno == ELOOP || errno == ENOTDIR || errno == EXDEV))
+        return error_set(err, REASON_FORBIDDEN, "the home of %s is no folder but something else", o->user);
     if (home < 0)
         return error_errno(err, errno, "open the home of %s", o->user);
     if (check_owner(o, home, err) < 0)

@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/thread.h"
 
+#define KILLED 137 /* 128 + SIGKILL */
 #define QUICK_MS 10000
 #define SLOW_MS 60000 /* a disk that is busy with sixty starts */
 
@@ -362,6 +363,9 @@ static int inspect(struct runtime *r, const char *uid, struct instance *out, str
         .said = said && *said ? xstrdup(said) : NULL,
     };
     read_labels(json_at(root, "Config.Labels"), out);
+    const char *id = json_str_at(root, "Id");
+    if (out->state == INSTANCE_ENDED && out->exit_code == KILLED && !out->out_of_memory && id)
+        out->out_of_memory = engine_killed_for_memory(id);
     /* "0001-01-01T00:00:00Z" is Go's way to say never. */
     if (started && (timestamp_parse(str_from(started), &out->started_us) < 0 || out->started_us < 0))
         out->started_us = 0;

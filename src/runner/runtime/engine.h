@@ -69,6 +69,9 @@ void engine_service_stop(struct engine *e);
 /* containers.conf for it. The caller frees. */
 char *engine_service_conf(void);
 
+/* Whether the kernel's log says that it ended a process of that container for memory. */
+bool engine_killed_for_memory(const char *container_id);
+
 void *engine_watch(void *arg);
 int engine_logs(struct runtime *r, const char *uid, const struct runtime_log_options *o,
                 int (*write)(void *arg, struct str text), void *arg, struct error **err);

@@ -80,17 +80,28 @@ char *engine_service_conf(void)
     return buffer_steal(&b);
 }
 
-static char **environment_with(struct arena *a, const char *setting)
+/* With CONTAINER_HOST or CONTAINER_CONNECTION it would be a client of another engine. */
+static bool is_dropped(const char *variable)
 {
-    size_t n = 0, used = 0, name = (size_t)(strchr(setting, '=') - setting) + 1;
+    static const char *const names[] = {"CONTAINERS_CONF=", "CONTAINER_HOST=", "CONTAINER_CONNECTION="};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (starts_with(variable, names[i]))
+            return true;
+    return false;
+}
+
+static char **variables_with(struct arena *a, const char *conf)
+{
+    size_t n = 0, used = 0;
 
     while (environ[n])
         n++;
     char **out = arena_alloc(a, (n + 2) * sizeof(*out));
     for (size_t i = 0; i < n; i++)
-        if (strncmp(environ[i], setting, name) != 0)
+        if (!is_dropped(environ[i]))
             out[used++] = environ[i];
-    out[used] = arena_strdup(a, setting);
+    out[used] = arena_printf(a, "CONTAINERS_CONF=%s", conf);
     return out;
 }
 
@@ -118,7 +129,7 @@ static int spawn(struct engine *e, struct arena *a, const char *socket, const ch
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &all);
-    char **variables = environment_with(a, arena_printf(a, "CONTAINERS_CONF=%s", conf));
+    char **variables = variables_with(a, conf);
     int rc = posix_spawnp(&e->service, "podman", &files, &attr, argv, variables);
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&files);

@@ -208,7 +208,8 @@ static enum ending drive(CURLM *multi, const struct call *c)
         stop.revents = 0;
         curl_multi_poll(multi, &stop, c->stop_fd >= 0 ? 1 : 0, (int)(left < LONGEST_POLL_MS ? left : LONGEST_POLL_MS),
                         NULL);
-        /* Not by revents alone: a pipe's other end that was closed shows as a hang-up, which libcurl does not report. */
+        /* Not by revents alone: a pipe's other end that was closed shows as a hang-up, which libcurl does not report.
+         */
         if (c->stop_fd >= 0 && stop_said(c->stop_fd))
             return ENDED_BY_STOP;
     }

@@ -1,0 +1,483 @@
+"""The runner against the real server and the real engine: what a device goes through, and what happens when something dies."""
+import errno
+import json
+import os
+import pathlib
+import random
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from runner.stack import IMAGE, LABEL, Stack, archive, ask, BUILD, engine_socket, load_image, wait_until
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="session")
+def engine():
+    path = engine_socket()
+    load_image(path)
+    return path
+
+
+@pytest.fixture
+def stack(engine):
+    with Stack(engine) as stack:
+        yield stack
+
+
+# ---- the way up and down ------------------------------------------------------------------------------------------
+
+
+def test_start_status_and_end(stack):
+    created = stack.create("ada", deviceRam="256", deviceCpu="500")
+    status = stack.wait("ada", "Running")
+    uid = created["metadata"]["uid"]
+    assert status["containerName"] == f"open-hydra-{uid}"
+    assert status["resources"] == {"cpu": "500m", "memory": "256Mi", "pids": 1024}
+    assert set(status["timings"]) == {"queued", "preparing", "starting"}
+    assert status["startedAt"] and "log" not in status
+    assert stack.condition("ada", "Ready")["status"] == "True"
+    assert stack.condition("ada", "UserNamespace")["status"] == "True"
+    assert stack.device("ada")["spec"]["deviceStatus"] == "Running"
+
+    assert stack.delete("ada")[0] == 200
+    stack.wait_gone("ada")
+    assert stack.inspect(uid) is None
+    assert stack.mounts() == [] and stack.places() == []
+
+
+def test_create_delete_create_keeps_the_files(stack):
+    for n in range(3):
+        stack.create("ada")
+        stack.wait("ada", "Running")
+        assert stack.inside("ada", f"/write?/home/student/file{n}")[0] == 200
+        stack.delete("ada")
+        stack.wait_gone("ada")
+    home = stack.data / "workspace/plain/ada"
+    assert sorted(p.name for p in home.iterdir() if p.is_file()) == ["file0", "file1", "file2"]
+
+
+def test_delete_while_it_starts(stack):
+    for pause in (0, 0.02, 0.05, 0.1, 0.2):
+        stack.create("ada")
+        time.sleep(pause)
+        stack.delete("ada")
+        stack.wait_gone("ada")
+    assert stack.mounts() == [] and stack.places() == []
+
+
+def test_many_at_once(stack):
+    names = [f"user{n}" for n in range(12)]
+    threads = [threading.Thread(target=stack.create, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for name in names:
+        stack.wait(name, "Running", 60)
+    ids = {stack.status(name)["hostId"] for name in names}
+    assert len(ids) == len(names)
+    for name in names:
+        stack.delete(name)
+    for name in names:
+        stack.wait_gone(name, 60)
+
+
+def test_a_stubborn_process_is_killed(stack):
+    stack.sandbox("stubborn", env=[{"name": "BEHAVIOUR", "value": "stubborn"}])
+    stack.create("ada", "stubborn")
+    stack.wait("ada", "Running")
+    stack.delete("ada")
+    stack.wait_gone("ada", 20)
+
+
+# ---- isolation ----------------------------------------------------------------------------------------------------
+
+
+def test_hardening(stack):
+    stack.create("ada", deviceRam="256", deviceCpu="500")
+    status = stack.wait("ada", "Running")
+    container = stack.inspect(stack.uid("ada"))
+    pid = container["State"]["Pid"]
+    process = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    assert int(process["CapEff"], 16) == int(process["CapBnd"], 16) == 0
+    assert process["NoNewPrivs"] == "1" and process["Seccomp"] == "2"
+    assert process["Uid"].split() == [str(status["hostId"] + 1000)] * 4
+    mounts = {line.split()[4]: line for line in pathlib.Path(f"/proc/{pid}/mountinfo").read_text().splitlines()}
+    assert " ro" in mounts["/"]
+    for path in ("/run/open-hydra", "/home/student", "/tmp"):
+        assert "nosuid,nodev" in mounts[path], mounts[path]
+    assert pathlib.Path(f"/proc/{pid}/net/route").read_text().count("\n") == 1, "a network"
+    groups = dict(line.split(":")[1:3] for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines())
+    if "memory" in groups:
+        limit = pathlib.Path(f"/sys/fs/cgroup/memory{groups['memory']}/memory.limit_in_bytes").read_text()
+        assert int(limit) == 256 << 20
+        quota = next(v for k, v in groups.items() if "cpu" in k.split(","))
+        assert int(pathlib.Path(f"/sys/fs/cgroup/cpu{quota}/cpu.cfs_quota_us").read_text()) == 50000
+        assert int(pathlib.Path(f"/sys/fs/cgroup/pids{groups['pids']}/pids.max").read_text()) == 1024
+    assert container["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")
+    assert stack.inside("ada", "/write?/anywhere")[0] == 500
+    assert stack.inside("ada", "/write?/tmp/here")[0] == 200
+
+
+def test_home_and_socket_directory(stack):
+    stack.create("ada")
+    first = stack.wait("ada", "Running")["hostId"]
+    home, parent = stack.data / "workspace/plain/ada", stack.data / "workspace/plain"
+    assert (home.stat().st_uid, home.stat().st_gid, home.stat().st_mode & 0o777) == (first + 1000, first + 1000, 0o700)
+    assert (parent.stat().st_uid, parent.stat().st_mode & 0o777) == (0, 0o700)
+    assert (home / ".local/share/jupyter").stat().st_uid == first + 1000
+    place = pathlib.Path(stack.socket("ada")).parent
+    assert (place.stat().st_uid, place.stat().st_gid, place.stat().st_mode & 0o777) == (first + 1000, 65500, 0o710)
+    assert place.parent.stat().st_mode & 0o777 == 0o710
+    assert "nosymfollow" in next(line for line in stack.mounts() if str(place) + " " in line)
+    assert len(stack.socket("ada")) <= 107
+
+
+def test_a_planted_link_is_not_followed(stack):
+    for name in ("ada", "bob"):
+        stack.create(name)
+        stack.wait(name, "Running")
+    victim, planted = stack.socket("bob"), stack.socket("ada")
+    os.unlink(planted)
+    os.symlink(victim, planted)
+    with socket.socket(socket.AF_UNIX) as s, pytest.raises(OSError) as e:
+        s.connect(planted)
+    assert e.value.errno == errno.ELOOP
+
+
+def test_the_home_of_somebody_else_is_refused(stack):
+    home = stack.data / "workspace/plain/ada"
+    home.mkdir(parents=True, mode=0o700)
+    (home / "secret").write_text("x")
+    os.chown(home, 1234, 1234)
+    stack.create("ada")
+    status = stack.wait("ada", "Failed", reason="HomeRefused")
+    assert "uid 1234" in status["message"]
+    assert stack.mounts() == [] and stack.places() == []
+
+
+def test_a_home_that_is_a_link_is_refused(stack):
+    parent = stack.data / "workspace/plain"
+    parent.mkdir(parents=True, mode=0o700)
+    (parent / "ada").symlink_to("/etc")
+    stack.create("ada")
+    stack.wait("ada", "Failed", reason="HomeRefused")
+    assert stack.mounts() == []
+
+
+def test_links_in_a_home_lead_nowhere(stack, tmp_path):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    stack.delete("ada")
+    stack.wait_gone("ada")
+    home = stack.data / "workspace/plain/ada"
+    subprocess.run(["rm", "-r", home / ".local"], check=True)
+    (home / ".local").symlink_to(tmp_path)
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sandbox_on_tcp_is_not_supported_yet(stack):
+    status, answer = stack.api("POST", "sandboxes", {"metadata": {"name": "tcp"}, "spec": {"cpuImageName": IMAGE, "ports": [8888]}})
+    assert status == 201, answer
+    stack.create("ada", "tcp")
+    stack.wait("ada", "Failed", reason="SandboxUnsupported")
+
+
+# ---- what fails ---------------------------------------------------------------------------------------------------
+
+
+def test_an_image_that_comes_later(stack, engine):
+    name = "localhost/open-hydra/late:latest"
+    ask(engine, "DELETE", f"/v1.41/images/{name}?force=true")
+    stack.sandbox("late", cpuImageName=name)
+    stack.create("ada", "late")
+    status = stack.wait("ada", "Failed", reason="ImageMissing")
+    assert name in status["message"]
+    status, text = ask(engine, "POST", "/v1.41/images/load?quiet=1", archive(BUILD / "tests/runner/environment", name)[1], "application/x-tar")
+    assert status == 200, text
+    wait_until(lambda: stack.status("ada").get("phase") == "Running", 60, what="healed")
+    stack.delete("ada")
+    stack.wait_gone("ada")
+    ask(engine, "DELETE", f"/v1.41/images/{name}")
+
+
+def test_a_sandbox_that_is_replaced_is_taken_up(stack):
+    stack.sandbox("wrong", cpuImageName="localhost/open-hydra/none-such:latest")
+    stack.create("ada", "wrong")
+    stack.wait("ada", "Failed", reason="ImageMissing")
+    status, answer = stack.api("PATCH", "sandboxes/wrong", {"spec": {"cpuImageName": IMAGE}}, "application/merge-patch+json")
+    assert status == 200, answer
+    wait_until(lambda: stack.status("ada").get("phase") == "Running", 10, what="taken up")
+
+
+def test_what_ends_by_itself_fails_with_its_last_words(stack):
+    stack.sandbox("exit", env=[{"name": "BEHAVIOUR", "value": "exit"}])
+    stack.create("ada", "exit")
+    status = stack.wait("ada", "Failed", 60, reason="Ended")
+    assert "exit code 7" in status["message"] and status["restarts"] == 3
+    assert "cannot go on" in status["log"]
+    said = next(line for line in status["log"] if line.startswith("its token is"))
+    assert set(said.split()[3]) == {"*"}, "a token in the status"
+    assert stack.device("ada")["spec"]["deviceStatus"] == "Failed"
+    assert stack.mounts() == [] and stack.inspect(stack.uid("ada")) is None
+    stack.delete("ada")
+    stack.wait_gone("ada")
+
+
+def test_out_of_memory_says_so(stack):
+    stack.create("ada", deviceRam="64")
+    stack.wait("ada", "Running")
+    for n in range(4):
+        try:
+            stack.inside("ada", "/oom")
+        except OSError:
+            pass
+        if n < 3:
+            stack.wait("ada", "Running", restarts=n + 1)
+    status = stack.wait("ada", "Failed")
+    assert status["reason"] == "OutOfMemory", status
+
+
+def test_killed_from_outside_comes_back(stack, engine):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    uid = stack.uid("ada")
+    before = stack.inspect(uid)["Id"]
+    ask(engine, "POST", f"/v1.41/containers/open-hydra-{uid}/kill?signal=KILL")
+    stack.wait("ada", "Running", restarts=1)
+    assert stack.inspect(uid)["Id"] != before
+    assert stack.inside("ada", "/")[0] == 200
+    ask(engine, "DELETE", f"/v1.41/containers/open-hydra-{uid}?force=true")
+    stack.wait("ada", "Running", restarts=2)
+    assert stack.inside("ada", "/")[0] == 200
+
+
+def test_a_lost_socket_directory_comes_back(stack):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    subprocess.run(["umount", os.path.dirname(stack.socket("ada"))], check=True)
+    stack.kill("runner")
+    stack.start("runner")
+    stack.wait("ada", "Running", restarts=1)
+    assert stack.inside("ada", "/")[0] == 200
+
+
+# ---- restarts -----------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_of_the_runner_leaves_environments(stack):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    before = stack.inspect(stack.uid("ada"))["Id"]
+    stack.stop("runner")
+    assert stack.inside("ada", "/")[0] == 200
+    stack.start("runner")
+    time.sleep(1)
+    assert stack.inspect(stack.uid("ada"))["Id"] == before
+    assert stack.status("ada")["phase"] == "Running"
+
+
+def test_a_killed_runner_adopts(stack):
+    stack.create("ada")
+    started = stack.wait("ada", "Running")["startedAt"]
+    who, before = stack.inside("ada", "/who")[1], stack.inspect(stack.uid("ada"))["Id"]
+    for _ in range(3):
+        stack.kill("runner")
+        stack.start("runner")
+    wait_until(lambda: "adopted" in stack.log("runner"), what="adopted")
+    assert stack.inspect(stack.uid("ada"))["Id"] == before
+    assert stack.inside("ada", "/who")[1] == who
+    assert stack.status("ada")["startedAt"] == started
+    stack.delete("ada")
+    stack.wait_gone("ada")
+
+
+def test_kill_at_any_moment(stack):
+    """Devices come and go; the runner is killed again and again; in the end everything is as the devices say."""
+    dice = random.Random(7)
+    names = [f"user{n}" for n in range(4)]
+    for _ in range(12):
+        for name in names:
+            device = stack.device(name)
+            if device is None:
+                stack.create(name)
+            elif "deletionTimestamp" not in device["metadata"] and dice.random() < 0.5:
+                stack.delete(name)
+        time.sleep(dice.random() * 0.5)
+        stack.kill("runner")
+        stack.start("runner")
+    for name in names:
+        wait_until(lambda: (stack.device(name) or {"metadata": {"deletionTimestamp": None}, "status": {}})["status"].get("phase") in
+                   (None, "Running"), 60, what=name)
+    running = {d["metadata"]["uid"] for d in stack.api("GET", "devices")[1]["items"]}
+    wait_until(lambda: len(stack.places()) == 2 * len(running), 90, what="no orphans: %s" % stack.places())
+    for name in names:
+        if stack.device(name):
+            stack.delete(name)
+            stack.wait_gone(name)
+    wait_until(lambda: stack.places() == [], 90, what="nothing left")
+
+
+def test_a_killed_server(stack):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    before = stack.inspect(stack.uid("ada"))["Id"]
+    socket_path = stack.socket("ada")
+    stack.kill("server")
+    assert ask(socket_path, "GET", "/")[0] == 200
+    time.sleep(0.5)
+    stack.start("server")
+    stack.create("bob")
+    stack.wait("bob", "Running")
+    assert stack.inspect(stack.uid("ada"))["Id"] == before
+    stack.delete("ada")
+    stack.wait_gone("ada")
+
+
+def test_a_finalizer_taken_off_by_force(stack):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    uid = stack.uid("ada")
+    stack.kill("runner")
+    stack.delete("ada")
+    status, answer = stack.api("PATCH", "devices/ada", {"metadata": {"finalizers": []}}, "application/merge-patch+json")
+    assert status == 200 and stack.device("ada") is None, answer
+    stack.start("runner")
+    wait_until(lambda: stack.inspect(uid) is None and stack.places() == [], 30, what="orphan removed")
+
+
+def test_down_removes_all(stack):
+    for name in ("ada", "bob"):
+        stack.create(name)
+        stack.wait(name, "Running")
+    uids = [stack.uid(name) for name in ("ada", "bob")]
+    stack.stop("runner")
+    out = stack.down()
+    assert out.returncode == 0, out.stderr
+    assert out.stdout.count("removed (") == 2
+    assert all(stack.inspect(uid) is None for uid in uids)
+    assert stack.mounts() == [] and stack.places() == []
+    stack.start("runner")
+    for name in ("ada", "bob"):
+        wait_until(lambda: stack.inspect(stack.uid(name)) is not None, what="started again")
+        stack.wait(name, "Running")
+    wait_until(lambda: stack.log("runner").count("ada: running") == 2, what="running again")
+
+
+# ---- logs ---------------------------------------------------------------------------------------------------------
+
+
+def test_log_and_usage(stack):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    uid, logs = stack.uid("ada"), stack.runtime / "logs.sock"
+    for n in range(5):
+        stack.inside("ada", f"/say?line{n}")
+    status, text = wait_until(lambda: (lambda a: a if "line4" in a[1] else None)(ask(logs, "GET", f"/devices/{uid}/log")), what="log")
+    assert status == 200 and "environment of ada\n" in text and text.count("line") == 5
+    assert ask(logs, "GET", f"/devices/{uid}/log?tailLines=2")[1] == "line3\nline4\n"
+    assert ask(logs, "GET", f"/devices/{uid}/log?tailLines=x")[0] == 400
+    assert ask(logs, "GET", "/devices/0000/log")[0] == 404
+    assert ask(logs, "GET", "/devices/..%2f/log")[0] == 404
+    usage = ask(logs, "GET", f"/devices/{uid}/usage")[1]
+    assert usage["pids"] >= 1 and usage["memoryBytes"] > 0
+    assert "line4" in stack.api("GET", "devices/ada/log")[1]
+
+
+def test_a_log_is_followed(stack):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    uid = stack.uid("ada")
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(stack.runtime / "logs.sock"))
+        s.sendall(f"GET /devices/{uid}/log?follow=true HTTP/1.1\r\nHost: runner\r\n\r\n".encode())
+        text = b""
+        while b"its token" not in text:
+            text += s.recv(4096)
+        stack.inside("ada", "/say?something-new")
+        while b"something-new" not in text:
+            text += s.recv(4096)
+    # The one who listened has gone; the runner stops all the same (by the fixture).
+
+
+# ---- the engine ---------------------------------------------------------------------------------------------------
+
+
+def test_an_engine_of_our_own_that_dies(engine):
+    """No engine answers: one is started; killed, it is started again, and environments live through it."""
+    clean = {"CONTAINER_HOST": "", "DOCKER_HOST": ""}
+    if os.path.exists("/run/podman/podman.sock") or os.path.exists("/var/run/docker.sock"):
+        pytest.skip("an engine's socket is in its usual place here")
+    stack = Stack(engine, own_service=True)
+    stack.start("server")
+    stack.sandbox("plain")
+    stack.start("runner", clean)
+    try:
+        stack.create("ada")
+        stack.wait("ada", "Running", 60)
+        before = stack.inspect(stack.uid("ada"))["Id"]
+        pid = int((stack.runtime / "engine/engine.pid").read_text())
+        os.kill(pid, 9)
+        wait_until(lambda: int((stack.runtime / "engine/engine.pid").read_text()) != pid, 30, what="started again")
+        wait_until(lambda: stack.condition("ada", "EngineAvailable")["status"] == "True", 30, what="said")
+        assert stack.inside("ada", "/")[0] == 200
+        stack.create("bob")
+        stack.wait("bob", "Running", 60)
+        assert stack.inspect(stack.uid("ada"))["Id"] == before
+        stack.kill("runner")
+        stack.start("runner", clean)
+        stack.delete("bob")
+        stack.wait_gone("bob")
+        second = int((stack.runtime / "engine/engine.pid").read_text())
+        stack.stop("runner")
+        wait_until(lambda: not os.path.exists(f"/proc/{second}") or "Z" in pathlib.Path(f"/proc/{second}/stat").read_text(), 10, what="ended")
+        stack.start("runner", clean)
+        wait_until(lambda: stack.condition("ada", "EngineAvailable")["status"] == "True", 30)
+    finally:
+        stack.__exit__(None, None, None)
+
+
+def test_without_an_engine(engine, tmp_path):
+    stack = Stack(tmp_path / "none.sock")
+    stack.start("server")
+    stack.sandbox("plain")
+    stack.start("runner")
+    try:
+        stack.create("ada")
+        status = wait_until(lambda: (lambda s: s if s.get("reason") == "EngineUnavailable" else None)(stack.status("ada")), what="said")
+        assert "no container engine answers" in status["message"] and status["phase"] == "Queued"
+        stack.stop("runner")
+        stack.engine = engine
+        stack.start("runner")
+        stack.wait("ada", "Running")
+    finally:
+        stack.__exit__(None, None, None)
+
+
+def test_what_belongs_to_nobody_goes(stack, engine):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    installation = stack.inspect(stack.uid("ada"))["Config"]["Labels"][LABEL]
+    stack.stop("runner")
+    labels = {LABEL: installation, "io.openhydra.device": "ghost", "io.openhydra.device-uid": "0000-ghost"}
+    status, answer = ask(engine, "POST", "/v1.41/containers/create?name=open-hydra-0000-ghost", {"Image": IMAGE, "Labels": labels})
+    assert status == 201, answer
+    other = {**labels, LABEL: "another", "io.openhydra.device-uid": "1111-ghost"}
+    status, answer = ask(engine, "POST", "/v1.41/containers/create?name=open-hydra-1111-ghost", {"Image": IMAGE, "Labels": other})
+    try:
+        (stack.runtime / "env/0123456789abcdef").mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", stack.runtime / "env/0123456789abcdef"], check=True)
+        stack.start("runner")
+        wait_until(lambda: stack.inspect("0000-ghost") is None and "0123456789abcdef" not in stack.places(), 30, what="swept")
+        assert stack.inspect("1111-ghost") is not None, "another installation's"
+        assert stack.status("ada")["phase"] == "Running"
+    finally:
+        ask(engine, "DELETE", "/v1.41/containers/open-hydra-1111-ghost?force=true")
