@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include <sodium.h>
@@ -174,12 +175,24 @@ static int run_command(const struct command *command, const struct config_flags 
     return rc;
 }
 
+/* Every watcher and every environment's port is a descriptor. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
     struct config_flags flags = {0};
     bool renew = false;
 
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     if (sodium_init() < 0)
         return 1;
     int answered = read_options(argc, argv, &flags, &renew);

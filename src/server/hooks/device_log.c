@@ -22,7 +22,7 @@ struct log {
     char *url, *socket;
     char bytes[BUFFER_BYTES];
     size_t from, used;
-    bool streaming; /* the answer has begun */
+    bool streaming; /* the answer has begun; the thread's own */
     bool ended;     /* the runner has said all */
     bool closed;    /* nobody listens any more */
     unsigned references;
@@ -90,13 +90,16 @@ static size_t put(struct log *l, const char *p, size_t n)
     return n;
 }
 
-/* The answer begins with the first byte, so that a failure before it can still be said with a status. */
+/* The answer begins with the first byte, so that a failure before it can still be said with a status. Without the lock:
+ * log_close, which takes it, may be called from in here. */
 static void begin(struct log *l)
 {
     if (l->streaming)
         return;
     l->streaming = true;
+    pthread_mutex_lock(&l->lock);
     l->references++;
+    pthread_mutex_unlock(&l->lock);
     http_add_header(l->x, "X-Content-Type-Options", "nosniff");
     http_stream(l->x, 200, "text/plain; charset=utf-8", &log_ops, l);
 }
@@ -105,9 +108,9 @@ static size_t received(char *p, size_t size, size_t count, void *arg)
 {
     struct log *l = arg;
     size_t n = size * count, at = 0;
-    LOCK_SCOPE(&l->lock);
 
     begin(l);
+    LOCK_SCOPE(&l->lock);
     while (at < n) {
         while (l->used == BUFFER_BYTES && !l->closed)
             pthread_cond_wait(&l->room, &l->lock);
@@ -168,15 +171,13 @@ static void *run(void *arg)
 
     pthread_mutex_lock(&l->lock);
     l->ended = true;
-    if (l->streaming) {
-        if (!l->closed)
-            http_stream_wake(l->x);
-    } else if (rc == CURLE_OK) {
-        http_reply(l->x, 200, "text/plain; charset=utf-8", STR(""));
-    } else {
-        api_reply_error(l->x, failure(rc, status));
-    }
+    if (l->streaming && !l->closed)
+        http_stream_wake(l->x);
     pthread_mutex_unlock(&l->lock);
+    if (!l->streaming && rc == CURLE_OK)
+        http_reply(l->x, 200, "text/plain; charset=utf-8", STR(""));
+    else if (!l->streaming)
+        api_reply_error(l->x, failure(rc, status));
     log_unref(l);
     return NULL;
 }
