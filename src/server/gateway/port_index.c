@@ -1,6 +1,7 @@
 #include "server/gateway/port_index.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -19,20 +20,14 @@ struct entry {
 struct port_index {
     pthread_rwlock_t lock;
     struct store *store;
-    struct store_watch watch;
-    atomic_bool behind; /* the log has grown; taken back before it is read */
+    /* The store's revision when the log was last looked at. A watch would tell us a moment too late. */
+    atomic_uint_least64_t seen;
     bool built;
     uint64_t revision;
     uint16_t first, last;
     struct entry **by_port; /* borrowed from by_name */
     struct map *by_name;
 };
-
-static void wake(void *arg)
-{
-    struct port_index *index = arg;
-    atomic_store(&index->behind, true);
-}
 
 struct port_index *port_index_new(struct store *store, uint16_t first, uint16_t last)
 {
@@ -44,9 +39,7 @@ struct port_index *port_index_new(struct store *store, uint16_t first, uint16_t 
     index->last = last;
     index->by_port = xcalloc((size_t)(last - first) + 1, sizeof(struct entry *));
     index->by_name = map_new();
-    atomic_init(&index->behind, true);
-    index->watch = (struct store_watch){.wake = wake, .arg = index};
-    store_watch(store, COLLECTION, &index->watch);
+    atomic_init(&index->seen, UINT64_MAX);
     return index;
 }
 
@@ -67,7 +60,6 @@ void port_index_free(struct port_index *index)
 {
     if (index == NULL)
         return;
-    store_unwatch(index->store, COLLECTION, &index->watch);
     map_free(index->by_name, entry_free);
     free(index->by_port);
     pthread_rwlock_destroy(&index->lock);
@@ -158,15 +150,17 @@ static int follow_some(struct port_index *index)
 
 static void catch_up(struct port_index *index)
 {
-    int n = 0;
+    int n;
 
     pthread_rwlock_wrlock(&index->lock);
-    if (atomic_exchange(&index->behind, false)) {
+    uint64_t now = store_revision(index->store);
+    if (atomic_load(&index->seen) != now) {
         do
             n = index->built ? follow_some(index) : -1;
         while (n == BATCH);
         if (n < 0)
             rebuild(index);
+        atomic_store(&index->seen, now);
     }
     pthread_rwlock_unlock(&index->lock);
 }
@@ -178,7 +172,7 @@ static const char *given(struct arena *arena, const char *s)
 
 bool port_index_find(struct port_index *index, uint16_t port, struct arena *arena, struct port_device *out)
 {
-    if (atomic_load(&index->behind))
+    if (atomic_load(&index->seen) != store_revision(index->store))
         catch_up(index);
     pthread_rwlock_rdlock(&index->lock);
     struct entry **at = slot(index, port);
