@@ -91,9 +91,10 @@ static void add_meta_schemas(yyjson_mut_doc *doc, yyjson_mut_val *schemas)
 {
     yyjson_obj_iter iter = yyjson_obj_iter_with(meta_schemas());
     yyjson_val *k;
+    const char *key;
 
-    while ((k = yyjson_obj_iter_next(&iter))) {
-        _cleanup_free_ char *name = xasprintf("%s%s", META_SCHEMA_PREFIX, yyjson_get_str(k));
+    while ((k = yyjson_obj_iter_next(&iter)) && (key = yyjson_get_str(k))) {
+        _cleanup_free_ char *name = xasprintf("%s%s", META_SCHEMA_PREFIX, key);
         json_mut_set(doc, schemas, name, yyjson_val_mut_copy(doc, yyjson_obj_iter_get_val(k)));
     }
 }
