@@ -8,10 +8,12 @@ import { useNow } from './use-now';
 interface Props {
   connection: Connection;
   retryNow: () => void;
+  /** Something is shown that may have changed meanwhile. */
+  shown: boolean;
 }
 
 /** Says when a live list is not live. */
-export function ConnectionNotice({ connection, retryNow }: Props) {
+export function ConnectionNotice({ connection, retryNow, shown }: Props) {
   const { connection: messages, common } = useMessages();
   const errorText = useErrorText();
   if (connection.state === 'ended') {
@@ -25,7 +27,7 @@ export function ConnectionNotice({ connection, retryNow }: Props) {
   if (connection.state !== 'retrying') return null;
   return (
     <Notice kind="warning" title={messages.lost} actions={<Button onPress={retryNow}>{messages.retryNow}</Button>}>
-      <Countdown until={connection.retryAt} /> {messages.stale}
+      <Countdown until={connection.retryAt} /> {shown && messages.stale}
     </Notice>
   );
 }

@@ -38,7 +38,7 @@ export default function AddUsersPage() {
 
   return (
     <Page title={add.title} lead={add.lead}>
-      <ConnectionNotice connection={users.connection} retryNow={users.retryNow} />
+      <ConnectionNotice connection={users.connection} retryNow={users.retryNow} shown={users.items !== undefined} />
       {created.length > 0 && <Results created={created} onTaken={() => setPasswordsTaken(true)} />}
       {errors.size > 0 && <Notice kind="error">{add.failed(errors.size)}</Notice>}
       <div className="two-columns">

@@ -51,7 +51,7 @@ export default function DevicesPage() {
   const stopAll = stoppable.length > 0 && <Button onPress={() => setStopping(stoppable)}>{words.stopAll(stoppable.length)}</Button>;
   return (
     <Page title={words.title} lead={all.length > 0 && <Summary devices={all} />} actions={stopAll}>
-      <ConnectionNotice connection={live.connection} retryNow={live.retryNow} />
+      <ConnectionNotice connection={live.connection} retryNow={live.retryNow} shown={live.items !== undefined} />
       {openError !== undefined && <OpenError error={openError} />}
       {restartError !== undefined && <Notice kind="error">{errorText(restartError)}</Notice>}
       {!live.items && live.connection.state === 'loading' && <Spinner />}

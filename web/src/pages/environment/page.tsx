@@ -55,7 +55,7 @@ export function EnvironmentPage() {
 
   return (
     <Page title={environment.title} width="narrow">
-      <ConnectionNotice connection={live.connection} retryNow={live.retryNow} />
+      <ConnectionNotice connection={live.connection} retryNow={live.retryNow} shown={live.items !== undefined} />
       {sandboxError !== undefined && <Notice kind="error">{errorText(sandboxError)}</Notice>}
       {restartError !== undefined && <Notice kind="error">{errorText(restartError)}</Notice>}
       {body()}

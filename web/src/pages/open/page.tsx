@@ -50,7 +50,7 @@ function Opening({ address }: { address: URL }) {
   };
   return (
     <>
-      <ConnectionNotice connection={live.connection} retryNow={live.retryNow} />
+      <ConnectionNotice connection={live.connection} retryNow={live.retryNow} shown={live.items !== undefined} />
       {found()}
     </>
   );

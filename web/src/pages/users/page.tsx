@@ -53,8 +53,8 @@ export default function UsersPage() {
   );
   return (
     <Page title={messages.title} actions={addLink}>
-      <ConnectionNotice connection={users.connection} retryNow={users.retryNow} />
-      {users.connection.state === 'live' && <ConnectionNotice connection={devices.connection} retryNow={devices.retryNow} />}
+      <ConnectionNotice connection={users.connection} retryNow={users.retryNow} shown={users.items !== undefined} />
+      {users.connection.state === 'live' && <ConnectionNotice connection={devices.connection} retryNow={devices.retryNow} shown={devices.items !== undefined} />}
       {openError !== undefined && <OpenError error={openError} />}
       {!users.items ? (
         users.connection.state === 'loading' && <Spinner />
