@@ -23,7 +23,7 @@ struct discovery {
     size_t n;
 };
 
-static const char verbs[] = "delete,get,list,patch,create,update,watch";
+static const char verbs[] = "delete,deletecollection,get,list,patch,create,update,watch";
 static const char status_verbs[] = "get,patch,update";
 
 static void put_string(struct buffer *b, const char *key, const char *value)

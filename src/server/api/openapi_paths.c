@@ -67,6 +67,14 @@ static const struct parameter delete_parameters[] = {
     {"propagationPolicy", "string", "Accepted, without an effect."},
     {NULL, NULL, NULL}};
 
+static const struct parameter delete_all_parameters[] = {
+    {"dryRun", "string", "All: everything is checked, nothing is stored."},
+    {"fieldSelector", "string", "Only objects with these fields: metadata.name."},
+    {"gracePeriodSeconds", "integer", "Accepted, without an effect."},
+    {"labelSelector", "string", "Only objects with these labels."},
+    {"propagationPolicy", "string", "Accepted, without an effect."},
+    {NULL, NULL, NULL}};
+
 static const struct parameter list_parameters[] = {
     {"allowWatchBookmarks", "boolean", "Events of type BOOKMARK tell a watch how far it is."},
     {"continue", "string", "The next page of a list, from metadata.continue of the one before."},
@@ -182,9 +190,11 @@ static void add_all(yyjson_mut_doc *doc, yyjson_mut_val *path, const struct kind
 static void add_collection(yyjson_mut_doc *doc, yyjson_mut_val *paths, const struct kind *k, const char *schema)
 {
     _cleanup_free_ char *list = openapi_schema_name(k, k->list_kind);
+    const char *options = META_SCHEMA_PREFIX "DeleteOptions";
     const struct path_operation operations[] = {
         {"get", "list", "list", NULL, false, list, 200, list_parameters},
         {"post", "post", "create", schema, false, schema, 201, write_parameters},
+        {"delete", "deletecollection", "deleteCollection", options, false, list, 200, delete_all_parameters},
     };
     add_all(doc, add_path(doc, paths, k, "", false), k, "", operations, ARRAY_SIZE(operations));
 }

@@ -61,7 +61,7 @@ static void test_legacy(void **state)
     discover("/apis/example.org/v1", NULL, json,
              "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",\"groupVersion\":\"example.org/v1\",\"resources\":["
              "{\"name\":\"gadgets\",\"singularName\":\"gadget\",\"namespaced\":false,\"kind\":\"Gadget\",\"verbs\":["
-             "\"delete\",\"get\",\"list\","
+             "\"delete\",\"deletecollection\",\"get\",\"list\","
              "\"patch\",\"create\",\"update\",\"watch\"],\"shortNames\":[\"gd\"],\"categories\":[\"things\"]},"
              "{\"name\":\"gadgets/"
              "status\",\"singularName\":\"\",\"namespaced\":false,\"kind\":\"Gadget\",\"verbs\":[\"get\",\"patch\","
@@ -84,7 +84,8 @@ static void test_aggregated(void **state)
              "\"resource\":\"gadgets\",\"responseKind\":"
              "{\"group\":\"example.org\",\"version\":\"v1\",\"kind\":\"Gadget\"},\"scope\":\"Cluster\","
              "\"singularResource\":\"gadget\",\"verbs\":"
-             "[\"delete\",\"get\",\"list\",\"patch\",\"create\",\"update\",\"watch\"],\"shortNames\":[\"gd\"],"
+             "[\"delete\",\"deletecollection\",\"get\",\"list\",\"patch\",\"create\",\"update\",\"watch\"],"
+             "\"shortNames\":[\"gd\"],"
              "\"categories\":[\"things\"],"
              "\"subresources\":[{\"subresource\":\"status\",\"responseKind\":{\"group\":\"example.org\",\"version\":"
              "\"v1\",\"kind\":\"Gadget\"},"
