@@ -24,6 +24,8 @@ def pytest_collection_modifyitems(items):
 def hydra():
     """One running instance that many tests share; each uses names of its own."""
     with Instance() as instance:
+        # There is an administrator besides the certificate's, so that no test's user is the last one.
+        instance.create_user("headmaster", "the-head-knows", role=1)
         yield instance
 
 
@@ -32,3 +34,8 @@ def fresh():
     """An instance that belongs to one test."""
     with Instance() as instance:
         yield instance
+
+
+@pytest.fixture
+def admin(hydra):
+    return hydra.admin()

@@ -68,10 +68,36 @@ def kubectls():
     return found
 
 
+class Relative(requests.Session):
+    """`/path` is below `base`, a word without a slash in front («devices/x») is below the API's group."""
+
+    def request(self, method, url, **kwargs):
+        if url.startswith("/"):
+            url = self.base + url
+        elif "://" not in url:
+            url = f"{self.base}{GROUP}/{url}"
+        kwargs.setdefault("timeout", 60)
+        return super().request(method, url, **kwargs)
+
+
+class Browser(Relative):
+    """As browsers do, it takes a Secure cookie from the loopback address over plain HTTP."""
+
+    def __init__(self):
+        super().__init__()
+        self.trust_env = False
+
+    def send(self, request, **kwargs):
+        answer = super().send(request, **kwargs)
+        for cookie in self.cookies:
+            cookie.secure = False
+        return answer
+
+
 class Instance:
     PORTS = 24  # one for the dashboard, one for the API, the rest for environments
 
-    def __init__(self, config=None, args=(), data=None, env=None):
+    def __init__(self, config=None, args=(), data=None, env=None, environments=None):
         # A short path: sockets have 107 bytes. Open to the service users.
         self.home = pathlib.Path(data or tempfile.mkdtemp(prefix="oh-", dir="/tmp"))
         self.home.chmod(0o755)
@@ -79,13 +105,14 @@ class Instance:
         self.runtime = self.home / "run"
         first = free_ports(self.PORTS)
         self.dashboard_port, self.api_port = first, first + 1
-        self.environment_ports = (first + 2, first + self.PORTS - 1)
+        self.environment_ports = (first + 2, first + (environments or self.PORTS - 2) + 1)
         self.config = {"hostIdBase": 1879048192 + 65536 * 1024, "hostIdRanges": 4096, **(config or {})}
         self.args = list(args)
         self.env = {**os.environ, **SANITIZERS, **(env or {})}
         self.process = None
         self.lines = []
         self.setup_code = None
+        self.local, self.lock, self.certificates = threading.local(), threading.Lock(), {}
 
     # ---- life -----------------------------------------------------------------------------------------------
 
@@ -178,25 +205,53 @@ class Instance:
         return str(self.data / "kubeconfig")
 
     def admin(self):
-        """A requests session with the administrator's certificate; relative paths are the API's."""
-        return Client(self)
+        """A requests session with the administrator's certificate; relative paths are the API's. One for each thread."""
+        if not hasattr(self.local, "admin"):
+            self.local.admin = Client(self)
+        return self.local.admin
 
-    def kubectl(self, *args, input=None, check=True, program=None, timeout=60):
+    def certificate_files(self):
+        """ca, crt and key of the kubeconfig as files of their own."""
+        text = pathlib.Path(self.kubeconfig).read_text()
+        with self.lock:
+            if text not in self.certificates:
+                self.certificates[text] = self._write_certificates(yaml.safe_load(text), len(self.certificates))
+            return self.certificates[text]
+
+    def _write_certificates(self, config, number):
+        user, cluster = config["users"][0]["user"], config["clusters"][0]["cluster"]
+        files = {}
+        for name, text in (("crt", user["client-certificate-data"]), ("key", user["client-key-data"]),
+                           ("ca", cluster["certificate-authority-data"])):
+            path = self.home / f"client-{number}.{name}"
+            path.write_bytes(base64.b64decode(text))
+            files[name] = str(path)
+        return files
+
+    def kubectl_environment(self, **more):
+        return {**os.environ, "KUBECONFIG": self.kubeconfig, "HOME": str(self.home), **more}
+
+    def kubectl(self, *args, input=None, check=True, program=None, timeout=60, cwd=None, **env):
         program = program or shutil.which("kubectl") or next(iter(kubectls().values()))
-        out = subprocess.run([program, *args], input=input, capture_output=True, text=True, timeout=timeout,
-                             env={**os.environ, "KUBECONFIG": self.kubeconfig, "HOME": str(self.home)})
+        out = subprocess.run([program, *args], input=input, capture_output=True, text=True, timeout=timeout, cwd=cwd,
+                             env=self.kubectl_environment(**env))
         if check:
             assert out.returncode == 0, f"kubectl {' '.join(args)}: {out.stdout}{out.stderr}"
         return out
 
     def login(self, user, password):
         """A requests session with the cookie and key of a login at the dashboard."""
-        session = requests.Session()
-        session.base = self.dashboard
-        answer = session.post(self.dashboard + "/auth/login", json={"username": user, "password": password})
+        session = self.visitor()
+        answer = session.post("/auth/login", json={"username": user, "password": password})
         assert answer.status_code == 200, answer.text
         session.headers["X-Open-Hydra-Session-Key"] = answer.json()["key"]
         session.headers["Origin"] = self.dashboard
+        return session
+
+    def visitor(self):
+        """A browser at the dashboard that has not logged in."""
+        session = Browser()
+        session.base = self.dashboard
         return session
 
     def create_user(self, name, password="password", role=2, **spec):
@@ -228,34 +283,23 @@ class Instance:
 
     def environment(self, user_session, name):
         """A session that holds the environment's cookie, and its base URL: ticket and redemption as a plain client does it."""
-        ticket = user_session.post(f"{self.dashboard}{GROUP}/devices/{name}/ticket", json={})
+        ticket = user_session.post(f"devices/{name}/ticket", json={})
         assert ticket.status_code == 201, ticket.text
-        session = requests.Session()
+        session = Browser()
         answer = session.get(ticket.json()["status"]["url"], allow_redirects=False)
         assert answer.status_code in (302, 303), f"{answer.status_code} {answer.text}"
         base = self.device(name)["status"]["urls"][0]
         return session, base
 
 
-class Client(requests.Session):
-    def __init__(self, instance):
+class Client(Relative):
+    """The API's port, with the administrator's certificate, or with none."""
+
+    def __init__(self, instance, certificate=True):
         super().__init__()
         self.base = f"https://127.0.0.1:{instance.api_port}"
-        config = yaml.safe_load(pathlib.Path(instance.kubeconfig).read_text())
-        user, cluster = config["users"][0]["user"], config["clusters"][0]["cluster"]
-        files = {}
-        for name, text in (("crt", user["client-certificate-data"]), ("key", user["client-key-data"]),
-                           ("ca", cluster["certificate-authority-data"])):
-            path = instance.home / f"client.{name}"
-            path.write_bytes(base64.b64decode(text))
-            files[name] = str(path)
-        self.cert, self.verify = (files["crt"], files["key"]), files["ca"]
+        files = instance.certificate_files()
+        self.verify = files["ca"]
+        if certificate:
+            self.cert = (files["crt"], files["key"])
         self.trust_env = False
-
-    def request(self, method, url, **kwargs):
-        if url.startswith("/"):
-            url = self.base + url
-        elif "://" not in url:
-            url = f"{self.base}{GROUP}/{url}"
-        kwargs.setdefault("timeout", 60)
-        return super().request(method, url, **kwargs)
