@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/workers.h"
 #include "server/gateway/gateway.h"
 
@@ -25,10 +26,11 @@ struct stand {
     struct auth *auth;
     struct gateway *gateway;
     struct http_server *auth_server, *gateway_server;
+    pthread_mutex_t stream_lock; /* the stream lives until its close */
     struct http_exchange *stream;
     int stream_step;
 };
-static struct stand s;
+static struct stand s = {.stream_lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void die(const char *what, struct error *err)
 {
@@ -89,10 +91,27 @@ static ssize_t stream_read(void *state, char *out, size_t max)
 
 static void stream_close(void *state)
 {
+    LOCK_SCOPE(&s.stream_lock);
     s.stream = NULL;
 }
 
+static void stream_wake(void)
+{
+    LOCK_SCOPE(&s.stream_lock);
+    if (s.stream)
+        http_stream_wake(s.stream);
+}
+
 static const struct http_stream_ops stream_ops = {stream_read, stream_close};
+
+static void start_stream(struct http_exchange *x)
+{
+    pthread_mutex_lock(&s.stream_lock);
+    s.stream = x;
+    s.stream_step = 0;
+    pthread_mutex_unlock(&s.stream_lock);
+    http_stream(x, 200, "text/plain", &stream_ops, NULL);
+}
 
 static void make_ticket(struct http_exchange *x, const struct identity *who, struct error *err, void *arg)
 {
@@ -120,9 +139,7 @@ static void handle_gateway(struct http_exchange *x, void *arg)
     } else if (http_path(x).n > 13 && memcmp(http_path(x).p, "/apis/ticket/", 13) == 0) {
         auth_identify(s.auth, x, make_ticket, NULL);
     } else if (str_is(http_path(x), "/apis/stream")) {
-        s.stream = x;
-        s.stream_step = 0;
-        http_stream(x, 200, "text/plain", &stream_ops, NULL);
+        start_stream(x);
     } else if (str_is(http_path(x), "/apis/large")) {
         http_reply(x, 200, "application/octet-stream", (struct str){zeros, sizeof(zeros)});
     } else {
@@ -214,8 +231,7 @@ static int obey(char **f, char **out, struct error **err)
     if (streq(f[0], "kubeconfig"))
         return pki_write_kubeconfig(&(struct pki_options){f[1], (const char *const *)s.config->hosts}, f[2], f[3], err);
     if (streq(f[0], "wake")) {
-        if (s.stream)
-            http_stream_wake(s.stream);
+        stream_wake();
         return 0;
     }
     return error_set(err, REASON_BAD_REQUEST, "unknown command %s", f[0]);
