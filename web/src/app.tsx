@@ -9,7 +9,7 @@ import { LoginPage } from './pages/login/page';
 import { routeOf, type Route } from './routing/routes';
 import { usePlace } from './routing/location';
 import { CollectionsProvider } from './session/collections';
-import { useSessionState } from './session/session';
+import { useSessionState, whoIsHere } from './session/session';
 import { Shell } from './shell';
 
 /** Which page is shown: a matter of the address, and of who is here. */
@@ -17,7 +17,7 @@ export function App() {
   const { session } = useSessionState();
   const { path } = usePlace();
   const route = routeOf(path);
-  const present = session && whoIsHere(session);
+  const present = whoIsHere(session);
   return (
     <Shell session={present}>
       <CrashGuard key={path}>
@@ -27,12 +27,6 @@ export function App() {
       </CrashGuard>
     </Shell>
   );
-}
-
-/** Undefined: nobody. Where the server asks for no login, everybody is an administrator. */
-function whoIsHere(session: Session): Session | undefined {
-  if (session.authDisabled) return { ...session, role: administrator };
-  return session.authenticated ? session : undefined;
 }
 
 interface GuardedProps {

@@ -47,7 +47,7 @@ export interface DeviceStatus {
   /** Seconds that each finished phase took. */
   timings?: Partial<Record<'queued' | 'preparing' | 'starting', number>>;
   /** The last lines of the log, where the environment failed. */
-  log?: string[];
+  log?: string[] | null;
 }
 
 export interface Device extends KubeObject {

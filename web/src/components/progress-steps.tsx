@@ -5,7 +5,7 @@ import { duration } from '../i18n/format';
 import { useLanguage } from '../i18n/language';
 import { useAnnounce } from './announcer';
 import { Check, Cross } from './icons';
-import { ServerText } from './server-text';
+import { hasServerText, ServerText } from './server-text';
 import { useNow } from './use-now';
 
 /** How far a start has come: every step with its time, and the reason for the present wait. */
@@ -40,7 +40,6 @@ export function ProgressSteps({ device }: { device: Device }) {
 function Step({ view, device }: { view: StepView; device: Device }) {
   const { language, messages } = useLanguage();
   const { step, stepState } = messages.environment;
-  const { reason, message } = device.status ?? {};
   return (
     <li className={`step ${view.state}`} aria-current={view.state === 'current' ? 'step' : undefined}>
       <span className="step-mark">
@@ -51,9 +50,9 @@ function Step({ view, device }: { view: StepView; device: Device }) {
         <p className="step-name">
           {step[view.step]} <span className="visually-hidden">({stepState[view.state]})</span>
         </p>
-        {view.state === 'current' && (reason ?? message) !== undefined && (
+        {view.state === 'current' && device.status && hasServerText(device.status) && (
           <p className="step-reason">
-            <ServerText reason={reason} message={message} />
+            <ServerText reason={device.status.reason} message={device.status.message} />
           </p>
         )}
       </div>

@@ -5,22 +5,28 @@ interface Props {
   message?: string | undefined;
 }
 
+/** Reasons whose translation says all that the server's own words say. */
+const complete = new Set(['Queued', 'Preparing', 'Starting', 'Deleted', 'PortsExhausted', 'RunnerAbsent']);
+
 /** The reason that the server gives: in the reader's language where it is a known one, and in the server's own words. */
-export function ServerText({ reason, message }: Props) {
+export function ServerText({ reason = '', message = '' }: Props) {
   const { language, messages } = useLanguage();
-  const known = (messages.reasons as Record<string, string | undefined>)[reason ?? ''];
-  const own = message ?? reason;
-  if (own === undefined) return null;
-  if (language === 'en') return <>{message ?? known ?? reason}</>;
-  if (known === undefined) return <span lang="en">{own}</span>;
+  const known = (messages.reasons as Record<string, string | undefined>)[reason];
+  if (language === 'en') return <>{known !== undefined && (message === '' || complete.has(reason)) ? known : message || reason}</>;
+  if (known === undefined) return <span lang="en">{message || reason}</span>;
   return (
     <>
       {known}
-      {message !== undefined && (
+      {message !== '' && !complete.has(reason) && (
         <span lang="en" className="server-words">
           {message}
         </span>
       )}
     </>
   );
+}
+
+/** Whether there is anything to say. */
+export function hasServerText({ reason = '', message = '' }: Props): boolean {
+  return reason !== '' || message !== '';
 }

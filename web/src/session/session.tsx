@@ -2,7 +2,7 @@ import { createContext, useCallback, useContext, useEffect, useMemo, useState, t
 import { createBackoff, pause } from '../api/backoff';
 import { ApiError, isAborted } from '../api/errors';
 import { provideCredentials } from '../api/http';
-import type { Session } from '../api/types';
+import { administrator, type Session } from '../api/types';
 import { logOut as endSession, readSession } from './calls';
 import { forgetSessionKey, onSessionKeyChange, sessionKey } from './key';
 
@@ -25,11 +25,17 @@ export function useSessionState(): SessionState {
   return state;
 }
 
+/** Undefined: nobody. Where the server asks for no login, everybody is an administrator. */
+export function whoIsHere(session: Session | undefined): Session | undefined {
+  if (session?.authDisabled) return { ...session, role: administrator };
+  return session?.authenticated ? session : undefined;
+}
+
 /** The session of somebody who is logged in: for pages behind the login. */
 export function useSession(): Session {
-  const { session } = useSessionState();
-  if (!session) throw new Error('no session');
-  return session;
+  const present = whoIsHere(useSessionState().session);
+  if (!present) throw new Error('no session');
+  return present;
 }
 
 const nobody = { authenticated: false, setupRequired: false, authDisabled: false };

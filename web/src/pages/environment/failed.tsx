@@ -20,7 +20,7 @@ export function Failed({ device, onRetry }: { device: Device; onRetry: () => voi
         <ServerText reason={reason} message={message} />
       </Notice>
       <ProgressSteps device={device} />
-      {!logShown && log !== undefined && log.length > 0 && (
+      {!logShown && log && log.length > 0 && (
         <>
           <h3>{environment.lastLines}</h3>
           <pre className="log-lines short" tabIndex={0} role="log" aria-label={environment.lastLines} aria-live="off">

@@ -3,7 +3,7 @@ import type { Device } from '../../api/types';
 import { Button } from '../../components/button';
 import { LogView } from '../../components/log-view';
 import { ProgressSteps } from '../../components/progress-steps';
-import { ServerText } from '../../components/server-text';
+import { hasServerText, ServerText } from '../../components/server-text';
 import { Spinner } from '../../components/spinner';
 import { phaseOf } from '../../domain/devices';
 import { useMessages } from '../../i18n/language';
@@ -31,16 +31,16 @@ export function Starting({ device }: { device: Device }) {
 
 export function Stopping({ device }: { device: Device }) {
   const { environment } = useMessages();
-  const { phase, reason, message } = device.status ?? {};
+  const { status } = device;
   return (
     <section className="card state-card" role="status">
       <h2>
         <Spinner /> {environment.stoppingTitle}
       </h2>
       <p className="lead">{environment.stoppingText}</p>
-      {phase === 'Stopping' && (reason ?? message) !== undefined && (
+      {status?.phase === 'Stopping' && hasServerText(status) && (
         <p className="hint">
-          <ServerText reason={reason} message={message} />
+          <ServerText reason={status.reason} message={status.message} />
         </p>
       )}
     </section>

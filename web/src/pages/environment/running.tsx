@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import type { Device, Sandbox } from '../../api/types';
+import { administrator, type Device, type Sandbox } from '../../api/types';
 import { Button } from '../../components/button';
 import { External } from '../../components/icons';
 import { LogView } from '../../components/log-view';
@@ -11,6 +11,7 @@ import { duration, moment } from '../../i18n/format';
 import { useLanguage } from '../../i18n/language';
 import { useOpenDevice } from '../../session/device-actions';
 import { titleOf } from '../../session/sandboxes';
+import { useSession } from '../../session/session';
 import { StopButton } from './stop-button';
 
 export function Running({ device, offered }: { device: Device; offered: readonly Sandbox[] | undefined }) {
@@ -72,10 +73,12 @@ function Facts({ device }: { device: Device }) {
   );
 }
 
-/** What the engine could not do as asked (a limit that it cannot enforce, say). */
+/** What the engine cannot do as asked, a limit that it cannot enforce say: for those who can do something about it. */
 function Notes({ device }: { device: Device }) {
   const { environment } = useLanguage().messages;
+  const { role } = useSession();
   const notes = device.status?.conditions?.filter(({ status, message }) => status === 'False' && message);
+  if (role !== administrator) return null;
   if (!notes?.length) return null;
   return (
     <Notice kind="info" title={environment.notes} live={false}>
