@@ -14,7 +14,8 @@
  *   DATA/workspace/   0700 root      the homes (the runner makes what is in it)
  *   RUNTIME/          0711 root
  *   RUNTIME/gateway/  0710 root:gateway   gateway.sock, auth.sock
- *   RUNTIME/runner/   0700 root           runner.sock, engine.sock
+ *   RUNTIME/runner/   0700 root           runner.sock
+ *   RUNTIME/engine/   0700 root           engine.sock, where the engine's service is our own
  *   RUNTIME/server/   0710 root:server    logs.sock
  *   RUNTIME/env/      0710 root:gateway   one folder for each environment
  *

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "base/error.h"
+
+/*
+ * Runs `work` in a process of its own and waits for it: of what it reads (private keys) nothing stays in memory that a
+ * child started later would inherit, freed or not. Returns what it returned, with its error's reason and message.
+ */
+int apart(int (*work)(void *arg, struct error **err), void *arg, struct error **err) _must_check_;
