@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "runner/environment/limits.h"
 #include "runner/runner.h"
 #include "server/server.h"
 
@@ -60,6 +61,17 @@ static int control(const struct config *c, const struct places *p, bool down, in
     return o.logs_fd < 0 ? -1 : runner_run(&o, stop_fd, err);
 }
 
+/* Deadlines of minutes are not for tests. */
+static void shrink_limits(void)
+{
+    const char *starting = getenv("STARTING_SECONDS"), *missing = getenv("IMAGE_MISSING_SECONDS");
+
+    if (starting)
+        limits.starting_seconds = (unsigned)strtoul(starting, NULL, 10);
+    if (missing)
+        limits.image_missing_seconds = (unsigned)strtoul(missing, NULL, 10);
+}
+
 int main(int argc, char **argv)
 {
     struct error *err = NULL;
@@ -70,6 +82,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s server|runner|down DATA RUNTIME [CONFIG [ENGINE-SOCKET]]\n", argv[0]);
         return 2;
     }
+    shrink_limits();
     flags.data = argv[2];
     flags.runtime = argv[3];
     flags.file = argc > 4 ? argv[4] : NULL;

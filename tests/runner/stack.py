@@ -107,7 +107,7 @@ class Stack:
         self.engine = engine
         self.own_service = own_service
         self.config = self.home / "config.yaml"
-        self.config.write_text("hostIdBase: %d\nhostIdRanges: 4096\ndisableAuth: true\n%s" % (1879048192 + 65536 * 2048, config))
+        self.config.write_text("hostIdBase: %d\nhostIdRanges: 2048\ndisableAuth: true\n%s" % (1879048192 + 65536 * 4500, config))
         self.processes = {}
 
     # ---- processes ------------------------------------------------------------------------------------------

@@ -269,6 +269,47 @@ def test_a_lost_socket_directory_comes_back(stack):
     assert stack.inside("ada", "/")[0] == 200
 
 
+def test_what_never_answers_times_out(stack):
+    stack.stop("runner")
+    stack.start("runner", {"STARTING_SECONDS": "2"})
+    stack.sandbox("silent", env=[{"name": "BEHAVIOUR", "value": "silent"}])
+    stack.create("ada", "silent")
+    status = stack.wait("ada", "Failed", reason="StartTimeout")
+    assert "environment of ada" in status["log"]
+    assert stack.mounts() == [] and stack.inspect(stack.uid("ada")) is None
+    stack.sandbox("busy", env=[{"name": "UNREADY", "value": "1"}])
+    stack.create("bob", "busy")
+    stack.wait("bob", "Failed", reason="StartTimeout")
+    # Failed is for good, over a restart of the runner too, until it is deleted.
+    stack.stop("runner")
+    stack.start("runner")
+    time.sleep(1)
+    assert stack.status("ada")["phase"] == "Failed" and stack.inspect(stack.uid("ada")) is None
+    stack.delete("ada")
+    stack.wait_gone("ada")
+
+
+def test_a_full_disk_says_so_and_heals(stack):
+    """Homes on a small file system of their own that is full."""
+    stack.stop("runner")
+    workspace = stack.home / "small"
+    workspace.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=2,mode=0700", "tmpfs", workspace], check=True)
+    try:
+        (workspace / "x").mkdir()
+        stack.config.write_text(stack.config.read_text() + f"workspacePath: {workspace}\n")
+        stack.start("runner")
+        stack.create("ada")
+        wait_until(lambda: stack.status("ada").get("reason") == "DiskFull", 20, what="said")
+        subprocess.run(["mount", "-o", "remount,size=4m,nr_inodes=1000", workspace], check=True)
+        stack.wait("ada", "Running")
+        stack.delete("ada")
+        stack.wait_gone("ada")
+    finally:
+        stack.stop("runner")
+        subprocess.run(["umount", workspace], check=True)
+
+
 # ---- restarts -----------------------------------------------------------------------------------------------------
 
 
@@ -443,6 +484,17 @@ def test_an_engine_of_our_own_that_dies(engine):
         wait_until(lambda: stack.condition("ada", "EngineAvailable")["status"] == "True", 30)
     finally:
         stack.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("kind", [[], ["docker"]], ids=["podman", "docker"])
+def test_the_engine_by_itself(engine, tmp_path_factory, kind):
+    """Docker's calls are tried on Podman's answers to them."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        out = subprocess.run([BUILD / "tests/runner/runner-engine", engine, folder, *kind], capture_output=True, text=True, timeout=120)
+    assert out.returncode == 0, out.stdout + out.stderr
 
 
 def test_without_an_engine(engine, tmp_path):

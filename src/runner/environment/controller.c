@@ -239,7 +239,7 @@ void controller_tick(struct controller *c)
         return;
     {
         LOCK_SCOPE(&c->lock);
-        c->next_sweep_us = now + INT64_C(1000000) * RUNNING_CHECK_SECONDS;
+        c->next_sweep_us = now + INT64_C(1000000) * limits.check_seconds;
     }
     sweep(c);
     all_devices(c, true);

@@ -96,14 +96,14 @@ char *environment_log(struct controller *c, struct environment *e)
 
 static unsigned backoff_ms(unsigned restarts)
 {
-    return RESTART_FIRST_MS << (restarts > 6 ? 6 : restarts);
+    return limits.restart_first_ms << (restarts > 6 ? 6 : restarts);
 }
 
 static void count_restart(struct environment *e)
 {
     int64_t now = clock_monotonic_us();
 
-    if (now - e->window_since_us > (int64_t)RESTART_WINDOW_SECONDS * 1000000) {
+    if (now - e->window_since_us > (int64_t)limits.restart_window_seconds * 1000000) {
         e->window_since_us = now;
         e->restarts_in_window = 0;
     }
@@ -131,7 +131,7 @@ void environment_ended(struct controller *c, struct environment *e, const struct
     free(e->log);
     e->log = i ? environment_log(c, e) : NULL;
     log_warning("%s: %s", e->name, description);
-    if (e->restarts_in_window >= RESTART_LIMIT) {
+    if (e->restarts_in_window >= limits.restart_limit) {
         _cleanup_free_ char *message =
             xasprintf("%s; started again %u times, then given up", description, e->restarts_in_window);
         environment_fail(c, e, reason, message, true);
@@ -147,8 +147,8 @@ void environment_ended(struct controller *c, struct environment *e, const struct
     e->container = CONTAINER_ABSENT;
     e->met = false;
     e->not_before_us = clock_monotonic_us() + (int64_t)pause * 1000;
-    environment_enter(e, PHASE_STARTING, STARTING_SECONDS);
-    environment_set(e, PHASE_STARTING, reason, "%s; starting again (%u of %d)", description, e->restarts_in_window,
-                    RESTART_LIMIT);
+    environment_enter(e, PHASE_STARTING, limits.starting_seconds);
+    environment_set(e, PHASE_STARTING, reason, "%s; starting again (%u of %u)", description, e->restarts_in_window,
+                    limits.restart_limit);
     queue_add_after(c->queue, e->name, pause);
 }

@@ -1,20 +1,24 @@
 #pragma once
 
-/* How long each phase may last, and how often what fails is tried again. */
-#define PREPARING_SECONDS 60 /* image looked for, home and socket directory made */
-#define CREATING_SECONDS 150 /* container made and started: sixty at once on a slow disk */
-#define STARTING_SECONDS 180 /* until it answers */
-#define STOPPING_SECONDS 120 /* then the status says so; it is tried on and on */
-#define STOP_GRACE_SECONDS 3 /* between SIGTERM and SIGKILL */
-#define READY_POLL_MS 20     /* a look at the socket costs a system call, a question once it is there little more */
-#define READY_ANSWER_MS 2000
-#define RUNNING_CHECK_SECONDS 60 /* the slow timer: everything is looked at */
-#define RESTART_LIMIT 3          /* ended by itself that often within RESTART_WINDOW_SECONDS: Failed */
-#define RESTART_WINDOW_SECONDS 600
-#define RESTART_FIRST_MS 500 /* doubled each time */
-#define RETRY_FIRST_MS 200   /* engine or server away: doubled … */
-#define RETRY_LONGEST_MS 15000
-#define IMAGE_MISSING_SECONDS 30
-#define LOG_LINES 20
+/* How long things may last and how often they are tried again, in one place. Set before the first thread; tests shrink
+ * them. */
+struct limits {
+    unsigned preparing_seconds;  /* image looked for, home and socket directory made */
+    unsigned starting_seconds;   /* container made and started, until it answers: sixty at once on a slow disk */
+    unsigned stopping_seconds;   /* then the status says so; it is tried on and on */
+    unsigned stop_grace_seconds; /* between SIGTERM and SIGKILL */
+    unsigned ready_poll_ms;      /* a look at the socket costs a system call, a question once it is there little more */
+    unsigned ready_answer_ms;    /* a hung one holds a worker no longer */
+    unsigned check_seconds;      /* the slow timer: everything is looked at, orphans go */
+    unsigned restart_limit;      /* ended by itself more often than that within the window: Failed */
+    unsigned restart_window_seconds;
+    unsigned restart_first_ms; /* doubled each time */
+    unsigned retry_first_ms;   /* engine or server away: doubled each time, up to */
+    unsigned retry_longest_ms;
+    unsigned image_missing_seconds; /* until it is looked for again */
+};
+extern struct limits limits;
+
+#define LOG_LINES 20 /* of a status, at most that long */
 #define LOG_LINE_BYTES 512
 #define WORKERS 6

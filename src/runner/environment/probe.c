@@ -19,7 +19,7 @@ bool probe_answers(const char *socket, const char *path, int stop_fd)
     struct transport *t = transport_new(&(struct transport_options){.socket = socket, .url = "http://localhost"});
     struct call c = {.method = "GET",
                      .path = path,
-                     .timeout_ms = READY_ANSWER_MS,
+                     .timeout_ms = limits.ready_answer_ms,
                      .stop_fd = stop_fd,
                      .max_body = ENOUGH_BYTES,
                      .receive = enough};

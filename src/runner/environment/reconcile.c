@@ -8,10 +8,10 @@
 
 void retry(struct controller *c, struct environment *e)
 {
-    unsigned ms = RETRY_FIRST_MS << (e->failures > 7 ? 7 : e->failures);
+    unsigned ms = limits.retry_first_ms << (e->failures > 7 ? 7 : e->failures);
 
     e->failures++;
-    queue_add_after(c->queue, e->name, ms < RETRY_LONGEST_MS ? ms : RETRY_LONGEST_MS);
+    queue_add_after(c->queue, e->name, ms < limits.retry_longest_ms ? ms : limits.retry_longest_ms);
 }
 
 /* --- going away ----------------------------------------------------------------------------------------------- */
@@ -20,7 +20,7 @@ static bool take_away(struct controller *c, struct environment *e, struct error 
 {
     if (e->gone)
         return true;
-    if (environment_remove(c->o.runtime, c->o.environments, e->uid, STOP_GRACE_SECONDS, err) < 0)
+    if (environment_remove(c->o.runtime, c->o.environments, e->uid, limits.stop_grace_seconds, err) < 0)
         return false;
     e->gone = true;
     log_info("%s: stopped and removed", e->name);
@@ -33,7 +33,7 @@ static void stop(struct controller *c, struct environment *e, const struct devic
     struct object_ref ref = {"devices", e->name, e->uid};
 
     if (e->phase != PHASE_STOPPING) {
-        environment_enter(e, PHASE_STOPPING, STOPPING_SECONDS);
+        environment_enter(e, PHASE_STOPPING, limits.stopping_seconds);
         environment_set(e, PHASE_STOPPING, "Deleted", "its container is being stopped");
     }
     if (!take_away(c, e, &err)) {
@@ -180,7 +180,7 @@ static void say_engine_away(struct environment *e, const char *message)
         return;
     environment_set(e, e->phase, "EngineUnavailable", "%s", message);
     if (e->deadline_us != INT64_MAX)
-        environment_enter(e, e->phase, STARTING_SECONDS); /* its time begins anew with the engine */
+        environment_enter(e, e->phase, limits.starting_seconds); /* its time begins anew with the engine */
 }
 
 static void step(struct controller *c, struct environment *e, const struct device *d, yyjson_val *object)

@@ -81,6 +81,15 @@ static int check_ids(struct controller *c, const struct environment *e, const st
     return 0;
 }
 
+/* Docker's users end at 2^31 - 1; a user namespace's mapping does not. */
+static int check_plain_id(const struct device *d, const struct sandbox *s, const struct runtime_facts *f, struct error **err)
+{
+    if (f->user_namespace || (uint64_t)d->host_id + (uint64_t)s->run_as_user <= INT32_MAX)
+        return 0;
+    return error_set(err, REASON_INVALID, "host id %u is above 2147483647, where the engine's users end: set a lower hostIdBase",
+                     d->host_id);
+}
+
 static const char *home_base(const struct config *c, const struct device *d, bool *direct)
 {
     const char *base = NULL;
@@ -229,7 +238,7 @@ static struct runtime_spec *begin(struct controller *c, struct arena *a, const s
         .cpu_milli = device_cpu_milli(c->o.config, d->cpu),
         .pids = c->o.config->pids_limit,
         .network = s->network,
-        .stop_seconds = STOP_GRACE_SECONDS,
+        .stop_seconds = limits.stop_grace_seconds,
     };
     r->command = strings(a, s->command, &r->command_len);
     r->arguments = strings(a, s->args, &r->arguments_len);
@@ -259,7 +268,7 @@ struct runtime_spec *spec_make(struct controller *c, struct arena *a, struct env
         *reason = "SandboxUnsupported";
         return NULL;
     }
-    if (check_ids(c, e, d, err) < 0) {
+    if (check_ids(c, e, d, err) < 0 || check_plain_id(d, s, facts, err) < 0) {
         *reason = "HostIdRefused";
         return NULL;
     }

@@ -20,7 +20,7 @@ static void clear_away(struct controller *c, struct environment *e)
     _cleanup_error_ struct error *err = NULL;
 
     /* What is left by a failure here goes with the device, or by the sweep. */
-    if (environment_remove(c->o.runtime, c->o.environments, e->uid, STOP_GRACE_SECONDS, &err) < 0)
+    if (environment_remove(c->o.runtime, c->o.environments, e->uid, limits.stop_grace_seconds, &err) < 0)
         log_warning("%s: %s", e->name, err->message);
     e->container = CONTAINER_ABSENT;
     e->met = false;
@@ -39,7 +39,7 @@ void environment_fail(struct controller *c, struct environment *e, const char *r
     e->failures = 0;
     if (settled)
         return;
-    queue_add_after(c->queue, e->name, IMAGE_MISSING_SECONDS * 1000);
+    queue_add_after(c->queue, e->name, limits.image_missing_seconds * 1000);
 }
 
 static bool is_disk_full(const struct error *err)
@@ -87,7 +87,7 @@ static void enter_preparing(struct controller *c, struct environment *e, yyjson_
     if (e->phase == PHASE_PREPARING && e->deadline_us != INT64_MAX)
         return;
     note_waiting(e, object);
-    environment_enter(e, PHASE_PREPARING, PREPARING_SECONDS);
+    environment_enter(e, PHASE_PREPARING, limits.preparing_seconds);
     environment_set(e, PHASE_PREPARING, "Preparing", "looking for the image, making home and socket directory");
     status_write(c, e, object);
 }
@@ -118,8 +118,8 @@ static int find_image(struct controller *c, struct environment *e, const char *i
         return there;
     _cleanup_free_ char *message =
         xasprintf("the engine has no image %s: build or load it (images/build), or name another in the sandbox; "
-                  "looked for again every %d s",
-                  image, IMAGE_MISSING_SECONDS);
+                  "looked for again every %u s",
+                  image, limits.image_missing_seconds);
     environment_fail(c, e, "ImageMissing", message, false);
     return 0;
 }
@@ -148,7 +148,7 @@ static void launch(struct controller *c, struct environment *e, const struct run
 
     if (e->phase != PHASE_STARTING) {
         e->timings[TIMING_PREPARING] = seconds_since(e->phase_since_us);
-        environment_enter(e, PHASE_STARTING, STARTING_SECONDS);
+        environment_enter(e, PHASE_STARTING, limits.starting_seconds);
     }
     environment_set(e, PHASE_STARTING, "Starting", "the container is being started");
     status_write(c, e, object);
@@ -227,7 +227,7 @@ static void tell_endpoint(struct controller *c, struct environment *e)
 
 static void start_timed_out(struct controller *c, struct environment *e)
 {
-    _cleanup_free_ char *message = xasprintf("it did not answer within %d s after its start", STARTING_SECONDS);
+    _cleanup_free_ char *message = xasprintf("it did not answer within %u s after its start", limits.starting_seconds);
     environment_fail(c, e, "StartTimeout", message, true);
 }
 
@@ -238,7 +238,7 @@ void environment_await(struct controller *c, struct environment *e, yyjson_val *
         if (environment_late(e))
             start_timed_out(c, e);
         else
-            queue_add_after(c->queue, e->name, READY_POLL_MS);
+            queue_add_after(c->queue, e->name, limits.ready_poll_ms);
         return;
     }
     if (e->phase == PHASE_STARTING)

@@ -37,7 +37,7 @@ static void sweep_containers(struct controller *c, const struct instance *list, 
         if (map_get(known, str_from(list[i].uid)))
             continue;
         log_warning("container of device %s (%s) has no device any more: removed", list[i].device, list[i].uid);
-        if (environment_remove(c->o.runtime, c->o.environments, list[i].uid, STOP_GRACE_SECONDS, &err) < 0)
+        if (environment_remove(c->o.runtime, c->o.environments, list[i].uid, limits.stop_grace_seconds, &err) < 0)
             log_warning("%s: %s", list[i].device, err->message);
     }
 }

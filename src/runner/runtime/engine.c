@@ -65,7 +65,8 @@ static int refused(const struct request *r, const struct answer *a, struct error
 
     if (message == NULL)
         message = a->body.n ? a->body.p : "no reason given";
-    if (a->status == 404)
+    /* Podman's own calls answer a missing image by 500. */
+    if (a->status == 404 || strstr(message, "image not known"))
         reason = REASON_NOT_FOUND;
     else if (a->status == 409)
         reason = REASON_CONFLICT;

@@ -1,0 +1,255 @@
+/* What goes to an engine and what comes back, without one. */
+#include "unit/runner/peer.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "runner/runtime/engine.h"
+
+/* --- the log's stream format ------------------------------------------------------------------------------------ */
+
+static int collect(void *arg, struct str text)
+{
+    buffer_add(arg, text);
+    return 0;
+}
+
+/* In pieces of every size. */
+static void demultiplexed(const char *in, size_t n, const char *expected)
+{
+    for (size_t piece = 1; piece <= n; piece++) {
+        struct demultiplexer d = {0};
+        _cleanup_buffer_ struct buffer out = BUFFER_MAX(1000);
+        for (size_t at = 0; at < n; at += piece)
+            assert_int_equal(demultiplex(&d, (struct str){in + at, at + piece > n ? n - at : piece}, collect, &out), 0);
+        assert_string_equal(out.p ? out.p : "", expected);
+    }
+}
+
+static void test_demultiplex(void **state)
+{
+    static const char two[] = "\1\0\0\0\0\0\0\3abc\2\0\0\0\0\0\0\0\2\0\0\0\0\0\0\2de";
+    static const char plain[] = "plain text of a terminal";
+
+    demultiplexed(two, sizeof(two) - 1, "abcde");
+    demultiplexed(plain, sizeof(plain) - 1, "plain text of a terminal");
+    demultiplexed("\1\0\0\0\0\0", 6, ""); /* cut off */
+}
+
+static int refuse(void *arg, struct str text)
+{
+    return -1;
+}
+
+static void test_demultiplex_ends(void **state)
+{
+    struct demultiplexer d = {0};
+    assert_int_equal(demultiplex(&d, (struct str){"\1\0\0\0\0\0\0\1a", 9}, refuse, NULL), -1);
+}
+
+/* --- what a container is made from ------------------------------------------------------------------------------ */
+
+static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_as)
+{
+    static const struct runtime_mount mounts[] = {{"/host/s", "/run/open-hydra", false, false},
+                                                  {"/host/data", "/data", true, false}};
+    static const struct runtime_variable variables[] = {{"A", "1"}, {"JUPYTER_TOKEN", "t"}};
+    static const char *const command[] = {"/start"}, *const arguments[] = {"-x", "y"};
+    struct engine e = {.libpod = libpod, .installation = xstrdup("here")};
+    struct runtime_spec s = {.device = "dev",
+                             .uid = "u-1",
+                             .owner = "ada",
+                             .sandbox = "plain",
+                             .generation = 3,
+                             .image = "i:1",
+                             .command = command,
+                             .command_len = 1,
+                             .arguments = arguments,
+                             .arguments_len = 2,
+                             .variables = variables,
+                             .variables_len = 2,
+                             .mounts = mounts,
+                             .mounts_len = 2,
+                             .host_id = 655360,
+                             .host_id_size = 65536,
+                             .run_as = run_as,
+                             .memory_bytes = 1 << 20,
+                             .cpu_milli = 1500,
+                             .pids = 99,
+                             .stop_seconds = 3};
+
+    e.facts.user_namespace = namespaces;
+    e.facts.limits = limits;
+    _cleanup_json_mut_ yyjson_mut_doc *doc = engine_body(&e, &s);
+    free(e.installation);
+    return yyjson_mut_doc_imut_copy(doc, NULL);
+}
+
+static void test_podman_body(void **state)
+{
+    _cleanup_json_ yyjson_doc *doc = body(true, true, true, 1000);
+    yyjson_val *r = yyjson_doc_get_root(doc);
+
+    assert_string_equal(json_str_at(r, "name"), "open-hydra-u-1");
+    assert_string_equal(json_str_at(r, "user"), "1000:1000");
+    assert_true(json_bool_at(r, "read_only_filesystem", false) && json_bool_at(r, "no_new_privileges", false));
+    assert_string_equal(json_str_at(r, "netns.nsmode"), "none");
+    assert_string_equal(yyjson_get_str(yyjson_arr_get_first(json_at(r, "cap_drop"))), "all");
+    yyjson_val *map = yyjson_arr_get_first(json_at(r, "idmappings.UIDMap"));
+    assert_int_equal(json_int_at(map, "host_id", 0), 655360);
+    assert_int_equal(json_int_at(map, "container_id", 9), 0);
+    assert_int_equal(json_int_at(map, "size", 0), 65536);
+    assert_int_equal(json_int_at(r, "resource_limits.memory.limit", 0), 1 << 20);
+    assert_int_equal(json_int_at(r, "resource_limits.memory.swap", 0), 1 << 20);
+    assert_int_equal(json_int_at(r, "resource_limits.cpu.quota", 0), 150000);
+    assert_int_equal(json_int_at(r, "resource_limits.pids.limit", 0), 99);
+    assert_int_equal(yyjson_arr_size(json_at(r, "mounts")), 3);
+    assert_string_equal(json_str_at(r, "env.JUPYTER_TOKEN"), "t");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "labels"), LABEL_UID)), "u-1");
+    assert_null(strstr(json_str_at(r, "name"), "ada"));
+}
+
+static void test_podman_body_without_root(void **state)
+{
+    _cleanup_json_ yyjson_doc *doc = body(true, false, false, 1000);
+    yyjson_val *r = yyjson_doc_get_root(doc);
+
+    assert_null(json_at(r, "idmappings"));
+    assert_null(json_at(r, "resource_limits"));
+}
+
+static void test_docker_body(void **state)
+{
+    _cleanup_json_ yyjson_doc *doc = body(false, false, true, 1000);
+    yyjson_val *r = yyjson_doc_get_root(doc);
+
+    assert_string_equal(json_str_at(r, "User"), "656360:656360"); /* the id that the owner's files have */
+    assert_true(json_bool_at(r, "HostConfig.ReadonlyRootfs", false));
+    assert_string_equal(json_str_at(r, "HostConfig.NetworkMode"), "none");
+    assert_int_equal(json_int_at(r, "HostConfig.PidsLimit", 0), 99);
+    assert_int_equal(json_int_at(r, "HostConfig.MemorySwap", 0), 1 << 20);
+    assert_string_equal(yyjson_get_str(yyjson_arr_get_first(json_at(r, "Env"))), "A=1");
+    yyjson_val *second = yyjson_arr_get(json_at(r, "HostConfig.Mounts"), 1);
+    assert_true(json_bool_at(second, "ReadOnly", false));
+}
+
+/* --- a service of our own --------------------------------------------------------------------------------------- */
+
+static void test_service_conf(void **state)
+{
+    _cleanup_free_ char *text = engine_service_conf();
+
+    assert_true(starts_with(text, "[containers]\n"));
+    assert_non_null(strstr(text, "\n[engine]\n"));
+}
+
+/* --- answers ---------------------------------------------------------------------------------------------------- */
+
+struct setup {
+    struct peer peer;
+    int stop_fd;
+    struct runtime *r;
+};
+
+static void no_change(void *arg, const char *device)
+{
+}
+
+static void no_news(void *arg, bool up, const char *message)
+{
+}
+
+#define PODMAN OK_JSON("{\"Components\":[{\"Name\":\"Podman Engine\"}]}")
+#define INFO OK_JSON("{\"host\":{\"cgroupControllers\":[\"memory\",\"cpu\"],\"security\":{\"rootless\":false}}}")
+#define BEGINNING                                                                                                      \
+    {"GET /_ping", OK_JSON("OK"), NULL, false}, {"GET /v1.41/version", PODMAN, NULL, false},                           \
+        {"GET /v4.0.0/libpod/info", INFO, NULL, false},                                                                \
+    {                                                                                                                  \
+        "GET /v1.41/events?since=", NULL, NULL, true                                                                   \
+    }
+
+static void begin(struct setup *s, const struct line *script, size_t n)
+{
+    struct runtime_facts f;
+
+    peer_start(&s->peer, script, n);
+    s->stop_fd = eventfd(0, EFD_CLOEXEC);
+    s->r = engine_new(&(struct engine_options){
+        .socket = s->peer.path, .directory = s->peer.directory, .installation = "i", .stop_fd = s->stop_fd});
+    s->r->ops->start(s->r, &(struct runtime_listener){no_change, no_news, NULL});
+    peer_wait(&s->peer, 4);
+    assert_int_equal(s->r->ops->facts(s->r, &f, NULL), 0);
+    assert_false(f.limits); /* pids is missing */
+    assert_non_null(f.limits_why);
+}
+
+static void finish(struct setup *s)
+{
+    uint64_t one = 1;
+    assert_int_equal(write(s->stop_fd, &one, sizeof(one)), sizeof(one));
+    s->r->ops->free(s->r);
+    close(s->stop_fd);
+    peer_end(&s->peer);
+}
+
+#define BUSY "HTTP/1.1 500 X\r\nConnection: close\r\n\r\n{\"cause\":\"device or resource busy\",\"message\":\"busy\"}"
+#define GONE "HTTP/1.1 404 X\r\nConnection: close\r\n\r\n{\"message\":\"no such container\"}"
+#define DONE "HTTP/1.1 204 X\r\nConnection: close\r\n\r\n"
+
+/* It says «busy» and has removed it all the same; or is busy once and not the next time. */
+static void test_busy_removal(void **state)
+{
+    static const struct line script[] = {
+        BEGINNING,
+        {"POST /v1.41/containers/open-hydra-u/stop?t=2", DONE, NULL, false},
+        {"DELETE /v1.41/containers/open-hydra-u?force=true", BUSY, NULL, false},
+        {"GET /v1.41/containers/open-hydra-u/json", GONE, NULL, false},
+        {"POST /v1.41/containers/open-hydra-u/stop?t=2", GONE, NULL, false},
+        {"DELETE /v1.41/containers/open-hydra-u?force=true", BUSY, NULL, false},
+        {"GET /v1.41/containers/open-hydra-u/json", OK_JSON("{}"), NULL, false},
+        {"DELETE /v1.41/containers/open-hydra-u?force=true", DONE, NULL, false},
+    };
+    struct setup s;
+
+    begin(&s, script, ARRAY_SIZE(script));
+    assert_int_equal(s.r->ops->remove(s.r, "u", 2, NULL), 0);
+    assert_int_equal(s.r->ops->remove(s.r, "u", 2, NULL), 0);
+    finish(&s);
+}
+
+static void test_failures_have_reasons(void **state)
+{
+    static const struct line script[] = {
+        BEGINNING,
+        {"GET /v1.41/containers/open-hydra-u/json", GONE, NULL, false},
+        {"GET /v1.41/containers/open-hydra-u/json",
+         OK_JSON("{\"Config\":{\"Labels\":{}},\"State\":{\"Status\":\"running\"}}"), NULL, false},
+        {"GET /v1.41/containers/open-hydra-u/json", OK_JSON("nonsense"), NULL, false},
+        {"GET /v1.41/containers/open-hydra-u/json",
+         "HTTP/1.1 500 X\r\nConnection: close\r\n\r\nno space left on device", NULL, false},
+    };
+    static const enum reason reasons[] = {REASON_NOT_FOUND, REASON_CONFLICT, REASON_BAD_REQUEST, REASON_INTERNAL};
+    struct setup s;
+
+    begin(&s, script, ARRAY_SIZE(script));
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+        _cleanup_error_ struct error *err = NULL;
+        _cleanup_instance_ struct instance in = {0};
+        assert_true(s.r->ops->inspect(s.r, "u", &in, &err) < 0);
+        assert_int_equal(err->reason, reasons[i]);
+    }
+    finish(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_demultiplex),  cmocka_unit_test(test_demultiplex_ends),
+        cmocka_unit_test(test_podman_body),  cmocka_unit_test(test_podman_body_without_root),
+        cmocka_unit_test(test_docker_body),  cmocka_unit_test(test_service_conf),
+        cmocka_unit_test(test_busy_removal), cmocka_unit_test(test_failures_have_reasons),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

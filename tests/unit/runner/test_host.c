@@ -1,0 +1,319 @@
+/* What the runner makes and checks on the host: host ids, homes, socket directories. Mounts and owners need root. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "runner/environment/home.h"
+#include "runner/environment/hostid.h"
+#include "runner/environment/place.h"
+
+#define FIRST 1900019712u /* 65536 * 28992 */
+
+static char folder[32];
+
+static int make_folder(void **state)
+{
+    snprintf(folder, sizeof(folder), "/tmp/runner-host-XXXXXX");
+    return mkdtemp(folder) ? chmod(folder, 0755) : -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *w)
+{
+    return remove(path);
+}
+
+static int remove_folder(void **state)
+{
+    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+static char *in_folder(const char *name)
+{
+    return xasprintf("%s/%s", folder, name);
+}
+
+static bool skip_without_root(void)
+{
+    if (geteuid() == 0)
+        return false;
+    print_message("needs root\n");
+    return true;
+}
+
+/* --- host ids --------------------------------------------------------------------------------------------------- */
+
+static int check(uint32_t id, const char *lines)
+{
+    const struct config c = {.host_id_base = 65536 * 100, .host_id_size = 65536, .host_id_count = 10};
+    _cleanup_free_ char *path = in_folder("subuid");
+    const char *files[] = {"/nonexistent", path, NULL};
+
+    assert_int_equal(write_file_atomic(path, str_from(lines), 0600, NULL), 0);
+    return host_id_check(&c, id, files, NULL);
+}
+
+static void test_host_ids(void **state)
+{
+    assert_int_equal(check(65536 * 101, ""), 0);
+    assert_int_equal(check(65536 * 109, "nonsense\nx:y:z\n\na:1:\n"), 0);
+    assert_int_equal(check(65536 * 100, ""), -1); /* the service users' */
+    assert_int_equal(check(65536 * 110, ""), -1); /* after the span */
+    assert_int_equal(check(65536 * 99, ""), -1);
+    assert_int_equal(check(65536 * 101 + 1, ""), -1);
+    assert_int_equal(check(0, ""), -1);
+    assert_int_equal(check(65536 * 101, "root:100000:65536\nada:6619136:1\n"), -1); /* its first id */
+    assert_int_equal(check(65536 * 101, "ada:6684671:10"), -1);                     /* its last; no newline */
+    assert_int_equal(check(65536 * 101, "ada:6684672:10\nbob:6619135:1\n"), 0);     /* beside it */
+    assert_int_equal(check(65536 * 101, "ada:1:4000000000\n"), -1);
+}
+
+/* --- homes ------------------------------------------------------------------------------------------------------ */
+
+static int open_home(const char *base, const char *user, struct error **err)
+{
+    struct home_options o = {.base = base,
+                             .sandbox = "plain",
+                             .user = user,
+                             .owner = FIRST + 1000,
+                             .range_first = FIRST,
+                             .range_size = 65536,
+                             .chown = geteuid() == 0};
+    return home_open(&o, err);
+}
+
+static void test_home(void **state)
+{
+    _cleanup_free_ char *base = in_folder("work/space");
+    struct stat st;
+
+    if (skip_without_root())
+        return;
+    for (int again = 0; again < 2; again++) {
+        _cleanup_close_ int fd = open_home(base, "ada", NULL);
+        assert_true(fd >= 0);
+        assert_int_equal(fstat(fd, &st), 0);
+        assert_int_equal(st.st_uid, FIRST + 1000);
+        assert_int_equal(st.st_mode & 0777, 0700);
+        assert_int_equal(fstatat(fd, ".local/share/jupyter", &st, AT_SYMLINK_NOFOLLOW), 0);
+        assert_int_equal(st.st_uid, FIRST + 1000);
+    }
+    assert_int_equal(stat(base, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+}
+
+static void test_home_of_others(void **state)
+{
+    _cleanup_free_ char *base = in_folder("space"), *home = in_folder("space/plain/ada"),
+                        *file = in_folder("space/plain/ada/x");
+    _cleanup_error_ struct error *err = NULL;
+
+    if (skip_without_root())
+        return;
+    close(open_home(base, "ada", NULL));
+    assert_int_equal(chown(home, FIRST + 65536, 0), 0); /* the next user's */
+    assert_int_equal(open_home(base, "ada", &err), -1);
+    assert_int_equal(err->reason, REASON_FORBIDDEN);
+    assert_int_equal(chown(home, 0, 0), 0);
+    assert_int_equal(open_home(base, "ada", NULL), -1); /* ours, but not empty: not one that was just made */
+    assert_int_equal(chown(home, FIRST + 7, 0), 0);     /* another id of that user's range */
+    _cleanup_close_ int fd = open_home(base, "ada", NULL);
+    assert_true(fd >= 0);
+    assert_false(path_exists(file));
+}
+
+/* A kill between mkdir and chown. */
+static void test_home_half_made(void **state)
+{
+    _cleanup_free_ char *base = in_folder("space"), *parent = in_folder("space/plain"),
+                        *home = in_folder("space/plain/ada");
+    struct stat st;
+
+    if (skip_without_root())
+        return;
+    assert_int_equal(make_directory(parent, 0700, NULL), 0);
+    assert_int_equal(chmod(base, 0700), 0);
+    assert_int_equal(mkdir(home, 0700), 0);
+    _cleanup_close_ int fd = open_home(base, "ada", NULL);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_uid, FIRST + 1000);
+}
+
+static void test_links_are_refused(void **state)
+{
+    _cleanup_free_ char *base = in_folder("space"), *parent = in_folder("space/plain"),
+                        *home = in_folder("space/plain/ada");
+    _cleanup_free_ char *away = in_folder("away"), *local = in_folder("space/plain/bob/.local");
+
+    assert_int_equal(mkdir(away, 0755), 0);
+    assert_int_equal(make_directory(parent, 0700, NULL), 0);
+    assert_int_equal(symlink(away, home), 0);
+    assert_int_equal(open_home(base, "ada", NULL), -1);
+    if (!skip_without_root()) {
+        close(open_home(base, "bob", NULL));
+        _cleanup_free_ char *command = xasprintf("%s/share/jupyter", local), *share = xasprintf("%s/share", local);
+        assert_true(rmdir(command) == 0 && rmdir(share) == 0 && rmdir(local) == 0);
+        assert_int_equal(symlink(away, local), 0);
+        _cleanup_close_ int fd = open_home(base, "bob", NULL);
+        assert_true(fd >= 0);
+        assert_int_equal(rmdir(away), 0); /* nothing was made in it */
+    }
+    assert_int_equal(unlink(home), 0);
+    assert_true(rmdir(parent) == 0 || errno == ENOTEMPTY);
+}
+
+static void test_a_parent_of_others_is_refused(void **state)
+{
+    _cleanup_free_ char *base = in_folder("space"), *parent = in_folder("space/plain");
+
+    if (skip_without_root())
+        return;
+    assert_int_equal(mkdir(base, 0777), 0);
+    assert_int_equal(chmod(base, 0777), 0);
+    assert_int_equal(open_home(base, "ada", NULL), -1);
+    assert_int_equal(chmod(base, 0700), 0);
+    assert_int_equal(mkdir(parent, 0700), 0);
+    assert_int_equal(chown(parent, 1234, 0), 0);
+    assert_int_equal(open_home(base, "ada", NULL), -1);
+}
+
+/* --- socket directories ----------------------------------------------------------------------------------------- */
+
+static void test_names(void **state)
+{
+    char a[PLACE_NAME_SIZE], b[PLACE_NAME_SIZE];
+
+    place_name(a, "f49ad645-6c10-4194-8d01-ff2eda3d4e51");
+    place_name(b, "f49ad645-6c10-4194-8d01-ff2eda3d4e52");
+    assert_int_equal(strlen(a), 16);
+    assert_string_not_equal(a, b);
+}
+
+static bool follows_link(const char *directory)
+{
+    _cleanup_free_ char *link = xasprintf("%s/link", directory);
+    bool made = symlink("/dev/null", link) == 0;
+    _cleanup_close_ int fd = open(link, O_RDONLY | O_CLOEXEC);
+    assert_true(made && unlink(link) == 0);
+    return fd >= 0;
+}
+
+static void test_place(void **state)
+{
+    _cleanup_free_ char *root = in_folder("env"), *path = NULL, *home = NULL;
+    char name[PLACE_NAME_SIZE], **names;
+    struct stat st;
+
+    if (skip_without_root())
+        return;
+    place_name(name, "uid");
+    path = xasprintf("%s/%s", root, name);
+    home = xasprintf("%s/%s.home", root, name);
+    struct place_options o = {root, name, FIRST + 1000, 4242};
+    assert_int_equal(place_prepare_root(root, 4242, NULL), 0);
+    assert_int_equal(stat(root, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0710);
+    assert_false(place_has_socket(root, name));
+    assert_int_equal(place_ensure_socket(&o, NULL), 1);
+    assert_int_equal(place_ensure_socket(&o, NULL), 0);
+    assert_true(place_has_socket(root, name));
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_uid == FIRST + 1000 && st.st_gid == 4242 && (st.st_mode & 0777) == 0710);
+    assert_false(follows_link(path));
+
+    /* It holds neither many files nor much. */
+    unsigned made = 0;
+    for (unsigned i = 0; i < 40; i++) {
+        _cleanup_free_ char *file = xasprintf("%s/%u", path, i);
+        _cleanup_close_ int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        made += fd >= 0;
+    }
+    assert_true(made < 16);
+
+    _cleanup_close_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int other = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(place_ensure_home(root, name, other, NULL), 0);
+    assert_int_equal(place_ensure_home(root, name, fd, NULL), 0); /* another one than before */
+    assert_int_equal(place_ensure_home(root, name, fd, NULL), 0);
+    struct stat a, b;
+    assert_true(stat(home, &a) == 0 && fstat(fd, &b) == 0 && a.st_ino == b.st_ino);
+
+    assert_int_equal(place_list(root, &names), 1);
+    assert_string_equal(names[0], name);
+    free(names[0]);
+    free(names);
+    assert_int_equal(place_remove(root, name, NULL), 0);
+    assert_int_equal(place_remove(root, name, NULL), 0);
+    assert_false(path_exists(path) || path_exists(home));
+}
+
+/* What a kill, or an older version, may have left: a mount without the guard, several, none at all. */
+static void test_place_half_made(void **state)
+{
+    _cleanup_free_ char *root = in_folder("env"), *path = NULL;
+    char name[PLACE_NAME_SIZE];
+
+    if (skip_without_root())
+        return;
+    place_name(name, "uid");
+    path = xasprintf("%s/%s", root, name);
+    struct place_options o = {root, name, FIRST + 1000, 4242};
+    assert_int_equal(place_prepare_root(root, 4242, NULL), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
+    assert_int_equal(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
+    assert_false(place_has_socket(root, name));
+    assert_int_equal(place_ensure_socket(&o, NULL), 1);
+    assert_true(place_has_socket(root, name));
+    assert_false(follows_link(path));
+    assert_int_equal(place_remove(root, name, NULL), 0);
+}
+
+/* Whatever lies in a folder that is no mount is somebody's: it is not emptied. */
+static void test_place_is_never_emptied(void **state)
+{
+    _cleanup_free_ char *root = in_folder("env"), *file = NULL, *path = NULL;
+    char name[PLACE_NAME_SIZE];
+
+    place_name(name, "uid");
+    path = xasprintf("%s/%s.home", root, name);
+    file = xasprintf("%s/precious", path);
+    assert_int_equal(make_directory(path, 0700, NULL), 0);
+    assert_int_equal(write_file_atomic(file, STR("x"), 0600, NULL), 0);
+    assert_int_equal(place_remove(root, name, NULL), -1);
+    assert_true(path_exists(file));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_host_ids),
+        TEST(test_home),
+        TEST(test_home_of_others),
+        TEST(test_home_half_made),
+        TEST(test_links_are_refused),
+        TEST(test_a_parent_of_others_is_refused),
+        TEST(test_names),
+        TEST(test_place),
+        TEST(test_place_half_made),
+        TEST(test_place_is_never_emptied),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

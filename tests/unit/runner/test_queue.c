@@ -1,0 +1,150 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "base/thread.h"
+#include "runner/environment/queue.h"
+
+static void take_is(struct queue *q, const char *name)
+{
+    assert_string_equal(queue_take(q), name);
+}
+
+static void test_once(void **state)
+{
+    struct queue *q = queue_new();
+
+    queue_add(q, "a");
+    queue_add(q, "b");
+    queue_add(q, "a");
+    take_is(q, "a");
+    queue_done(q, "a");
+    take_is(q, "b");
+    queue_done(q, "b");
+    queue_shut(q);
+    assert_null(queue_take(q));
+    queue_free(q);
+}
+
+static void test_again_while_working(void **state)
+{
+    struct queue *q = queue_new();
+
+    queue_add(q, "a");
+    take_is(q, "a");
+    queue_add(q, "a");
+    queue_add(q, "b");
+    take_is(q, "b"); /* not "a": it is being worked on */
+    queue_done(q, "b");
+    queue_done(q, "a");
+    take_is(q, "a");
+    queue_done(q, "a");
+    queue_free(q);
+}
+
+static void test_later(void **state)
+{
+    struct queue *q = queue_new();
+    int64_t begin = clock_monotonic_us();
+
+    queue_add_after(q, "late", 60);
+    queue_add_after(q, "soon", 20);
+    queue_add_after(q, "early", 3600000);
+    queue_add(q, "early"); /* the earlier time wins */
+    queue_add_after(q, "soon", 5000);
+    take_is(q, "early");
+    queue_done(q, "early");
+    take_is(q, "soon");
+    assert_true(clock_monotonic_us() - begin >= 20000);
+    queue_done(q, "soon");
+    take_is(q, "late");
+    assert_true(clock_monotonic_us() - begin >= 60000);
+    queue_add_after(q, "late", 10);
+    queue_done(q, "late");
+    take_is(q, "late");
+    queue_done(q, "late");
+    queue_shut(q);
+    queue_free(q);
+}
+
+static void test_order_of_many(void **state)
+{
+    struct queue *q = queue_new();
+    char name[16];
+
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(name, sizeof(name), "n%u", i * 7919 % 200);
+        queue_add_after(q, name, i * 7919 % 200 / 10);
+    }
+    unsigned last = 0;
+    for (unsigned i = 0; i < 200; i++) {
+        const char *taken = queue_take(q);
+        unsigned long long n;
+        assert_int_equal(str_to_u64(str_from(taken + 1), 1000, &n), 0);
+        assert_true(n / 10 >= last);
+        last = (unsigned)n / 10;
+        queue_done(q, taken);
+    }
+    queue_free(q);
+}
+
+#define NAMES 5
+struct crowd {
+    struct queue *q;
+    atomic_uint working[NAMES], done, clashes;
+};
+
+static void *worker(void *arg)
+{
+    struct crowd *c = arg;
+    const char *name;
+
+    while ((name = queue_take(c->q))) {
+        size_t i = (size_t)(name[0] - 'a');
+        if (atomic_fetch_add(&c->working[i], 1) != 0)
+            atomic_fetch_add(&c->clashes, 1);
+        atomic_fetch_add(&c->done, 1);
+        atomic_fetch_sub(&c->working[i], 1);
+        queue_done(c->q, name);
+    }
+    return NULL;
+}
+
+static void test_never_two_at_once(void **state)
+{
+    struct crowd c = {.q = queue_new()};
+    pthread_t threads[4];
+
+    for (size_t i = 0; i < 4; i++)
+        threads[i] = thread_start("worker", worker, &c);
+    for (unsigned i = 0; i < 20000; i++) {
+        const char name[] = {(char)('a' + i % NAMES), '\0'};
+        if (i % 3)
+            queue_add(c.q, name);
+        else
+            queue_add_after(c.q, name, i % 2);
+    }
+    while (atomic_load(&c.done) < NAMES)
+        ;
+    queue_shut(c.q);
+    for (size_t i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&c.clashes), 0);
+    queue_free(c.q);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_once),          cmocka_unit_test(test_again_while_working), cmocka_unit_test(test_later),
+        cmocka_unit_test(test_order_of_many), cmocka_unit_test(test_never_two_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
