@@ -69,3 +69,20 @@ def test_server_away(world):
         world.endpoint("anna")
         world.endpoint("ben")
     assert request(world.first, headers=cookie).status == 200
+
+
+def test_who_waits_is_answered_when_the_server_ends(other_world):
+    w = other_world()
+    cookie = {"Cookie": w.cookie("anna", "anna", 0)}
+    w.tell("forget", "uid-device-anna")
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(request(w.first, headers=cookie).status)) for _ in range(5)]
+    for t in threads:
+        t.start()
+    time.sleep(0.5)
+    assert not answers
+    w.stand.stdin.close()
+    assert w.stand.wait(30) == 0
+    for t in threads:
+        t.join(30)
+    assert answers == [503] * 5

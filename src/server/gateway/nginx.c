@@ -85,17 +85,24 @@ static void write_host(struct buffer *b, const char *host)
     buffer_printf(b, strchr(host, ':') ? "[%s]" : "%s", host);
 }
 
-static const char *listen_flags(const struct nginx_options *o, bool tls)
+/* HTTP/2 is for the API's clients alone. To cookies that are too large nginx answers with the end of the connection
+ * there, and the browser would be shut out for good; over HTTP/1.1 it is told to clear them (gateway.md §5). A limit
+ * beyond all that a jar can hold would let one connection take a hundred megabytes, by headers that HPACK packs into a
+ * few bytes. */
+static const char *api_listen_flags(const struct nginx_options *o)
 {
-    if (!tls)
-        return "";
     return o->nginx_version >= HTTP2_DIRECTIVE_VERSION ? " ssl" : " ssl http2";
 }
 
-static void write_listen(struct buffer *b, const struct nginx_options *o, const struct listen_address *at, bool tls)
+static const char *browser_listen_flags(const struct nginx_options *o)
+{
+    return config_browser_tls(o->config) ? " ssl" : "";
+}
+
+static void write_listen(struct buffer *b, const struct listen_address *at, const char *flags)
 {
     write_host(b, at->host);
-    buffer_printf(b, ":%u%s", at->first, listen_flags(o, tls));
+    buffer_printf(b, ":%u%s", at->first, flags);
 }
 
 static void write_range(struct buffer *b, const struct nginx_options *o, unsigned first, unsigned last)
@@ -105,7 +112,7 @@ static void write_range(struct buffer *b, const struct nginx_options *o, unsigne
     buffer_printf(b, ":%u", first);
     if (last > first)
         buffer_printf(b, "-%u", last);
-    buffer_printf(b, "%s;\n", listen_flags(o, config_browser_tls(o->config)));
+    buffer_printf(b, "%s;\n", browser_listen_flags(o));
 }
 
 /* The range in as few pieces as the ports left out allow. Returns the number of ports. */
@@ -129,8 +136,6 @@ static unsigned write_ranges(struct buffer *b, const struct nginx_options *o)
 
 static void write_tls(struct buffer *b, const struct nginx_options *o, const char *certificate, const char *key)
 {
-    if (o->nginx_version >= HTTP2_DIRECTIVE_VERSION)
-        buffer_puts(b, "        http2 on;\n");
     if (certificate)
         buffer_printf(b, "        ssl_certificate \"%s\";\n        ssl_certificate_key \"%s\";\n", certificate, key);
     else
@@ -141,6 +146,8 @@ static void write_tls(struct buffer *b, const struct nginx_options *o, const cha
 static void write_api_tls(struct buffer *b, const struct nginx_options *o)
 {
     write_tls(b, o, NULL, NULL);
+    if (o->nginx_version >= HTTP2_DIRECTIVE_VERSION)
+        buffer_puts(b, "        http2 on;\n");
     buffer_printf(b,
                   "        ssl_client_certificate \"%s/ca.crt\";\n"
                   "        ssl_verify_client optional;\n"
@@ -276,8 +283,8 @@ static void write_pieces(struct buffer *pieces, const struct nginx_options *o)
     const struct config *c = o->config;
     bool tls = config_browser_tls(c);
 
-    write_listen(&pieces[LISTEN_DASHBOARD], o, &c->dashboard, tls);
-    write_listen(&pieces[LISTEN_API], o, &c->api, true);
+    write_listen(&pieces[LISTEN_DASHBOARD], &c->dashboard, browser_listen_flags(o));
+    write_listen(&pieces[LISTEN_API], &c->api, api_listen_flags(o));
     if (tls)
         write_tls(&pieces[BROWSER_TLS], o, c->certificate, c->certificate_key);
     write_api_tls(&pieces[API_TLS], o);

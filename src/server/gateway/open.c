@@ -7,12 +7,13 @@
  * worker that an earlier owner of the port left in the browser sees what a page loads, and so would see the ticket, but
  * not what another origin's page fetches. Clear-Site-Data then ends that worker, and drops what else it left.
  */
-static void allow_dashboard(struct gateway *g, struct http_exchange *x, const struct gateway_request *r)
+static void allow_dashboard(struct http_exchange *x, const struct gateway_request *r)
 {
     http_add_header(x, "Vary", "Origin");
     if (r->origin.p == NULL)
         return;
-    http_add_header(x, "Access-Control-Allow-Origin", g->site.dashboard);
+    /* As it came: browsers compare it byte by byte, and write hosts in lower case. */
+    http_add_header(x, "Access-Control-Allow-Origin", arena_str(http_arena(x), r->origin).p);
     http_add_header(x, "Access-Control-Allow-Credentials", "true");
 }
 
@@ -153,7 +154,7 @@ void open_request(struct gateway *g, struct http_exchange *x)
         answer_visit(g, x, &r);
         return;
     }
-    allow_dashboard(g, x, &r);
+    allow_dashboard(x, &r);
     if (str_is(r.method, "OPTIONS"))
         answer_preflight(x);
     else

@@ -16,6 +16,13 @@ static bool is_loopback_name(const char *host)
     return streq(host, "localhost") || streq(host, "::1") || starts_with(host, "127.");
 }
 
+/* As browsers write an origin: without the scheme's own port. */
+static void leave_out_default_port(char *url, uint16_t port)
+{
+    if (port == (starts_with(url, "https:") ? 443 : 80))
+        *strrchr(url, ':') = '\0';
+}
+
 void gateway_site_init(struct gateway_site *s, const struct config *config)
 {
     *s = (struct gateway_site){
@@ -23,6 +30,7 @@ void gateway_site_init(struct gateway_site *s, const struct config *config)
         .dashboard = config_dashboard_url(config),
         .secure_cookie = config_browser_tls(config) || is_loopback_name(config->hosts[0]),
     };
+    leave_out_default_port(s->dashboard, config->dashboard.first);
 }
 
 void gateway_site_clear(struct gateway_site *s)
@@ -69,11 +77,8 @@ bool is_navigation(const struct gateway_request *r)
 const char *environment_origin(const struct gateway_site *s, struct arena *arena, uint16_t port)
 {
     _cleanup_free_ char *url = config_environment_url(s->config, port);
-    bool tls = starts_with(url, "https:");
 
-    /* As browsers write it: without the scheme's own port. */
-    if (port == (tls ? 443 : 80))
-        *strrchr(url, ':') = '\0';
+    leave_out_default_port(url, port);
     return arena_strdup(arena, url);
 }
 

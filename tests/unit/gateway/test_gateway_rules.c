@@ -272,6 +272,11 @@ static void dashboard_and_visitors_redeem(void **state)
 static void scheme_s_own_port_is_left_out(void **state)
 {
     teardown(NULL);
+    arrange("environmentListen: 127.0.0.1:80-90\ndashboardListen: 127.0.0.1:443\ntlsCertificate: "
+            "/c\ntlsCertificateKey: /k\n");
+    assert_string_equal(s.site.dashboard, "https://127.0.0.1");
+    assert_string_equal(environment_origin(&s.site, s.arena, 80), "https://127.0.0.1:80");
+    teardown(NULL);
     arrange("environmentListen: 127.0.0.1:80-90\n");
     struct gateway_request r = {.method = STR("GET"), .uri = STR("/"), .host = STR("127.0.0.1"), .port = 80};
     assert_int_equal(verdict(r), PASS);
