@@ -3,7 +3,6 @@
  * one and 64 to a transaction; then lists, reads and the time to open. Usage: bench_store [DIRECTORY [SECONDS]]
  */
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/thread.h"
+#include "bench/bare_sqlite.h"
 #include "server/store/store.h"
 
 #define JSON_SIZE 900
@@ -39,74 +39,6 @@ static void remove_directory(char *path)
     }
     rmdir(path);
     free(path);
-}
-
-static void fail(sqlite3 *db)
-{
-    fprintf(stderr, "sqlite: %s\n", sqlite3_errmsg(db));
-    exit(1);
-}
-
-static void execute(sqlite3 *db, const char *text)
-{
-    if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
-        fail(db);
-}
-
-/* The same two rows for each create as the store writes. */
-static void insert(sqlite3 *db, sqlite3_stmt *object, sqlite3_stmt *event, int i)
-{
-    char name[32];
-    int n = snprintf(name, sizeof(name), "user-%d", i);
-
-    sqlite3_bind_text(object, 1, name, n, SQLITE_STATIC);
-    sqlite3_bind_int64(object, 2, i);
-    sqlite3_bind_blob(object, 3, json, JSON_SIZE, SQLITE_STATIC);
-    sqlite3_bind_int64(event, 1, i);
-    sqlite3_bind_text(event, 2, name, n, SQLITE_STATIC);
-    if (sqlite3_step(object) != SQLITE_DONE || sqlite3_step(event) != SQLITE_DONE)
-        fail(db);
-    sqlite3_reset(object);
-    sqlite3_reset(event);
-}
-
-static double bare(int per_transaction)
-{
-    char *directory = new_directory();
-    _cleanup_free_ char *path = xasprintf("%s/open-hydra.db", directory);
-    sqlite3 *db;
-    sqlite3_stmt *object, *event;
-    int i = 0;
-
-    if (sqlite3_open(path, &db) != SQLITE_OK)
-        fail(db);
-    execute(
-        db,
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-        "CREATE TABLE objects (id INTEGER PRIMARY KEY, collection TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL,"
-        " revision INTEGER NOT NULL, json BLOB NOT NULL, UNIQUE (collection, name));"
-        "CREATE TABLE log (revision INTEGER PRIMARY KEY, type INTEGER NOT NULL, time INTEGER NOT NULL,"
-        " collection TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, json BLOB);");
-    if (sqlite3_prepare_v2(db,
-                           "INSERT INTO objects (collection, name, uid, revision, json) VALUES ('users', ?1, "
-                           "'00000000-0000-0000-0000-000000000000', ?2, ?3)",
-                           -1, &object, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(
-            db, "INSERT INTO log VALUES (?1, 0, 0, 'users', ?2, '00000000-0000-0000-0000-000000000000', NULL)", -1,
-            &event, NULL) != SQLITE_OK)
-        fail(db);
-    int64_t start = clock_monotonic_us(), now;
-    while ((now = clock_monotonic_us()) - start < run_us) {
-        execute(db, "BEGIN IMMEDIATE");
-        for (int j = 0; j < per_transaction; j++)
-            insert(db, object, event, ++i);
-        execute(db, "COMMIT");
-    }
-    sqlite3_finalize(object);
-    sqlite3_finalize(event);
-    sqlite3_close(db);
-    remove_directory(directory);
-    return i * 1e6 / (double)(now - start);
 }
 
 /* --- The store --- */
@@ -300,7 +232,7 @@ int main(int argc, char **argv)
 
     static const int clients[] = {1, 64};
     for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
-        double raw = bare(clients[i]);
+        double raw = bare_sqlite_creates(parent, run_us, clients[i], (struct str){json, JSON_SIZE});
         char *directory = new_directory();
         struct store *s = open_store(directory);
         double ours = creates(s, clients[i]);
