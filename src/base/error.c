@@ -54,7 +54,7 @@ static void replace(struct error **err, enum reason reason, char *message)
     (*err)->message = message;
 }
 
-int error_set(struct error **err, enum reason reason, const char *fmt, ...)
+int(error_set)(struct error **err, enum reason reason, const char *fmt, ...)
 {
     va_list args;
 
@@ -67,7 +67,7 @@ int error_set(struct error **err, enum reason reason, const char *fmt, ...)
     return -1;
 }
 
-int error_errno(struct error **err, int errnum, const char *fmt, ...)
+int(error_errno)(struct error **err, int errnum, const char *fmt, ...)
 {
     va_list args;
     char reason[128];
@@ -81,7 +81,7 @@ int error_errno(struct error **err, int errnum, const char *fmt, ...)
     return -1;
 }
 
-int error_wrap(struct error **err, const char *fmt, ...)
+int(error_wrap)(struct error **err, const char *fmt, ...)
 {
     va_list args;
 
@@ -95,7 +95,7 @@ int error_wrap(struct error **err, const char *fmt, ...)
     return -1;
 }
 
-int error_add_cause(struct error **err, const char *field, const char *cause, const char *fmt, ...)
+int(error_add_cause)(struct error **err, const char *field, const char *cause, const char *fmt, ...)
 {
     va_list args;
 

@@ -58,6 +58,18 @@ int error_wrap(struct error **err, const char *fmt, ...) _printf_(2, 3);
 /* Adds a cause, creating an Invalid error when *err is NULL. Returns -1. The message starts as the causes' text. */
 int error_add_cause(struct error **err, const char *field, const char *cause, const char *fmt, ...) _printf_(4, 5);
 
+/* The constructors' result is visible to the compiler and to analysers: what follows «return error_set(…)» is known to
+ * be a failure. */
+static inline int error_failed(int always)
+{
+    (void)always;
+    return -1;
+}
+#define error_set(...) error_failed(error_set(__VA_ARGS__))
+#define error_errno(...) error_failed(error_errno(__VA_ARGS__))
+#define error_wrap(...) error_failed(error_wrap(__VA_ARGS__))
+#define error_add_cause(...) error_failed(error_add_cause(__VA_ARGS__))
+
 void error_free(struct error *err);
 static inline void cleanup_errorp(struct error **err)
 {
