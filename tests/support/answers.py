@@ -1,10 +1,14 @@
 """What answers of the API have in common."""
+import contextlib
 import itertools
 import json
 import os
 import queue
 import re
+import socket
 import threading
+
+import urllib3
 
 numbers = itertools.count(1)
 
@@ -46,14 +50,18 @@ class Watch:
         assert self.answer.status_code == 200, self.answer.text
         self.queue = queue.Queue()
         self.seen = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
 
     def _read(self):
+        rest = b""
         try:
-            for line in self.answer.iter_lines(chunk_size=None):
-                if line:
+            # What is there now, and not a whole buffer of it.
+            while data := self.answer.raw.read1(65536):
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
                     self.queue.put(json.loads(line))
-        except Exception:
+        except (OSError, urllib3.exceptions.HTTPError):
             pass  # closed, by us or by the server
         self.queue.put(None)
 
@@ -78,6 +86,10 @@ class Watch:
         return self.until(lambda t, o: o["metadata"].get("name") == name and kind in (None, t), seconds)
 
     def close(self):
+        # The reading thread holds the stream's lock: closing would wait for it.
+        with contextlib.suppress(OSError, AttributeError):
+            self.answer.raw._fp.fp.raw._sock.shutdown(socket.SHUT_RDWR)
+        self.thread.join(10)
         self.answer.close()
 
     def __enter__(self):
