@@ -229,6 +229,23 @@ class Stack:
     def condition(self, name, kind):
         return next((c for c in self.status(name).get("conditions", []) if c["type"] == kind), None)
 
+    def route(self, name):
+        """Where the gateway is told to take a request for that environment: (socket, authorization), or the status."""
+        url = self.status(name)["urls"][0]
+        host = url.split("//")[1]
+        connection = Unix(self.runtime / "auth.sock")
+        try:
+            connection.request("GET", "/auth", headers={
+                "X-Original-Method": "GET", "X-Original-URI": "/", "X-Original-Host": host, "X-Original-Port": host.split(":")[1],
+                "X-Original-Scheme": "http", "X-Real-IP": "127.0.0.1"})
+            answer = connection.getresponse()
+            answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            return answer.status
+        return answer.headers["X-Open-Hydra-Socket"], answer.headers["X-Open-Hydra-Authorization"]
+
     # ---- what is there --------------------------------------------------------------------------------------
 
     def containers(self):

@@ -138,6 +138,36 @@ def test_home_and_socket_directory(stack):
     assert len(stack.socket("ada")) <= 107
 
 
+def test_data_sets_and_courses_are_read_only(stack):
+    stack.stop("runner")
+    for name in ("sets", "courses"):
+        (stack.home / name).mkdir()
+        (stack.home / name / "file").write_text("x")
+    stack.config.write_text(stack.config.read_text() + f"datasetBasePath: {stack.home}/sets\ncourseBasePath: {stack.home}/courses\n")
+    stack.start("runner")
+    for _ in range(2):
+        stack.create("ada")
+        stack.wait("ada", "Running")
+        mounts = {m["Destination"]: m for m in stack.inspect(stack.uid("ada"))["Mounts"]}
+        for target in ("/home/student/dataset-public", "/home/student/course-public"):
+            assert mounts[target]["RW"] is False
+            assert stack.inside("ada", f"/write?{target}/file")[0] == 500
+        stack.delete("ada")
+        stack.wait_gone("ada")
+    assert (stack.home / "sets/file").read_text() == "x"
+
+
+def test_network_is_a_setting_of_the_sandbox(stack):
+    stack.sandbox("online", network=True)
+    stack.create("ada", "online")
+    wait_until(lambda: stack.status("ada").get("phase") in ("Running", "Failed") or stack.status("ada").get("reason") == "EngineError", 60)
+    if stack.status("ada")["phase"] != "Running":
+        pytest.skip("this machine's engine cannot make a network: " + stack.status("ada")["message"][:200])
+    pid = stack.inspect(stack.uid("ada"))["State"]["Pid"]
+    assert pathlib.Path(f"/proc/{pid}/net/route").read_text().count("\n") > 1
+    assert stack.inside("ada", "/")[0] == 200
+
+
 def test_a_planted_link_is_not_followed(stack):
     for name in ("ada", "bob"):
         stack.create(name)
@@ -378,6 +408,34 @@ def test_a_killed_server(stack):
     stack.create("bob")
     stack.wait("bob", "Running")
     assert stack.inspect(stack.uid("ada"))["Id"] == before
+    stack.delete("ada")
+    stack.wait_gone("ada")
+
+
+def test_the_server_is_told_where_it_is_again_and_again(stack, engine):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+
+    def told():
+        route = stack.route("ada")
+        token = stack.inside("ada", "/who")[1].split("token ")[1].split()[0]
+        return route == (stack.socket("ada"), f"token {token}")
+
+    assert told()
+    stack.stop("server")
+    stack.start("server")
+    wait_until(told, 15, what="told after an orderly restart")
+    stack.kill("server")
+    stack.start("server")
+    wait_until(told, 15, what="told after a kill")
+    stack.kill("runner")
+    stack.kill("server")
+    stack.start("server")
+    stack.start("runner")
+    wait_until(told, 15, what="told by a new runner")
+    ask(engine, "POST", f"/v1.41/containers/open-hydra-{stack.uid('ada')}/kill?signal=KILL")
+    stack.wait("ada", "Running", restarts=1)
+    assert told(), "a new container has a new token"
     stack.delete("ada")
     stack.wait_gone("ada")
 

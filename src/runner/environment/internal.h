@@ -92,6 +92,8 @@ void environment_running(struct controller *c, struct environment *e, yyjson_val
 /* Failed; what there is of it is taken away. `settled`: for good. */
 void environment_fail(struct controller *c, struct environment *e, const char *reason, const char *message,
                       bool settled);
+/* Takes away what there is of it; where that fails, later. */
+void environment_clear_away(struct controller *c, struct environment *e);
 /* A failure that may pass: says so and tries again, until the phase's deadline. */
 void environment_stumble(struct controller *c, struct environment *e, const char *reason, const struct error *err);
 

@@ -187,6 +187,8 @@ static void step(struct controller *c, struct environment *e, const struct devic
 {
     _cleanup_free_ char *message = NULL;
 
+    if (e->settled && e->container == CONTAINER_UNKNOWN && engine_is_up(c, NULL))
+        environment_clear_away(c, e);
     if (e->settled)
         return;
     if (!engine_is_up(c, &message)) {

@@ -82,11 +82,13 @@ static int check_ids(struct controller *c, const struct environment *e, const st
 }
 
 /* Docker's users end at 2^31 - 1; a user namespace's mapping does not. */
-static int check_plain_id(const struct device *d, const struct sandbox *s, const struct runtime_facts *f, struct error **err)
+static int check_plain_id(const struct device *d, const struct sandbox *s, const struct runtime_facts *f,
+                          struct error **err)
 {
     if (f->user_namespace || (uint64_t)d->host_id + (uint64_t)s->run_as_user <= INT32_MAX)
         return 0;
-    return error_set(err, REASON_INVALID, "host id %u is above 2147483647, where the engine's users end: set a lower hostIdBase",
+    return error_set(err, REASON_INVALID,
+                     "host id %u is above 2147483647, where the engine's users end: set a lower hostIdBase",
                      d->host_id);
 }
 

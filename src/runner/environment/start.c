@@ -15,15 +15,19 @@ static double seconds_since(int64_t us)
 
 /* --- failing -------------------------------------------------------------------------------------------------- */
 
-static void clear_away(struct controller *c, struct environment *e)
+void environment_clear_away(struct controller *c, struct environment *e)
 {
     _cleanup_error_ struct error *err = NULL;
 
-    /* What is left by a failure here goes with the device, or by the sweep. */
-    if (environment_remove(c->o.runtime, c->o.environments, e->uid, limits.stop_grace_seconds, &err) < 0)
-        log_warning("%s: %s", e->name, err->message);
-    e->container = CONTAINER_ABSENT;
     e->met = false;
+    e->container = CONTAINER_ABSENT;
+    if (environment_remove(c->o.runtime, c->o.environments, e->uid, limits.stop_grace_seconds, &err) == 0)
+        return;
+    e->container = CONTAINER_UNKNOWN; /* tried again, see step() */
+    if (stop_said(client_stop_fd(c->o.client)))
+        return;
+    log_warning("%s: %s", e->name, err->message);
+    retry(c, e);
 }
 
 void environment_fail(struct controller *c, struct environment *e, const char *reason, const char *message,
@@ -31,12 +35,11 @@ void environment_fail(struct controller *c, struct environment *e, const char *r
 {
     if (e->log == NULL && e->container == CONTAINER_RUNNING)
         e->log = environment_log(c, e);
-    clear_away(c, e);
+    environment_clear_away(c, e);
     if (!streq(e->reason, reason))
         log_warning("%s: %s: %s", e->name, reason, message);
     environment_set(e, PHASE_FAILED, reason, "%s", message);
     e->settled = settled;
-    e->failures = 0;
     if (settled)
         return;
     queue_add_after(c->queue, e->name, limits.image_missing_seconds * 1000);

@@ -23,6 +23,7 @@
 #define PODMAN_WANTS 1048576 /* its own default for both limits */
 #define WAIT_STEP_MS 50
 #define WAIT_STEPS 300
+#define END_STEPS 100
 
 extern char **environ;
 
@@ -210,8 +211,12 @@ void engine_service_stop(struct engine *e)
     if (pid == 0)
         return;
     kill(pid, SIGTERM);
-    if (e->service)
-        waitpid(e->service, NULL, 0);
-    e->service = 0;
+    for (unsigned i = 0; i < END_STEPS && engine_service_alive(e); i++)
+        usleep(WAIT_STEP_MS * 1000);
+    if (engine_service_alive(e)) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        e->service = 0;
+    }
     unlink(arena_printf(a, "%s/engine.pid", e->directory));
 }

@@ -6,7 +6,7 @@
 /* What a container is made from: Podman's own form, which has mappings of ids, and Docker's. Both say the same
  * hardening. */
 
-#define TMP_BYTES "268435456"
+#define TMP_SIZE "size=268435456"
 #define SHM_BYTES (64 << 20)
 #define LOG_BYTES (1 << 20)
 #define CPU_PERIOD_US 100000
@@ -117,7 +117,7 @@ static void add_podman_mount(document *d, value *mounts, const struct runtime_mo
 
 static void put_podman_mounts(document *d, value *root, const struct runtime_spec *s)
 {
-    static const char *const tmp[] = {"size=" TMP_BYTES, "mode=1777", "nosuid", "nodev"};
+    static const char *const tmp[] = {TMP_SIZE, "mode=1777", "nosuid", "nodev"};
     value *mounts = put_arr(d, root, "mounts");
 
     for (size_t i = 0; i < s->mounts_len; i++)
@@ -236,7 +236,7 @@ static void put_docker_host(document *d, value *root, const struct engine *e, co
     value *mounts = put_arr(d, host, "Mounts");
     for (size_t i = 0; i < s->mounts_len; i++)
         add_docker_mount(d, mounts, &s->mounts[i]);
-    put_str(d, put_obj(d, host, "Tmpfs"), "/tmp", "rw,nosuid,nodev,exec,mode=1777,size=" TMP_BYTES);
+    put_str(d, put_obj(d, host, "Tmpfs"), "/tmp", "rw,nosuid,nodev,exec,mode=1777," TMP_SIZE);
     put_int(d, host, "ShmSize", SHM_BYTES);
     put_str(d, put_obj(d, host, "RestartPolicy"), "Name", "no");
 }

@@ -20,6 +20,7 @@
 #include "base/io.h"
 #include "runner/environment/home.h"
 #include "runner/environment/hostid.h"
+#include "runner/environment/lines.h"
 #include "runner/environment/place.h"
 
 #define FIRST 1900019712u /* 65536 * 28992 */
@@ -299,6 +300,46 @@ static void test_place_is_never_emptied(void **state)
     assert_true(path_exists(file));
 }
 
+/* --- last words ------------------------------------------------------------------------------------------------- */
+
+static void said(const char *text, size_t n, const char *expected)
+{
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX(65536);
+    buffer_append(&b, text, n);
+    _cleanup_free_ char *lines = last_lines(&b, "secret");
+    if (expected == NULL)
+        assert_null(lines);
+    else
+        assert_string_equal(lines, expected);
+}
+#define SAID(text, expected) said(text, sizeof(text) - 1, expected)
+
+static void test_last_lines(void **state)
+{
+    _cleanup_buffer_ struct buffer many = BUFFER_MAX(65536);
+
+    SAID("", NULL);
+    SAID("\n\n", NULL);
+    SAID("one\ntwo\n", "one\ntwo");
+    SAID("it is secret, secretsecret\n", "it is ******, ************");
+    SAID("colour \x1b[31m\r\0\x7f.\n", "colour ?[31m???.");
+    SAID("\xe4\xb8\xad\xe6\x96\x87 \xc3\xa4", "\xe4\xb8\xad\xe6\x96\x87 \xc3\xa4");
+    SAID("bad \xff \xc3 \xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe4\xb8", "bad ? ? ?? ??? ???? ??");
+    for (unsigned i = 0; i < 50; i++)
+        buffer_printf(&many, "%u\n", i);
+    said(many.p, many.n, "30\n31\n32\n33\n34\n35\n36\n37\n38\n39\n40\n41\n42\n43\n44\n45\n46\n47\n48\n49");
+}
+
+static void test_long_lines_are_cut(void **state)
+{
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX(65536);
+
+    for (unsigned i = 0; i < 30000; i++)
+        buffer_append(&b, i % 1000 == 999 ? "\n" : "x", 1);
+    _cleanup_free_ char *lines = last_lines(&b, NULL);
+    assert_int_equal(strlen(lines), 20 * 512 + 19);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
 int main(void)
@@ -314,6 +355,8 @@ int main(void)
         TEST(test_place),
         TEST(test_place_half_made),
         TEST(test_place_is_never_emptied),
+        TEST(test_last_lines),
+        TEST(test_long_lines_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
