@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -17,6 +18,7 @@
 
 #define API_PREFIX "/apis/open-hydra-server.openhydra.io/v1"
 #define TICK_MS 1000
+#define STOP_GRACE_SECONDS 3
 #define ENGINE_WAIT_MS 20000
 
 /* Several installations may share an engine (tests beside a running one): each knows its own by its state directory. */
@@ -92,28 +94,34 @@ static int wait_for_engine(struct runtime *r, int stop_fd, struct error **err)
     return 0;
 }
 
-static int remove_all(const struct runner_options *o, struct runtime *r, struct error **err)
+static void say(const struct instance *i, const char *what)
+{
+    printf("%s of %s: %s\n", i->device, i->owner ? i->owner : "?", what);
+    fflush(stdout);
+}
+
+static int remove_all(const struct runner_options *o, struct runtime *r, int stop_fd, struct error **err)
 {
     struct instance *list;
-    size_t n;
-    int failed = 0;
+    size_t n, left = 0;
 
     if (r->ops->list(r, &list, &n, err) < 0)
         return -1;
     for (size_t i = 0; i < n; i++) {
         _cleanup_error_ struct error *why = NULL;
-        if (environment_remove(r, o->environments, list[i].uid, 3, &why) < 0) {
-            printf("%s of %s: %s\n", list[i].device, list[i].owner ? list[i].owner : "?", why->message);
-            failed++;
-        } else {
-            printf("%s of %s: removed (%zu of %zu)\n", list[i].device, list[i].owner ? list[i].owner : "?", i + 1, n);
+        if (stop_said(stop_fd))
+            left++;
+        else if (environment_remove(r, o->environments, list[i].uid, STOP_GRACE_SECONDS, &why) == 0)
+            say(&list[i], "removed");
+        else {
+            say(&list[i], why->message);
+            left++;
         }
-        fflush(stdout);
     }
     if (n == 0)
         printf("no environments are running\n");
     runtime_free_instances(list, n);
-    return failed ? error_set(err, REASON_INTERNAL, "%d environments could not be removed", failed) : 0;
+    return left ? error_set(err, REASON_INTERNAL, "%zu environments are left", left) : 0;
 }
 
 static int remove_places(const struct runner_options *o, struct error **err)
@@ -134,15 +142,20 @@ static int remove_places(const struct runner_options *o, struct error **err)
 int runner_down(const struct runner_options *o, int stop_fd, struct error **err)
 {
     struct error *why = NULL;
+    uint64_t one = 1;
 
     if (make_directory(o->config->runtime, 0711, err) < 0)
         return -1;
-    struct runtime *r = open_runtime(o, stop_fd);
+    /* The engine's thread ends with the work, not with the caller's descriptor. */
+    _cleanup_close_ int end_fd = eventfd(0, EFD_CLOEXEC);
+    struct runtime *r = open_runtime(o, end_fd);
     int rc = wait_for_engine(r, stop_fd, &why);
     if (rc == 0)
-        rc = remove_all(o, r, &why);
+        rc = remove_all(o, r, stop_fd, &why);
     if (rc == 0)
         rc = remove_places(o, &why);
+    ssize_t ignored _unused_ = write(end_fd, &one, sizeof(one));
+    r->ops->free(r);
     if (rc < 0)
         error_set(err, why->reason, "%s", why->message);
     error_free(why);

@@ -159,7 +159,8 @@ class Stack:
         process.wait()
 
     def down(self):
-        return subprocess.run(self.command("down"), capture_output=True, text=True, timeout=120, env={**os.environ, **SANITIZERS})
+        return subprocess.run(self.command("down"), capture_output=True, text=True, timeout=120,
+                              env={**os.environ, **SANITIZERS, **({"CONTAINER_HOST": "", "DOCKER_HOST": ""} if self.own_service else {})})
 
     def __enter__(self):
         self.start("server")

@@ -177,21 +177,25 @@ static int read_docker_facts(struct engine *e, struct transport *t, struct error
     return 0;
 }
 
+/* Podman answers its own calls, Docker does not know them. (/version says it too, and runs three programs for it.) */
+static int is_podman(struct engine *e, struct transport *t, struct error **err)
+{
+    struct call c = {.method = "GET", .path = LIBPOD "/_ping", .timeout_ms = QUICK_MS, .stop_fd = e->stop_fd};
+    _cleanup_answer_ struct answer a = {0};
+
+    if (transport_call(t, &c, &a, err) < 0)
+        return -1;
+    return a.status == 200;
+}
+
 int engine_read_facts(struct engine *e, struct transport *t, struct error **err)
 {
-    struct request version = {"GET", API "/version", NULL, QUICK_MS, {200}};
-    _cleanup_json_ yyjson_doc *doc = NULL;
-    yyjson_val *v;
-    size_t i, max;
+    int podman = is_podman(e, t, err);
 
-    if (request_on(e, t, &version, &doc, err) < 0)
+    if (podman < 0)
         return -1;
-    e->libpod = false;
     e->facts = (struct runtime_facts){0};
-    yyjson_arr_foreach (json_at(yyjson_doc_get_root(doc), "Components"), i, max, v) {
-        if (streq(json_str_at(v, "Name"), "Podman Engine"))
-            e->libpod = !e->docker_only;
-    }
+    e->libpod = podman && !e->docker_only;
     return e->libpod ? read_podman_facts(e, t, err) : read_docker_facts(e, t, err);
 }
 

@@ -25,6 +25,7 @@ struct peer {
     const struct line *script;
     size_t script_len, at; /* at: under the lock */
     char *wrong;           /* what came instead; NULL: all as written */
+    bool partial;          /* the script need not be played to its end */
     pthread_mutex_t lock;
     pthread_t thread;
     int held[32];

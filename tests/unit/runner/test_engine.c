@@ -161,10 +161,9 @@ static void no_news(void *arg, bool up, const char *message)
 {
 }
 
-#define PODMAN OK_JSON("{\"Components\":[{\"Name\":\"Podman Engine\"}]}")
 #define INFO OK_JSON("{\"host\":{\"cgroupControllers\":[\"memory\",\"cpu\"],\"security\":{\"rootless\":false}}}")
 #define BEGINNING                                                                                                      \
-    {"GET /_ping", OK_JSON("OK"), NULL, false}, {"GET /v1.41/version", PODMAN, NULL, false},                           \
+    {"GET /_ping", OK_JSON("OK"), NULL, false}, {"GET /v4.0.0/libpod/_ping", OK_JSON("OK"), NULL, false},              \
         {"GET /v4.0.0/libpod/info", INFO, NULL, false},                                                                \
     {                                                                                                                  \
         "GET /v1.41/events?since=", NULL, NULL, true                                                                   \
