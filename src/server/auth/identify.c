@@ -36,7 +36,7 @@ static const char *certificate_state(const struct http_exchange *x)
 
 int auth_check_origin(const struct auth *a, struct http_exchange *x, struct error **err)
 {
-    const struct origin_request r = {
+    struct origin_request r = {
         .method = http_method(x),
         .host = http_header(x, "Host"),
         .origin = http_header(x, "Origin"),
@@ -45,8 +45,12 @@ int auth_check_origin(const struct auth *a, struct http_exchange *x, struct erro
         .fetch_dest = http_header(x, "Sec-Fetch-Dest"),
     };
 
+    /* A browser that holds a certificate sends it with what any page asks, so that Sec-Fetch-* counts there too. Origin
+     * does not: `kubectl proxy` passes that of its own pages on. */
+    if (certificate_state(x))
+        r.origin = NULL;
     if (is_api_listener(x))
-        return certificate_state(x) ? 0 : origin_check_source(NULL, &r, err);
+        return origin_check_source(NULL, &r, err);
     if (origin_check_host(&a->origin, r.host, err) < 0)
         return -1;
     return origin_check_source(&a->origin, &r, err);

@@ -92,9 +92,11 @@ static bool is_own_origin(const struct origin_policy *policy, const struct origi
     return strcasecmp(own, r->origin) == 0;
 }
 
+/* «same-origin» and «none» (typed in, a bookmark) are the visitor's own; anything else, a value to come included, is
+ * not. */
 static bool is_foreign_fetch(const char *site)
 {
-    return site && (strcasecmp(site, "same-site") == 0 || strcasecmp(site, "cross-site") == 0);
+    return site && strcasecmp(site, "same-origin") != 0 && strcasecmp(site, "none") != 0;
 }
 
 /* Frames and objects are navigations too: only a document in a tab of its own counts. */

@@ -63,8 +63,12 @@ static void test_certificates(void **state)
 {
     struct world *w = *state;
     assert_api(w, "POST", "X-Client-Verify: SUCCESS\r\n" MASTERS, "open-hydra-admin 1 -");
-    /* No browser: whatever it says of an origin does not matter. */
+    /* A page that `kubectl proxy` serves, and one of somebody else's in a browser that holds the certificate. */
     assert_api(w, "POST", "Origin: http://x\r\nX-Client-Verify: SUCCESS\r\n" MASTERS, "open-hydra-admin 1 -");
+    assert_api(w, "POST", "Origin: http://x\r\nSec-Fetch-Site: same-origin\r\nX-Client-Verify: SUCCESS\r\n" MASTERS,
+               "open-hydra-admin 1 -");
+    assert_api(w, "POST", "Sec-Fetch-Site: cross-site\r\nX-Client-Verify: SUCCESS\r\n" MASTERS, "403 Forbidden");
+    assert_api(w, "GET", "Sec-Fetch-Site: same-site\r\nX-Client-Verify: SUCCESS\r\n" MASTERS, "403 Forbidden");
     assert_api(w, "GET", "X-Client-Verify: NONE\r\n" MASTERS, "system:anonymous 0 -");
     assert_api(w, "GET", MASTERS, "system:anonymous 0 -");
     assert_api(w, "GET", "X-Client-Verify: FAILED:certificate has expired\r\n" MASTERS, "401 Unauthorized");
@@ -102,6 +106,8 @@ static void test_browsers_on_the_dashboard_listener(void **state)
     assert_is(*state, "Host: evil.example:30001\r\n", "403 Forbidden");
     assert_is(*state, "Host: localhost:30001\r\n", "system:anonymous 0 -");
     assert_is(*state, "Sec-Fetch-Site: same-site\r\n", "403 Forbidden");
+    assert_is(*state, "Sec-Fetch-Site: something-new\r\n", "403 Forbidden");
+    assert_is(*state, "Sec-Fetch-Site: none\r\n", "system:anonymous 0 -");
     assert_is(*state, "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n",
               "system:anonymous 0 -");
     assert_is(*state, "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n",
