@@ -5,6 +5,9 @@
 #include "server/auth/cookie.h"
 #include "server/auth/room.h"
 
+/* A revocation of a client certificate counts after this at the latest. */
+#define LOOK_EVERY_US 20000
+
 /* By which names browsers come. Listening everywhere, any literal address is ours as well: only names can be rebound.
  */
 static void set_origin(struct auth *a)
@@ -31,7 +34,7 @@ struct auth *auth_new(const struct config *config, struct store *store, struct w
     a->sessions = sessions_new(store);
     a->throttle = throttle_new();
     a->verified = verified_new();
-    a->revoked = revoked_new(revoked);
+    a->revoked = revoked_new(revoked, LOOK_EVERY_US);
     a->secure_cookie = config_browser_tls(config) || listen_is_loopback(&config->dashboard);
     pthread_mutex_init(&a->setup_lock, NULL);
     set_origin(a);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -17,16 +18,18 @@
 struct revoked {
     pthread_mutex_t lock;
     char *path;
+    int64_t look_every_us, look_at_us;
     struct stat seen; /* st_ino 0: no file */
     bool unreadable;
     struct map *serials; /* values are a mere mark */
 };
 
-struct revoked *revoked_new(const char *path)
+struct revoked *revoked_new(const char *path, int64_t look_every_us)
 {
     struct revoked *r = xcalloc(1, sizeof(*r));
     pthread_mutex_init(&r->lock, NULL);
     r->path = xstrdup(path);
+    r->look_every_us = look_every_us;
     r->serials = map_new();
     return r;
 }
@@ -62,7 +65,7 @@ static void read_serials(struct map *serials, struct str text)
     }
 }
 
-/* Tried again at the next question, said once. */
+/* Tried again with the next look, said once. */
 static void set_unreadable(struct revoked *r, const char *why)
 {
     if (!r->unreadable)
@@ -90,7 +93,11 @@ static void reload(struct revoked *r)
 static void refresh(struct revoked *r)
 {
     struct stat now = {0};
+    int64_t moment = clock_monotonic_us();
 
+    if (moment < r->look_at_us)
+        return;
+    r->look_at_us = moment + r->look_every_us;
     if (stat(r->path, &now) < 0 && errno != ENOENT) {
         _cleanup_error_ struct error *error = NULL;
         error_errno(&error, errno, "%s", r->path);

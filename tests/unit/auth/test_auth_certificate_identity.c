@@ -96,7 +96,7 @@ static void test_revoked_follows_its_file(void **state)
     char directory[] = "/tmp/open-hydra-test-XXXXXX";
     assert_non_null(mkdtemp(directory));
     _cleanup_free_ char *path = xasprintf("%s/revoked", directory);
-    struct revoked *r = revoked_new(path);
+    struct revoked *r = revoked_new(path, 0);
 
     assert_false(revoked_has(r, "AB"));
     put(path, "0ab\nnonsense\n\n");
@@ -116,7 +116,7 @@ static void test_an_unreadable_list_revokes_all(void **state)
     char directory[] = "/tmp/open-hydra-test-XXXXXX";
     assert_non_null(mkdtemp(directory));
     _cleanup_free_ char *path = xasprintf("%s/revoked", directory);
-    struct revoked *r = revoked_new(path);
+    struct revoked *r = revoked_new(path, 0);
 
     assert_int_equal(mkdir(path, 0700), 0); /* a folder can't be read, by root neither */
     assert_true(revoked_has(r, "AB"));
