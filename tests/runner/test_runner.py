@@ -319,6 +319,15 @@ def test_what_never_answers_times_out(stack):
     stack.wait_gone("ada")
 
 
+def test_what_an_earlier_runner_started_has_a_deadline_too(stack):
+    stack.sandbox("silent", env=[{"name": "BEHAVIOUR", "value": "silent"}])
+    stack.create("ada", "silent")
+    wait_until(lambda: (stack.inspect(stack.uid("ada")) or {"State": {"Status": ""}})["State"]["Status"] == "running", what="started")
+    stack.kill("runner")
+    stack.start("runner", {"STARTING_SECONDS": "2"})
+    stack.wait("ada", "Failed", reason="StartTimeout")
+
+
 def test_a_full_disk_says_so_and_heals(stack):
     """Homes on a small file system of their own that is full."""
     stack.stop("runner")

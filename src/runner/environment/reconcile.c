@@ -100,6 +100,8 @@ static void take_running(struct controller *c, struct environment *e, struct ins
     e->container = CONTAINER_RUNNING;
     if (!e->met && e->phase == PHASE_RUNNING)
         log_info("%s: adopted", e->name);
+    if (!e->met && e->phase != PHASE_RUNNING) /* started by the runner before this one: it has its whole time again */
+        environment_enter(e, PHASE_STARTING, limits.starting_seconds);
     e->met = true;
 }
 
