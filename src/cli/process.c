@@ -34,9 +34,10 @@ int process_server(const struct config *c, const struct layout *l, const int fds
 
     log_set_part("server");
     prctl(PR_SET_NAME, "hydra-server");
-    if (become(l->server_id, &err) < 0)
-        return ended(-1, err);
-    return ended(server_run(&options, stop_fd, &err), err);
+    int rc = become(l->server_id, &err);
+    if (rc == 0)
+        rc = server_run(&options, stop_fd, &err);
+    return ended(rc, err);
 }
 
 int process_runner(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int stop_fd)
@@ -53,5 +54,6 @@ int process_runner(const struct config *c, const struct layout *l, const int fds
 
     log_set_part("runner");
     prctl(PR_SET_NAME, "hydra-runner");
-    return ended(runner_run(&options, stop_fd, &err), err);
+    int rc = runner_run(&options, stop_fd, &err);
+    return ended(rc, err);
 }
