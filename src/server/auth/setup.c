@@ -11,7 +11,8 @@ char *auth_setup_code(struct auth *a)
     _cleanup_arena_ struct arena *arena = arena_new();
     struct account admin;
 
-    if (admins_first(a->admins, arena, &admin))
+    /* Where nobody is asked who he is, everybody is an administrator already. */
+    if (a->config->disable_auth || admins_first(a->admins, arena, &admin))
         return NULL;
     LOCK_SCOPE(&a->setup_lock);
     if (a->setup_code == NULL)
