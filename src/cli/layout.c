@@ -30,6 +30,7 @@ struct layout *layout_new(const struct config *c)
     l->environments = xasprintf("%s/env", c->runtime);
     l->excluded_ports = xasprintf("%s/excluded-ports", c->runtime);
     l->lock = xasprintf("%s/lock", c->runtime);
+    l->data_lock = xasprintf("%s/lock", c->data);
     return l;
 }
 
@@ -39,7 +40,7 @@ void layout_free(struct layout *l)
         return;
     char *const all[] = {l->server_state, l->pki,           l->gateway,     l->kubeconfig,   l->gateway_socket,
                          l->auth_socket,  l->runner_socket, l->logs_socket, l->environments, l->excluded_ports,
-                         l->lock};
+                         l->lock,         l->data_lock};
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         free(all[i]);
     free(l);
@@ -89,13 +90,13 @@ int layout_make(const struct layout *l, const struct config *c, struct error **e
     return 0;
 }
 
-int layout_lock(const struct layout *l, struct error **err)
+static int take_lock(const char *path, struct error **err)
 {
-    _cleanup_close_ int fd = open(l->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     char pid[16] = "";
 
     if (fd < 0)
-        return error_errno(err, errno, "open %s", l->lock);
+        return error_errno(err, errno, "open %s", path);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
         return error_set(err, REASON_CONFLICT,
@@ -105,8 +106,18 @@ int layout_lock(const struct layout *l, struct error **err)
     }
     int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
     if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n)
-        return error_errno(err, errno, "write %s", l->lock);
+        return error_errno(err, errno, "write %s", path);
     return steal_fd(fd);
+}
+
+int layout_lock(const struct layout *l, struct error **err)
+{
+    return take_lock(l->lock, err);
+}
+
+int layout_lock_data(const struct layout *l, struct error **err)
+{
+    return take_lock(l->data_lock, err);
 }
 
 static int listen_for(const char *path, uid_t client, struct error **err)

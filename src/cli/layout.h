@@ -25,7 +25,7 @@ struct layout {
     bool privileged;
     uid_t server_id, gateway_id; /* of the service users; our own without root */
     char *server_state, *pki, *gateway, *kubeconfig;
-    char *gateway_socket, *auth_socket, *runner_socket, *logs_socket, *environments, *excluded_ports, *lock;
+    char *gateway_socket, *auth_socket, *runner_socket, *logs_socket, *environments, *excluded_ports, *lock, *data_lock;
 };
 
 struct layout *layout_new(const struct config *c);
@@ -34,6 +34,8 @@ void layout_free(struct layout *l);
 int layout_make(const struct layout *l, const struct config *c, struct error **err) _must_check_;
 /* One set of processes for a runtime directory: holds the lock until the descriptor is closed. */
 int layout_lock(const struct layout *l, struct error **err) _must_check_;
+/* The same for the data: before anything is written that another one with the same data reads. */
+int layout_lock_data(const struct layout *l, struct error **err) _must_check_;
 
 /* Listening sockets, in an array in this order. */
 enum { SOCKET_GATEWAY, SOCKET_AUTH, SOCKET_RUNNER, SOCKET_LOGS, SOCKETS };

@@ -258,7 +258,8 @@ static void supervise(struct supervisor *s)
 
 static int prepare(struct supervisor *s, struct error **err)
 {
-    if (layout_make(s->layout, s->config, err) < 0 || layout_lock(s->layout, err) < 0)
+    if (layout_make(s->layout, s->config, err) < 0 || layout_lock(s->layout, err) < 0 ||
+        layout_lock_data(s->layout, err) < 0)
         return -1;
     if (nginx_check_ports(s->config, s->layout, err) < 0 || apart(make_keys, s, err) < 0)
         return -1;
