@@ -314,10 +314,14 @@ static int start_daemon(struct http_server *s, struct error **err)
      * its share, stops to accept there. */
     unsigned limit = (s->options.max_connections + 64) * threads;
 
+    /* A pool of one, or of none, is warned of. */
+    const struct MHD_OptionItem no_pool[] = {{MHD_OPTION_END, 0, NULL}};
+    const struct MHD_OptionItem pool[] = {{MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL},
+                                          {MHD_OPTION_END, 0, NULL}};
     s->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
         on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, s, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
-        MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, MHD_OPTION_CONNECTION_LIMIT, limit,
+        MHD_OPTION_ARRAY, threads > 1 ? pool : no_pool, MHD_OPTION_CONNECTION_LIMIT, limit,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_SIZE, MHD_OPTION_CONNECTION_MEMORY_INCREMENT, POOL_INCREMENT,
         MHD_OPTION_CONNECTION_TIMEOUT, s->options.idle_seconds, MHD_OPTION_UNESCAPE_CALLBACK, keep_raw, NULL,
         MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
