@@ -1,5 +1,6 @@
 #include "cli/process.h"
 
+#include <openssl/crypto.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -14,6 +15,15 @@ static int ended(int rc, struct error *err)
     log_error("%s", err->message);
     error_free(err);
     return 1;
+}
+
+/* libcurl prepares OpenSSL for TLS, which neither process ever speaks: nginx does. Its tables of algorithms, names and
+ * settings are more than a megabyte of each process. */
+static void leave_tls_alone(void)
+{
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+                            OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS,
+                        NULL);
 }
 
 int process_server(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int stop_fd,
@@ -34,6 +44,7 @@ int process_server(const struct config *c, const struct layout *l, const int fds
 
     log_set_part("server");
     prctl(PR_SET_NAME, "hydra-server");
+    leave_tls_alone();
     int rc = become(l->server_id, &err);
     if (rc == 0)
         rc = server_run(&options, stop_fd, &err);
@@ -54,6 +65,7 @@ int process_runner(const struct config *c, const struct layout *l, const int fds
 
     log_set_part("runner");
     prctl(PR_SET_NAME, "hydra-runner");
+    leave_tls_alone();
     int rc = runner_run(&options, stop_fd, &err);
     return ended(rc, err);
 }
