@@ -211,5 +211,12 @@ int main(int argc, char **argv)
         puts("version: " OPEN_HYDRA_VERSION);
         return 0;
     }
+    /* Its arguments in capitals are words; the others are options, which have been read. */
+    int words = command->arguments[0] >= 'A' && command->arguments[0] <= 'Z' ? 1 : 0;
+    if (argc - optind - 1 > words) {
+        fprintf(stderr, "open-hydra-server: %s does not take \"%s\"\nTry: open-hydra-server --help\n", command->name,
+                argv[optind + 1 + words]);
+        return 2;
+    }
     return run_command(command, &flags, renew, argv + optind, argc - optind);
 }
