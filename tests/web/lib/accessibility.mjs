@@ -28,6 +28,8 @@ async function assertLanguage(page, lang, what) {
 }
 
 async function assertSchemes(page, what) {
+  // A page behind another takes its time to change its colours.
+  await page.bringToFront();
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await page.waitForTimeout(250);

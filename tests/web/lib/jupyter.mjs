@@ -13,14 +13,19 @@ export async function runCell(page, code) {
   await launch(page, 'Notebook');
   const notebook = page.locator('.jp-NotebookPanel:not(.lm-mod-hidden)');
   const cell = notebook.locator('.jp-Cell .cm-content').first();
-  await cell.click({ timeout: patience });
   // The kernel's name is known once it has been chosen.
   await notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').waitFor({ timeout: patience });
-  await page.keyboard.insertText(code);
-  await page.keyboard.press('Shift+Enter');
   const output = notebook.locator('.jp-OutputArea-output').first();
-  await output.waitFor({ timeout: patience });
-  return (await output.innerText()).trim();
+  const until = Date.now() + patience;
+  // Lab moves the focus about while it opens: what was typed into nothing is typed again.
+  while (Date.now() < until) {
+    await cell.click();
+    await page.keyboard.press('Control+A');
+    await page.keyboard.insertText(code);
+    await page.keyboard.press('Control+Enter');
+    if (await output.waitFor({ timeout: 10_000 }).then(() => true, () => false)) return (await output.innerText()).trim();
+  }
+  assert.fail(`the cell «${code}» has printed nothing`);
 }
 
 /** Runs a command in a terminal. What it draws is no text, so the command leaves a file, and that is read. */
@@ -46,7 +51,8 @@ export async function runInTerminal(page, command, file) {
 
 async function launch(page, category, text) {
   const launcher = page.locator('.jp-Launcher:visible');
-  if ((await launcher.count()) === 0) await page.keyboard.press('Control+Shift+L');
+  const shown = await launcher.first().waitFor({ timeout: 5000 }).then(() => true, () => false);
+  if (!shown) await page.locator('.lm-TabBar-addButton:visible').first().click();
   await launcher.first().waitFor({ timeout: patience });
   const card = launcher.first().locator(`.jp-LauncherCard[data-category="${category}"]`, text ? { hasText: text } : {});
   await card.first().click();
