@@ -41,7 +41,7 @@ static char *closed_parent(const char *path)
         if (*at != '/')
             continue;
         *at = '\0';
-        if (stat(copy, &st) < 0)
+        if (stat(copy, &st) < 0 || !S_ISDIR(st.st_mode))
             break;
         if (!(st.st_mode & S_IXOTH))
             return copy;
