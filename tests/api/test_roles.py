@@ -1,0 +1,148 @@
+"""What a student may, and what not."""
+import json
+
+import pytest
+
+from support.answers import Watch, fresh_name, is_status
+
+
+@pytest.fixture
+def student(hydra, user):
+    session = hydra.login(user, "password")
+    session.user = user
+    return session
+
+
+@pytest.fixture
+def other(hydra, imageless):
+    """Another student, with a device."""
+    name = hydra.create_user(fresh_name("other"))["metadata"]["name"]
+    hydra.create_device(name, name=f"{name}-env", sandboxName=imageless)
+    return name
+
+
+def merge(client, path, change):
+    return client.patch(path, data=json.dumps(change), headers={"Content-Type": "application/merge-patch+json"})
+
+
+def names(answer):
+    assert answer.status_code == 200, answer.text
+    return [i["metadata"]["name"] for i in answer.json()["items"]]
+
+
+def test_own_user(student):
+    answer = student.get(f"openhydrausers/{student.user}")
+    assert answer.status_code == 200 and "password" not in answer.text
+    assert names(student.get("openhydrausers")) == [student.user]
+
+
+def test_another_user(student, other):
+    is_status(student.get(f"openhydrausers/{other}"), 403, "Forbidden", other)
+    is_status(student.get("openhydrausers/nobody-here"), 403, "Forbidden")
+    assert names(student.get("openhydrausers", params={"fieldSelector": f"metadata.name={other}"})) == []
+
+
+@pytest.mark.parametrize("change", [{"spec": {"role": 1}}, {"spec": {"password": "mine-now"}}, {"metadata": {"labels": {"a": "b"}}}])
+def test_no_change_of_users(hydra, student, other, change):
+    for name in (student.user, other):
+        is_status(merge(student, f"openhydrausers/{name}", change), 403, "Forbidden")
+    is_status(student.put(f"openhydrausers/{student.user}", json={"metadata": {"name": student.user}, "spec": {"role": 1}}), 403, "Forbidden")
+    is_status(student.delete(f"openhydrausers/{student.user}"), 403, "Forbidden")
+    is_status(student.delete("openhydrausers"), 403, "Forbidden")
+    is_status(student.post("openhydrausers", json={"metadata": {"name": fresh_name()}, "spec": {"role": 1}}), 403, "Forbidden")
+    is_status(merge(student, f"openhydrausers/{student.user}/status", {"status": {"a": 1}}), 403, "Forbidden")
+
+
+def test_own_device(hydra, student, other, imageless):
+    body = {"metadata": {"name": fresh_name("own")}, "spec": {"openHydraUsername": student.user, "sandboxName": imageless}}
+    answer = student.post("devices", json=body)
+    assert answer.status_code == 201, answer.text
+    name = answer.json()["metadata"]["name"]
+    assert names(student.get("devices")) == [name]
+    assert student.get(f"devices/{name}").status_code == 200
+    is_status(merge(student, f"devices/{name}", {"metadata": {"finalizers": None}}), 403, "Forbidden")
+    is_status(merge(student, f"devices/{name}/status", {"status": {"phase": "Running"}}), 403, "Forbidden")
+    assert student.delete(f"devices/{name}").status_code == 200
+    hydra.wait_gone(name)
+
+
+def test_anothers_device(student, other, imageless):
+    theirs = f"{other}-env"
+    is_status(student.get(f"devices/{theirs}"), 403, "Forbidden")
+    is_status(student.delete(f"devices/{theirs}"), 403, "Forbidden")
+    is_status(student.delete(f"devices/{theirs}", params={"dryRun": "All"}), 403, "Forbidden")
+    is_status(student.post(f"devices/{theirs}/ticket"), 403, "Forbidden")
+    is_status(student.get(f"devices/{theirs}/log"), 403, "Forbidden")
+    is_status(student.get(f"devices/{theirs}/status"), 403, "Forbidden")
+    is_status(student.post("devices", json={"metadata": {"name": fresh_name()}, "spec": {"openHydraUsername": other}}), 403, "Forbidden")
+    is_status(student.delete("devices"), 403, "Forbidden")
+    assert theirs not in names(student.get("devices"))
+    table = student.get("devices", headers={"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}).json()
+    assert all(row["cells"][0] != theirs for row in table["rows"])
+    # A name that is taken tells nothing but that.
+    answer = student.post("devices", json={"metadata": {"name": theirs}, "spec": {"openHydraUsername": student.user, "sandboxName": imageless}})
+    is_status(answer, 409, "AlreadyExists")
+    assert other + '"' not in answer.json()["message"].replace(theirs, "")
+
+
+@pytest.mark.parametrize("spec", [{"deviceGpu": 1}, {"deviceCpu": "2001"}, {"deviceRam": "8193"}])
+def test_no_more_than_everybody(student, imageless, spec):
+    field = next(iter(spec))
+    body = {"metadata": {"name": student.user}, "spec": {"openHydraUsername": student.user, "sandboxName": imageless, **spec}}
+    is_status(student.post("devices", json=body), 403, "Forbidden", field)
+
+
+def test_less_than_everybody(student, imageless):
+    body = {"metadata": {"name": student.user}, "spec": {"openHydraUsername": student.user, "sandboxName": imageless,
+                                                         "deviceCpu": "500", "deviceRam": "512", "deviceGpu": 0}}
+    assert student.post("devices", json=body).status_code == 201
+
+
+def test_watch_shows_own_alone(hydra, student, other, imageless):
+    with Watch(student, "devices", resourceVersion="0") as watch:
+        hydra.admin().delete(f"devices/{other}-env")
+        hydra.wait_gone(f"{other}-env")
+        name = hydra.create_device(student.user, sandboxName=imageless)["metadata"]["name"]
+        watch.until_name(name, "ADDED")
+        assert all(e["object"]["metadata"]["name"] == name for e in watch.seen), watch.seen
+    with Watch(student, "openhydrausers") as watch:
+        hydra.create_user(fresh_name())
+        merge(hydra.admin(), f"openhydrausers/{student.user}", {"spec": {"description": "seen"}})
+        watch.until(lambda t, o: t == "MODIFIED")
+        assert all(e["object"]["metadata"]["name"] == student.user for e in watch.seen)
+
+
+def test_sandboxes_are_to_be_read(student):
+    assert "jupyter-lab" in names(student.get("sandboxes"))
+    assert student.get("sandboxes/jupyter-lab").status_code == 200
+    is_status(student.post("sandboxes", json={"metadata": {"name": fresh_name()}, "spec": {"cpuImageName": "a"}}), 403, "Forbidden")
+    is_status(merge(student, "sandboxes/jupyter-lab", {"spec": {"cpuImageName": "evil"}}), 403, "Forbidden")
+    is_status(student.delete("sandboxes/jupyter-lab"), 403, "Forbidden")
+
+
+def test_a_promotion_counts_at_once(hydra, student):
+    is_status(student.delete("sandboxes/nobody-here"), 403, "Forbidden")
+    assert merge(hydra.admin(), f"openhydrausers/{student.user}", {"spec": {"role": 1}}).status_code == 200
+    is_status(student.delete("sandboxes/nobody-here"), 404, "NotFound")
+    assert merge(hydra.admin(), f"openhydrausers/{student.user}", {"spec": {"role": 2}}).status_code == 200
+    is_status(student.delete("sandboxes/nobody-here"), 403, "Forbidden")
+
+
+def test_a_demotion_ends_what_a_watch_shows(hydra, other):
+    """An administrator's watch that goes on after the demotion must not go on telling everything."""
+    name = hydra.create_user(fresh_name("boss"), "password", role=1)["metadata"]["name"]
+    boss = hydra.login(name, "password")
+    with Watch(boss, "openhydrausers", resourceVersion="0") as watch:
+        watch.until_name(other)
+        assert merge(hydra.admin(), f"openhydrausers/{name}", {"spec": {"role": 2}}).status_code == 200
+        late = hydra.create_user(fresh_name("late"))["metadata"]["name"]
+        seen = []
+        while True:
+            try:
+                event = watch.next(3)
+            except Exception:
+                break
+            if event is None:
+                break
+            seen.append(event["object"]["metadata"].get("name"))
+        assert late not in seen
