@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/encoding.h"
@@ -84,12 +85,21 @@ static void test_certificates(void **state)
     assert_is(w, "X-Client-Verify: SUCCESS\r\n" MASTERS, "system:anonymous 0 -");
 }
 
+static unsigned certificate_status(struct world *w)
+{
+    _cleanup_reply_ struct reply r = ask_api(w, "GET", "/whoami", "X-Client-Verify: SUCCESS\r\n" MASTERS, NULL);
+    return r.status;
+}
+
 static void test_revoked_certificates(void **state)
 {
     struct world *w = *state;
     _cleanup_free_ char *path = xasprintf("%s/revoked", w->pki);
     assert_api(w, "GET", "X-Client-Verify: SUCCESS\r\n" MASTERS, "open-hydra-admin 1 -");
     assert_int_equal(write_file_atomic(path, STR("ab1\n"), 0644, NULL), 0);
+    /* The file is not looked at for every request. */
+    for (int i = 0; i < 100 && certificate_status(w) == 200; i++)
+        usleep(10000);
     assert_api(w, "GET", "X-Client-Verify: SUCCESS\r\n" MASTERS, "401 Unauthorized");
 }
 
