@@ -22,6 +22,15 @@ static bool reserve(struct buffer *b, size_t more)
     return true;
 }
 
+void buffer_reserve(struct buffer *b, size_t more)
+{
+    if (b->overflow || more > b->max - b->n || b->capacity - b->n > more)
+        return;
+    b->capacity = b->n + more + 1;
+    b->p = xrealloc(b->p, b->capacity);
+    b->p[b->n] = '\0';
+}
+
 void buffer_append(struct buffer *b, const void *p, size_t n)
 {
     if (!reserve(b, n))

@@ -16,6 +16,8 @@ struct buffer {
 
 #define BUFFER_MAX(limit) ((struct buffer){.max = (limit)})
 
+/* Room for as many more bytes, where that is known: growing by doubling copies as it goes. */
+void buffer_reserve(struct buffer *b, size_t more);
 void buffer_append(struct buffer *b, const void *p, size_t n);
 void buffer_add(struct buffer *b, struct str s);
 void buffer_puts(struct buffer *b, const char *s);

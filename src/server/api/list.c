@@ -7,6 +7,9 @@
 #include "server/api/revision.h"
 #include "server/api/verbs.h"
 
+/* Bytes around the objects, about. */
+#define LIST_FRAME 1024
+
 struct list {
     struct request *r;
     struct filter filter;
@@ -91,6 +94,30 @@ static bool show_direct(void *arg, struct object *o)
     return true;
 }
 
+struct room {
+    size_t bytes, objects, limit;
+};
+
+static bool measure(void *arg, struct object *o)
+{
+    struct room *room = arg;
+
+    if (room->limit && room->objects == room->limit)
+        return false;
+    room->objects++;
+    room->bytes += o->json.n + 1;
+    return true;
+}
+
+/* For all of the reply, if nothing changes meanwhile. */
+static void make_room(struct list *l, const char *collection)
+{
+    struct room room = {.bytes = LIST_FRAME, .limit = l->limit};
+
+    store_list(l->r->api->options.store, collection, str_from(l->after), measure, &room);
+    buffer_reserve(&l->out, room.bytes);
+}
+
 static bool reference(void *arg, struct object *o)
 {
     struct list *l = arg;
@@ -139,6 +166,8 @@ static void walk(struct list *l)
     uint64_t first_page = l->revision;
 
     l->direct = filter_is_open(&l->filter) && l->r->representation == REPRESENT_OBJECT;
+    if (l->direct)
+        make_room(l, collection);
     open_list(l);
     if (l->direct) {
         l->revision = store_list(s, collection, str_from(l->after), show_direct, l);

@@ -72,6 +72,28 @@ static void buffer_stops_at_its_limit(void **state)
     buffer_free(&b);
 }
 
+static void buffer_reserves_within_its_limit(void **state)
+{
+    struct buffer b = BUFFER_MAX(10);
+
+    buffer_reserve(&b, 10);
+    const char *p = b.p;
+    assert_non_null(p);
+    buffer_puts(&b, "1234567890");
+    assert_ptr_equal(b.p, p);
+    assert_false(b.overflow);
+    /* More than it may ever hold: whoever appends learns that. */
+    buffer_reserve(&b, 1);
+    assert_false(b.overflow);
+    assert_int_equal(b.capacity, 11);
+    buffer_free(&b);
+    buffer_reserve(&b, 11);
+    assert_null(b.p);
+    buffer_reserve(&b, 0);
+    assert_string_equal(buffer_str(&b).p, "");
+    buffer_free(&b);
+}
+
 static void writes_json_strings(void **state)
 {
     struct buffer b = BUFFER_MAX(1000);
@@ -200,6 +222,7 @@ int main(void)
         cmocka_unit_test(reads_numbers_strictly),
         cmocka_unit_test(knows_dns_names),
         cmocka_unit_test(buffer_stops_at_its_limit),
+        cmocka_unit_test(buffer_reserves_within_its_limit),
         cmocka_unit_test(writes_json_strings),
         cmocka_unit_test(encodes_both_ways),
         cmocka_unit_test(decodes_percent),
