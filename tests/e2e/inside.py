@@ -7,6 +7,7 @@ import uuid
 
 import websocket
 from runner.stack import ask
+from support.instance import wait_until
 
 HOSTILE = (pathlib.Path(__file__).parent / "hostile/server.py").read_text()
 PYTHON = "/opt/jupyter/bin/python3"
@@ -17,6 +18,14 @@ MARK = "\x01answer "
 
 def host_id(hydra, name):
     return hydra.device(name)["status"]["hostId"]
+
+
+def delete_users(hydra, *names):
+    """With what runs for them."""
+    for name in names:
+        assert hydra.admin().delete(f"openhydrausers/{name}").status_code in (200, 202), name
+    for name in names:
+        wait_until(lambda: hydra.admin().get(f"openhydrausers/{name}").status_code == 404, 60, what=f"{name} gone")
 
 
 # ---- the engine's and the kernel's view of an environment -----------------------------------------------------------------

@@ -8,7 +8,7 @@ import socket
 import subprocess
 
 import pytest
-from inside import (PYTHON, SOCKET, Hostile, container, engine_socket, host_id, make_sandbox, processes, socket_on_host, source,
+from inside import (PYTHON, SOCKET, Hostile, container, delete_users, engine_socket, host_id, make_sandbox, processes, socket_on_host, source,
                     start_hostile, start_jupyter, status_of)
 from support.instance import wait_until
 
@@ -42,10 +42,9 @@ class World:
                 "logs": runtime / "server/logs.sock", "engine": engine_socket(self.hydra), "B": self.sockets[B]}
 
     def close(self):
-        for name in (A, B, CAROL):
-            self.hydra.admin().delete(f"devices/{name}")
-        for name in (A, B, CAROL):
-            self.hydra.wait_gone(name)
+        """Users too: as long as there is one, a port is theirs."""
+        names = [u["metadata"]["name"] for u in self.hydra.admin().get("openhydrausers").json()["items"] if u["metadata"]["name"].startswith("iso-")]
+        delete_users(self.hydra, *names)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +98,7 @@ def test_no_network(world):
     """Its own empty loopback, where not even the host's abstract sockets can be reached."""
     hydra, name = world.hydra, "\0open-hydra-test-" + str(os.getpid())
     hosts = {a[4][0] for a in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
-    hosts |= set(re.findall(r"inet ([\d.]+)", subprocess.run(["ip", "-4", "addr"], capture_output=True, text=True).stdout))
+    hosts |= set(re.findall(r"-- ([\d.]+)\n\s+/32 host LOCAL", pathlib.Path("/proc/net/fib_trie").read_text()))
     ports = [hydra.dashboard_port, hydra.api_port, *range(hydra.environment_ports[0], hydra.environment_ports[0] + 4), 22, 30001, 30443]
     with socket.socket(socket.AF_UNIX) as abstract, socket.create_connection(("127.0.0.1", hydra.dashboard_port)):
         abstract.bind(name)

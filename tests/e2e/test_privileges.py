@@ -8,7 +8,7 @@ import stat
 import subprocess
 
 import pytest
-from inside import Hostile, engine_socket, host_id, make_sandbox, source, status_of
+from inside import Hostile, delete_users, engine_socket, host_id, make_sandbox, source, status_of
 from support.instance import wait_until
 
 pytestmark = pytest.mark.root
@@ -32,34 +32,34 @@ class World:
     def secrets(self):
         """What nobody but root may open: the engine, homes, keys. By name, with what one does to it."""
         real = self.data / "workspace/hostile" / USER
-        return {"the engine": ("connect", engine_socket(self.hydra)), "its folder": ("list", self.runtime / "engine"),
-                "runner.sock": ("connect", self.runtime / "runner/runner.sock"), "its folder, too": ("list", self.runtime / "runner"),
-                "homes": ("list", self.data / "workspace"), "a home": ("list", real), "a file in it": ("read", real / "diary"),
-                "a home's mount": ("list", self.home), "a file in that": ("read", self.home / "diary"),
-                "kubeconfig": ("read", self.hydra.kubeconfig), "the authority's key": ("read", self.data / "pki/ca.key"),
-                "the server's key": ("read", self.data / "pki/server.key"), "the authority": ("write", self.data / "pki/ca.crt"),
-                "certificates": ("make", self.data / "pki/x"), "the state folder": ("make", self.data / "x"),
-                "the runtime folder": ("make", self.runtime / "x"), "environments": ("make", self.runtime / "env/x"),
-                "ports": ("write", self.runtime / "excluded-ports"), "lock": ("read", self.runtime / "lock"),
-                "an environment's socket folder": ("list", pathlib.Path(self.dora.socket).parent),
-                "a disk": ("read", disk()), "the shadow file": ("read", "/etc/shadow")}
+        secrets = {"the engine": ("connect", engine_socket(self.hydra)), "its folder": ("list", self.runtime / "engine"),
+                   "runner.sock": ("connect", self.runtime / "runner/runner.sock"), "its folder, too": ("list", self.runtime / "runner"),
+                   "homes": ("list", self.data / "workspace"), "a home": ("list", real), "a file in it": ("read", real / "diary"),
+                   "a home's mount": ("list", self.home), "a file in that": ("read", self.home / "diary"),
+                   "kubeconfig": ("read", self.hydra.kubeconfig), "the authority's key": ("read", self.data / "pki/ca.key"),
+                   "the server's key": ("read", self.data / "pki/server.key"), "the authority": ("write", self.data / "pki/ca.crt"),
+                   "certificates": ("make", self.data / "pki/x"), "the state folder": ("make", self.data / "x"),
+                   "the runtime folder": ("make", self.runtime / "x"), "environments": ("make", self.runtime / "env/x"),
+                   "ports": ("write", self.runtime / "excluded-ports"), "lock": ("read", self.runtime / "lock"),
+                   "an environment's socket folder": ("list", pathlib.Path(self.dora.socket).parent),
+                   "a disk": ("read", disk()), "the shadow file": ("read", "/etc/shadow")}
+        return {name: (what, path) for name, (what, path) in secrets.items() if path}
 
 
 def disk():
-    """The device that the state is on, where it is one."""
+    """The device that the state is on; in a container there may be none."""
     number = os.stat("/").st_dev
     for path in pathlib.Path("/dev").iterdir():
         if stat.S_ISBLK(path.stat().st_mode) and path.stat().st_rdev == number:
             return path
-    return "/dev/mem"
+    return None
 
 
 @pytest.fixture(scope="module")
 def world(hydra):
     w = World(hydra)
     yield w
-    hydra.admin().delete(f"devices/{USER}")
-    hydra.wait_gone(USER)
+    delete_users(hydra, USER)
 
 
 SCRIPT = """

@@ -75,6 +75,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Upgrade") == "websocket":
             return self.websocket()
         status, headers, text = answers.get(self.path.split("?")[0], (200, [], "environment"))
+        if status == "raw":
+            self.close_connection = True
+            return self.wfile.write(text.encode("latin-1"))
         self.answer(status, headers, text.encode())
 
     def websocket(self):
@@ -83,6 +86,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Upgrade", "websocket")
         self.send_header("Connection", "Upgrade")
         self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
+        for name, value in answers.get(self.path, (101, [], ""))[1]:
+            self.send_header(name, value)
         self.end_headers()
         self.close_connection = True
         while len(head := self.rfile.read(2)) == 2 and head[0] & 15 != 8:
