@@ -147,10 +147,12 @@ test('a student starts an environment and sees how far it is; the teacher sees i
   await heading(page, 'My environment').waitFor();
   await assertAccessible(page, 'my environment, stopped');
   await useEnglish(page);
+  const progress = await watchProgress(page);
   await button(page, 'Start').click();
-  await page.getByRole('list', { name: 'Progress' }).waitFor();
-  await page.getByRole('timer').waitFor();
   await heading(page, 'Your environment is running').waitFor({ timeout: startPatience });
+  const seen = await progress();
+  assert.ok(seen.some((text) => /^(In the queue|Preparing the image and your files|Starting the environment)\b/.test(text)), `steps seen: ${seen.join(' | ')}`);
+  assert.ok(seen.some((text) => /so far$/.test(text)), `elapsed time seen: ${seen.join(' | ')}`);
   await page.getByText(/Started in/).waitFor();
   await row(teacher, anna.name).getByText('Running').waitFor();
   await assertAccessible(page, 'my environment, running');
@@ -161,6 +163,18 @@ test('a student starts an environment and sees how far it is; the teacher sees i
   await assertAccessibleAsItIs(page, 'my environment with its log');
   await button(page, 'Hide the log').click();
 });
+
+/** Notes what is shown on the way: a warm start may be over before a test has looked. */
+async function watchProgress(page) {
+  await page.evaluate(() => {
+    window.progressSeen = new Set();
+    const note = () => {
+      for (const each of document.querySelectorAll('[aria-current=step], [role=timer]')) window.progressSeen.add(each.innerText);
+    };
+    new MutationObserver(note).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+  });
+  return () => page.evaluate(() => [...window.progressSeen]);
+}
 
 test('it opens in a tab of its own, and a cell and a terminal run there', async () => {
   const page = at.anna;
