@@ -217,7 +217,7 @@ static void show_session(struct http_exchange *x, const struct identity *who, st
     _cleanup_session_ struct session *s =
         who->session ? sessions_by_id(a->sessions, who->session, clock_realtime_us()) : NULL;
     if (who->uid == NULL || !account_find(a->store, who->name, http_arena(x), &account))
-        account = (struct account){.name = who->name, .role = who->role};
+        account = (struct account){.role = who->role}; /* no user: it has no environment of its own */
     const struct session_view v = {.account = &account, .session = s};
     reply_session(a, x, 200, &v);
 }
