@@ -231,13 +231,13 @@ def watch_one(report, o, server, count):
     process.stdin.write("\n")
     process.stdin.close()
     process.wait(60)
-    note = f"RSS before {before:.1f} MB; {connected:.2f} s to connect them all"
+    note = f"RSS before {before:.1f} MiB; {connected:.2f} s to connect them all"
     if count == 10000:
-        report.below(f"{count:,} watchers: RSS added, idle", idle - before, "MB", 50, note)
-        report.below(f"{count:,} watchers: RSS added, after {o.rounds} events", after - before, "MB", 50)
+        report.below(f"{count:,} watchers: RSS added, idle", idle - before, "MiB", 50, note)
+        report.below(f"{count:,} watchers: RSS added, after {o.rounds} events", after - before, "MiB", 50)
     else:
-        report.add(f"{count:,} watchers: RSS added, idle", idle - before, "MB", note=note)
-        report.add(f"{count:,} watchers: RSS added, after {o.rounds} events", after - before, "MB")
+        report.add(f"{count:,} watchers: RSS added, idle", idle - before, "MiB", note=note)
+        report.add(f"{count:,} watchers: RSS added, after {o.rounds} events", after - before, "MiB")
     median = {k: statistics.median(r[k] for r in rounds) / 1000 for k in ("created_us", "first_us", "all_us")}
     report.add(f"{count:,} watchers: until all have the event", median["all_us"], "ms",
                note=f"the first after {median['first_us']:.1f} ms, the create's answer after {median['created_us']:.1f} ms")
@@ -251,7 +251,7 @@ def memory_idle(report):
         time.sleep(3)
         for name, limit in (("server", 10), ("runner", 6)):
             rss, pss = memory(instance.child(name))
-            report.below(f"{name}, idle: RSS", rss, "MB", limit, f"PSS {pss:.1f} MB")
+            report.below(f"{name}, idle: RSS", rss, "MiB", limit, f"PSS {pss:.1f} MiB")
 
 
 def memory_full(report, o):
@@ -260,7 +260,7 @@ def memory_full(report, o):
         server.create(USERS, user, 10000)
         made = server.create(DEVICES, device, 10000)
         rss, pss = memory(server.server.pid)
-        report.below("10,000 users + 10,000 devices: RSS once created", rss, "MB", 64, f"PSS {pss:.1f} MB; {made['rate']:,.0f} devices/s")
+        report.below("10,000 users + 10,000 devices: RSS once created", rss, "MiB", 64, f"PSS {pss:.1f} MiB; {made['rate']:,.0f} devices/s")
         ready, answer = [], []
         for _ in range(max(3, o.rounds)):
             server.stop()
@@ -268,7 +268,7 @@ def memory_full(report, o):
             ready.append(server.ready_seconds)
             answer.append(server.answer_seconds)
         rss, pss = memory(server.server.pid)
-        report.below("the same after a restart: RSS", rss, "MB", 64, f"PSS {pss:.1f} MB")
+        report.below("the same after a restart: RSS", rss, "MiB", 64, f"PSS {pss:.1f} MiB")
         report.below("start with them: until the ready line", statistics.median(ready), "s", 0.1)
         report.add("start with them: until the first answer", statistics.median(answer), "s")
     empty(report, o)
@@ -292,11 +292,22 @@ def memory_section(report, o):
 
 def cold_start(report, o):
     report.section("Cold start: until Jupyter answers")
+    if os.geteuid() != 0:
+        report.add("cold start", None, "", note="not run: a bare runc run needs root")
+        return
     cold.run(report, max(3, o.starts))
 
 
+def store(report, o):
+    """The store by itself, without HTTP: what bench_store says."""
+    report.section("The store alone")
+    out = subprocess.run([PROGRAMS / "bench_store", "/tmp", str(max(1, round(o.seconds)))], capture_output=True, text=True,
+                         check=True, timeout=300)
+    print("  " + out.stdout.rstrip().replace("\n", "\n  "))
+
+
 SECTIONS = {"cold-start": cold_start, "api": api, "creates": creates, "gateway": gateway, "watch": watch,
-            "memory": memory_section}
+            "memory": memory_section, "store": store}
 
 
 def main():
@@ -305,14 +316,17 @@ def main():
     parser.add_argument("--seconds", type=float, default=2, help="of each side of a round (2)")
     parser.add_argument("--starts", type=int, default=7, help="of each kind of container (7)")
     parser.add_argument("--output", default=str(PROGRAMS.parents[1] / "bench.md"), help="the table as Markdown")
-    parser.add_argument("section", nargs="*", choices=[[], *SECTIONS], default=list(SECTIONS))
+    parser.add_argument("section", nargs="*", help=", ".join(SECTIONS) + " (all)")
     o = parser.parse_args()
+    for name in o.section:
+        if name not in SECTIONS:
+            parser.error(f"{name}: there are {', '.join(SECTIONS)}")
     report, before = Report(), conditions()
     for name, value in before:
         print(f"{name}: {value}")
     print(f"\n  {'':<46} {'ours':>12} {'compared to':>12} {'ratio':>6}  {'goal':<22}")
     begin = time.monotonic()
-    for name in o.section:
+    for name in o.section or SECTIONS:
         SECTIONS[name](report, o)
     after = " ".join(f"{x:.1f}" for x in os.getloadavg())
     missed = report.missed()

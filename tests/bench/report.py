@@ -13,8 +13,8 @@ def number(value, unit):
         return f"{value:,.0f}/s"
     if unit == "s":
         return f"{value:.3f} s"
-    if unit == "MB":
-        return f"{value:.1f} MB"
+    if unit == "MiB":
+        return f"{value:.1f} MiB"
     if unit == "ms":
         return f"{value:,.0f} ms"
     return f"{value:,.0f}{unit}"

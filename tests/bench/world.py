@@ -57,12 +57,12 @@ def cpu_seconds(pids):
 
 
 def memory(pid):
-    """(RSS, PSS) in MB (10^6 bytes)."""
+    """(RSS, PSS) in MiB."""
     found = {}
     for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         name, _, rest = line.partition(":")
         if name in ("Rss", "Pss"):
-            found[name] = int(rest.split()[0]) * 1024 / 1e6
+            found[name] = int(rest.split()[0]) / 1024
     return found["Rss"], found["Pss"]
 
 
