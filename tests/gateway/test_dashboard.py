@@ -141,9 +141,10 @@ def test_only_the_api_is_there(world):
         assert request(world.api, path=path, tls=context(world)).status == 404
 
 
-def test_http2(world):
+def test_no_http2(world):
+    """Over it nginx would keep the headers of an answer back until its body begins."""
     out = subprocess.run(["curl", "-sS", "--http2", "--cacert", world.folder / "pki/ca.crt", "-w", "\n%{http_version} %{http_code}",
                           f"https://127.0.0.1:{world.api}/apis/x", "-H", "Cookie: a=b"], capture_output=True, text=True)
     body, _, word = out.stdout.rpartition("\n")
-    assert word == "2 200", out
+    assert word == "1.1 200", out
     assert json.loads(body)["Host"] == f"127.0.0.1:{world.api}"

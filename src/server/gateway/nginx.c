@@ -10,7 +10,6 @@
 #define MAX_CONNECTIONS 65536
 /* Descriptors and connections that a worker needs beside its listening sockets for anybody to be served well. */
 #define MIN_CONNECTIONS 512
-#define HTTP2_DIRECTIVE_VERSION 1025001
 #define PORTS 65536
 #define ATTEMPTS 8
 
@@ -85,15 +84,11 @@ static void write_host(struct buffer *b, const char *host)
     buffer_printf(b, strchr(host, ':') ? "[%s]" : "%s", host);
 }
 
-/* HTTP/2 is for the API's clients alone. To cookies that are too large nginx answers with the end of the connection
- * there, and the browser would be shut out for good; over HTTP/1.1 it is told to clear them (gateway.md §5). A limit
- * beyond all that a jar can hold would let one connection take a hundred megabytes, by headers that HPACK packs into a
- * few bytes. */
-static const char *api_listen_flags(const struct nginx_options *o)
-{
-    return o->nginx_version >= HTTP2_DIRECTIVE_VERSION ? " ssl" : " ssl http2";
-}
-
+/* No HTTP/2 anywhere. To browsers: cookies that are too large nginx answers with the end of the connection there, and
+ * the browser would be shut out for good; over HTTP/1.1 it is told to clear them (gateway.md §5). To the API's clients:
+ * nginx (1.22) keeps an answer's headers back there until the first bytes of its body come, and kubectl waits for the
+ * headers of a watch that has nothing to tell yet, until its own ping after 30 s (`kubectl delete` of what goes fast).
+ */
 static const char *browser_listen_flags(const struct nginx_options *o)
 {
     return config_browser_tls(o->config) ? " ssl" : "";
@@ -146,8 +141,6 @@ static void write_tls(struct buffer *b, const struct nginx_options *o, const cha
 static void write_api_tls(struct buffer *b, const struct nginx_options *o)
 {
     write_tls(b, o, NULL, NULL);
-    if (o->nginx_version >= HTTP2_DIRECTIVE_VERSION)
-        buffer_puts(b, "        http2 on;\n");
     buffer_printf(b,
                   "        ssl_client_certificate \"%s/ca.crt\";\n"
                   "        ssl_verify_client optional;\n"
@@ -284,7 +277,7 @@ static void write_pieces(struct buffer *pieces, const struct nginx_options *o)
     bool tls = config_browser_tls(c);
 
     write_listen(&pieces[LISTEN_DASHBOARD], &c->dashboard, browser_listen_flags(o));
-    write_listen(&pieces[LISTEN_API], &c->api, api_listen_flags(o));
+    write_listen(&pieces[LISTEN_API], &c->api, " ssl");
     if (tls)
         write_tls(&pieces[BROWSER_TLS], o, c->certificate, c->certificate_key);
     write_api_tls(&pieces[API_TLS], o);
