@@ -26,7 +26,10 @@ class Engine(http.client.HTTPConnection):
 def ask(path, method, target, body=None, headers=None):
     engine = Engine(path)
     try:
-        engine.request(method, target, body=body, headers=headers or {})
+        try:
+            engine.request(method, target, body=body, headers=headers or {})
+        except ConnectionError:
+            pass  # it answered before it had read all: the answer says why
         answer = engine.getresponse()
         return answer.status, answer.read()
     finally:
@@ -82,16 +85,27 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
 
-def load(path, name, archive, wanted):
-    layers = layers_of(archive)
-    before = image_of(path, name)
-    if same(before, wanted, layers):
-        return False
+def send(path, name, archive):
     with open(archive, "rb") as file:
         progress = Progress(file, name)
         headers = {"Content-Type": "application/x-tar", "Content-Length": str(progress.size)}
         status, body = ask(path, "POST", "/images/load?quiet=1", progress, headers)
         progress.say("\n")
+    return status, body
+
+
+def load(path, name, archive, wanted):
+    layers = layers_of(archive)
+    before = image_of(path, name)
+    if same(before, wanted, layers):
+        return False
+    try:
+        status, body = send(path, name, archive)
+    except ConnectionError as why:
+        # Seen once with an engine that had just made its storage.
+        print(f"image: the engine broke off ({why}): once more", file=sys.stderr)
+        time.sleep(2)
+        status, body = send(path, name, archive)
     text = body.decode(errors="replace").strip()
     if status != 200 or '"error"' in text:
         sys.exit(f"image: the engine refused {name}: {text[-500:]}")
