@@ -67,7 +67,8 @@ int client_call(struct client *c, const struct client_request *r, yyjson_doc **a
         .method = r->method, .path = path, .timeout_ms = CALL_MS, .stop_fd = c->stop_fd, .max_body = 64u << 20};
 
     if (r->body) {
-        call.body.p = body = json_mut_write(yyjson_mut_doc_get_root(r->body), &call.body.n);
+        body = json_mut_write(yyjson_mut_doc_get_root(r->body), &call.body.n);
+        call.body.p = body;
         call.content_type = r->content_type ? r->content_type : "application/json";
     }
     if (transport_call(c->transport, &call, &a, err) < 0)

@@ -94,12 +94,12 @@ bool owned_by(const struct kind *kind, struct str json, const struct identity *w
     return owned_by_val(kind, yyjson_doc_get_root(doc), who);
 }
 
-int error_not_found(struct error **err, const struct kind *kind, const char *name)
+int(error_not_found)(struct error **err, const struct kind *kind, const char *name)
 {
     return error_set(err, REASON_NOT_FOUND, "%s.%s \"%s\" not found", kind->plural, kind->group, name);
 }
 
-int error_forbidden(struct error **err, const struct request *r)
+int(error_forbidden)(struct error **err, const struct request *r)
 {
     const struct kind *kind = request_kind(r);
     const char *verb = verb_name(r->verb);

@@ -86,3 +86,7 @@ bool owned_by_val(const struct kind *kind, yyjson_val *object, const struct iden
 /* «devices.group "x" not found» and its like, as Kubernetes words them. */
 int error_not_found(struct error **err, const struct kind *kind, const char *name);
 int error_forbidden(struct error **err, const struct request *r);
+
+/* As in base/error.h: seen to fail. */
+#define error_not_found(...) error_failed(error_not_found(__VA_ARGS__))
+#define error_forbidden(...) error_failed(error_forbidden(__VA_ARGS__))

@@ -4,6 +4,7 @@
  */
 #include "server/api/watch.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -245,6 +246,7 @@ static void set_gone(struct watcher *w, const struct event *e)
 {
     char revision[24];
     size_t n;
+    assert(e->previous); /* or it could not have matched */
     _cleanup_json_ yyjson_doc *doc = json_parse(e->previous->json, NULL);
     _cleanup_json_mut_ yyjson_mut_doc *copy = yyjson_doc_mut_copy(doc, NULL);
     yyjson_mut_val *root = yyjson_mut_doc_get_root(copy);

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "config/config.h"
-#include "server/api/api.h"
 #include "http/http.h"
+#include "server/api/api.h"
 #include "server/store/store.h"
 
 /* Who is it, and may they. */
@@ -12,15 +12,16 @@ struct auth;
 struct auth *auth_new(const struct config *config, struct store *store, struct workers *workers);
 /* After the HTTP servers have stopped and the workers have ended. */
 void auth_free(struct auth *a);
-/* Known only after api_new, which needs the hooks, which need auth. For the set-up of the first administrator both are needed:
- * the kind is the very one of the users that api was given. */
+/* Known only after api_new, which needs the hooks, which need auth. For the set-up of the first administrator both are
+ * needed: the kind is the very one of the users that api was given. */
 void auth_set_api(struct auth *a, struct api *api);
 void auth_set_user_kind(struct auth *a, const struct kind *users);
 
-/* Finds out who sent a request, from: the listener's role (runner.sock is the runner), the client certificate that nginx verified
- * (only on gateway.sock), Authorization: Bearer, session cookie with its key, Open-Hydra-Auth, disableAuth; and refuses foreign origins
- * (gateway.md §3, rules 1–3 with the dashboard's origin). Calls done once, perhaps on a worker thread: err NULL and who set
- * (name "system:anonymous", role ROLE_NONE without any credentials), or err, which done must free. */
+/* Finds out who sent a request, from: the listener's role (runner.sock is the runner), the client certificate that
+ * nginx verified (only on gateway.sock), Authorization: Bearer, session cookie with its key, Open-Hydra-Auth,
+ * disableAuth; and refuses foreign origins (gateway.md §3, rules 1–3 with the dashboard's origin). Calls done once,
+ * perhaps on a worker thread: err NULL and who set (name "system:anonymous", role ROLE_NONE without any credentials),
+ * or err, which done must free. */
 typedef void auth_done(struct http_exchange *x, const struct identity *who, struct error *err, void *arg);
 void auth_identify(struct auth *a, struct http_exchange *x, auth_done *done, void *arg);
 
@@ -31,41 +32,47 @@ enum verdict auth_authorize(const struct identity *who, const struct attributes 
 bool auth_owns(struct str path);
 void auth_handle(struct auth *a, struct http_exchange *x);
 
-/* A session by its cookie, for the gateway («who opens this environment»): whether the session with that id is still valid. */
+/* A session by its cookie, for the gateway («who opens this environment»): whether the session with that id is still
+ * valid. */
 bool auth_session_valid(struct auth *a, const char *session_id);
 
 /* Passwords, for the user kind's hooks (worker threads). The hash is libsodium's string form. */
-char *password_hash(const char *password);                       /* the caller frees; wiped copies */
+char *password_hash(const char *password); /* the caller frees; wiped copies */
 /* Without a hash (unknown user, user without a password): takes the same time, and says no. */
 bool password_verify(const char *hash, const char *password);
-/* What somebody chooses for himself (set-up, /auth/password): at least 8 characters, at most 1,024 bytes, no control characters, not the
- * well-known one. Adds a cause for `field` otherwise. */
+/* What somebody chooses for himself (set-up, /auth/password): at least 8 characters, at most 1,024 bytes, no control
+ * characters, not the well-known one. Adds a cause for `field` otherwise. */
 int password_check(const char *password, const char *field, struct error **err) _must_check_;
 /* Of deploy/user-admin.yaml: accepted, and the session says so. */
 #define WELL_KNOWN_PASSWORD "openhydra"
 /* Secret scopes: "password" (key: user uid → hash). */
 #define SECRET_PASSWORD "password"
-/* Ends all sessions of a user, but the one given (NULL: none is spared); in the transaction that changes the password or deletes the user. */
+/* Ends all sessions of a user, but the one given (NULL: none is spared); in the transaction that changes the password
+ * or deletes the user. */
 void auth_end_sessions(struct store_txn *t, const char *user_uid, const char *spared_session);
 
-/* Where no user of role 1 exists: a one-use code for /setup?code=… (valid until an administrator exists or the server restarts).
- * NULL where there is an administrator. The caller frees. */
+/* Where no user of role 1 exists: a one-use code for /setup?code=… (valid until an administrator exists or the server
+ * restarts). NULL where there is an administrator. The caller frees. */
 char *auth_setup_code(struct auth *a);
 
-/* Certificates: DATA/pki with the own CA, server leaf (renewed when a third is left or an address changes), admin client certificates:
- *   ca.crt ca.key server.crt server.key   PEM; keys 0600, certificates 0644
- *   admins                                one line for each admin certificate that was issued: serial and expiry
- *   revoked                               one serial (hex) per line; a running server reads it again when it changes
+/* Certificates: DATA/pki with the own CA, server leaf (renewed when a third is left or an address changes), admin
+ * client certificates: ca.crt ca.key server.crt server.key   PEM; keys 0600, certificates 0644 admins one line for each
+ * admin certificate that was issued: serial and expiry revoked                               one serial (hex) per line;
+ * a running server reads it again when it changes
  */
 struct pki_options {
-    const char *directory;            /* DATA/pki */
-    const char *const *hosts;         /* names and addresses of the server leaf, NULL-terminated */
+    const char *directory;    /* DATA/pki */
+    const char *const *hosts; /* names and addresses of the server leaf, NULL-terminated */
 };
 /* Makes what is missing or due. Returns 1 where the leaf changed (nginx must reload), 0 where not. */
 int pki_ensure(const struct pki_options *options, struct error **err) _must_check_;
-/* Issues an admin client certificate (CN open-hydra-admin, O system:masters) and writes a kubeconfig (0600) that embeds it. */
-int pki_write_kubeconfig(const struct pki_options *options, const char *server_url, const char *path, struct error **err) _must_check_;
+/* Issues an admin client certificate (CN open-hydra-admin, O system:masters) and writes a kubeconfig (0600) that embeds
+ * it. */
+int pki_write_kubeconfig(const struct pki_options *options, const char *server_url, const char *path,
+                         struct error **err) _must_check_;
 /* The same where it is missing, damaged, for another CA or URL, or its certificate is revoked or due. */
-int pki_ensure_kubeconfig(const struct pki_options *options, const char *server_url, const char *path, struct error **err) _must_check_;
+int pki_ensure_kubeconfig(const struct pki_options *options, const char *server_url, const char *path,
+                          struct error **err) _must_check_;
 /* kubeconfig --renew: the same as pki_write_kubeconfig, and every older admin certificate is revoked. */
-int pki_renew_kubeconfig(const struct pki_options *options, const char *server_url, const char *path, struct error **err) _must_check_;
+int pki_renew_kubeconfig(const struct pki_options *options, const char *server_url, const char *path,
+                         struct error **err) _must_check_;

@@ -119,6 +119,7 @@ static struct entry *find_or_add(struct throttle *t, const struct rule *rule, co
         unlink_entry(t, e);
     } else {
         if (map_size(t->entries) >= MAX_ENTRIES)
+            /* Dropped ones are in no list any more. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
             drop(t, t->oldest);
         e = xcalloc(1, sizeof(*e));
         make_key(e->key, rule, name);

@@ -1,28 +1,31 @@
 #pragma once
 
 #include "config/config.h"
-#include "server/auth/auth.h"
 #include "http/http.h"
+#include "server/auth/auth.h"
 #include "server/store/store.h"
 
 /*
- * What nginx asks before it lets a request through to an environment (auth_request on auth.sock), and its configuration.
+ * What nginx asks before it lets a request through to an environment (auth_request on auth.sock), and its
+ * configuration.
  *
- * An environment's address is a port; which device has it is in the store. Where it listens and with which token is told by the
- * runner through the private subresource devices/<name>/endpoint, kept in memory alone, and sent again when the runner
- * reconnects.
+ * An environment's address is a port; which device has it is in the store. Where it listens and with which token is
+ * told by the runner through the private subresource devices/<name>/endpoint, kept in memory alone, and sent again when
+ * the runner reconnects.
  *
- * A right is asked for with every request, but for a WebSocket at its handshake alone. What ends a right (a deleted user, a
- * stopped device) ends the container, and so the connections that are open.
+ * A right is asked for with every request, but for a WebSocket at its handshake alone. What ends a right (a deleted
+ * user, a stopped device) ends the container, and so the connections that are open.
  */
 struct gateway;
 /* Makes the key of the environments' cookies at first start: not from an event thread. */
-struct gateway *gateway_new(const struct config *config, struct store *store, struct auth *auth, struct error **err) _must_check_;
+struct gateway *gateway_new(const struct config *config, struct store *store, struct auth *auth, struct error **err)
+    _must_check_;
 /* Answers what is still deferred. After the http servers have stopped, before store and auth go. */
 void gateway_free(struct gateway *g);
 
-/* Every request on auth.sock. Answers or defers (a running device whose endpoint is not known yet, for a few seconds). That server's
- * limits: headers of 48 KiB (nginx lets 32 through, the address comes twice), no body, idle for 30 s or more. */
+/* Every request on auth.sock. Answers or defers (a running device whose endpoint is not known yet, for a few seconds).
+ * That server's limits: headers of 48 KiB (nginx lets 32 through, the address comes twice), no body, idle for 30 s or
+ * more. */
 void gateway_handle(struct gateway *g, struct http_exchange *x);
 
 struct endpoint {
@@ -31,32 +34,36 @@ struct endpoint {
     const char *token;
 };
 /* From the runner. Checks that the socket lies where it may. */
-int gateway_set_endpoint(struct gateway *g, const char *device, const struct endpoint *e, struct error **err) _must_check_;
+int gateway_set_endpoint(struct gateway *g, const char *device, const struct endpoint *e, struct error **err)
+    _must_check_;
 void gateway_forget_endpoint(struct gateway *g, const char *device_uid);
 
-/* A one-use link to a device's environment for that caller, 60 s. The caller frees. NULL with a reason where it has no address. */
-char *gateway_ticket(struct gateway *g, struct object *device, const struct identity *who, int64_t *expires_us, struct error **err);
+/* A one-use link to a device's environment for that caller, 60 s. The caller frees. NULL with a reason where it has no
+ * address. */
+char *gateway_ticket(struct gateway *g, struct object *object, const struct identity *who, int64_t *expires_us,
+                     struct error **err);
 
-/* nginx.conf for this configuration, complete: browser ports, API port, environments, error pages. `prefix` is nginx's working
- * directory (temporary files, pid, pages). Pure: tested by `nginx -t`. The caller frees.
- * Start it as `nginx -e stderr -p PREFIX -c PREFIX/nginx.conf`, as the user that shall serve: the master needs no privileges
- * either, and so serves ports from 1024 on. SIGHUP reloads: open WebSockets stay with the old workers as long as they last. */
+/* nginx.conf for this configuration, complete: browser ports, API port, environments, error pages. `prefix` is nginx's
+ * working directory (temporary files, pid, pages). Pure: tested by `nginx -t`. The caller frees. Start it as `nginx -e
+ * stderr -p PREFIX -c PREFIX/nginx.conf`, as the user that shall serve: the master needs no privileges either, and so
+ * serves ports from 1024 on. SIGHUP reloads: open WebSockets stay with the old workers as long as they last. */
 struct nginx_options {
     const struct config *config;
-    const char *prefix;            /* writable by the gateway's user */
+    const char *prefix; /* writable by the gateway's user */
     const char *gateway_socket, *auth_socket;
-    const char *web, *pages;       /* folders of the dashboard's files and of the static error pages */
-    const char *pki;               /* DATA/pki, or a copy that the gateway's user may read */
-    const uint16_t *excluded;      /* ports of the environments' range that others have (gateway_probe_ports) */
+    const char *web, *pages;  /* folders of the dashboard's files and of the static error pages */
+    const char *pki;          /* DATA/pki, or a copy that the gateway's user may read */
+    const uint16_t *excluded; /* ports of the environments' range that others have (gateway_probe_ports) */
     size_t excluded_len;
-    unsigned workers;              /* 0: one for each core */
-    unsigned nofile;               /* hard limit of descriptors for the process; 0: 16384 */
-    unsigned nginx_version;        /* 1022001 for 1.22.1; 0: not known, then what all from 1.22 on understand */
+    unsigned workers;       /* 0: one for each core */
+    unsigned nofile;        /* hard limit of descriptors for the process; 0: 16384 */
+    unsigned nginx_version; /* 1022001 for 1.22.1; 0: not known, then what all from 1.22 on understand */
 };
 char *nginx_configuration(const struct nginx_options *options, struct error **err) _must_check_;
 
-/* Which ports of the environments' range are taken by others: tries to bind each. Puts at most `max` into `taken`, returns their
- * number, or -1 where the address itself is none of this machine. Only while our own nginx is not running. */
+/* Which ports of the environments' range are taken by others: tries to bind each. Puts at most `max` into `taken`,
+ * returns their number, or -1 where the address itself is none of this machine. Only while our own nginx is not
+ * running. */
 int gateway_probe_ports(const struct config *config, uint16_t *taken, size_t max, struct error **err) _must_check_;
 /* One address; 0 where it is free, else the errno of bind. */
 int gateway_probe_port(const char *host, uint16_t port);

@@ -18,9 +18,9 @@ static int set_endpoint(struct gateway *gateway, const struct object *object, st
     return gateway_set_endpoint(gateway, object->name, &e, err);
 }
 
-void device_endpoint(struct http_exchange *x, struct object *object, const struct identity *who, void *arg)
+void device_endpoint(struct http_exchange *x, struct object *object, const struct identity *who, void *context_arg)
 {
-    const struct hook_context *context = arg;
+    const struct hook_context *context = context_arg;
     struct error *err = NULL;
 
     if (set_endpoint(context->gateway, object, http_body(x), &err) < 0)

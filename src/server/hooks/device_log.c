@@ -192,9 +192,9 @@ static int tail_lines(struct http_exchange *x, unsigned long long *lines, struct
     return 0;
 }
 
-void device_log(struct http_exchange *x, struct object *object, const struct identity *who, void *arg)
+void device_log(struct http_exchange *x, struct object *object, const struct identity *who, void *context_arg)
 {
-    const struct hook_context *context = arg;
+    const struct hook_context *context = context_arg;
     struct error *err = NULL;
     unsigned long long lines;
 

@@ -7,9 +7,9 @@
 
 #define TICKET_MAX_BYTES 4096
 
-void device_ticket(struct http_exchange *x, struct object *object, const struct identity *who, void *arg)
+void device_ticket(struct http_exchange *x, struct object *object, const struct identity *who, void *context_arg)
 {
-    const struct hook_context *context = arg;
+    const struct hook_context *context = context_arg;
     struct error *err = NULL;
     int64_t expires;
     char when[TIMESTAMP_SIZE];

@@ -1,5 +1,6 @@
 #include "server/store/log.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -59,6 +60,7 @@ static void track_append(struct log_track *t, uint64_t revision)
         free(t->revisions);
         *t = (struct log_track){larger, 0, t->n, capacity};
     }
+    assert(t->capacity);
     t->revisions[(t->head + t->n++) % t->capacity] = revision;
 }
 
