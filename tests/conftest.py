@@ -39,3 +39,12 @@ def fresh():
 @pytest.fixture
 def admin(hydra):
     return hydra.admin()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """What the program said goes beside a failure."""
+    report = (yield).get_result()
+    instance = getattr(item, "funcargs", {}).get("fresh") or getattr(item, "funcargs", {}).get("hydra")
+    if report.failed and instance is not None:
+        report.sections.append(("what open-hydra said", instance.output()[-6000:]))

@@ -1,11 +1,13 @@
 """Watches: events, resuming, bookmarks, the start with what is there."""
 import json
+import socket
+import ssl
 import threading
 
 import pytest
 
 from support.answers import Watch, fresh_name, is_status
-from support.instance import wait_until
+from support.instance import GROUP, wait_until
 
 
 def make(admin, name, **metadata):
@@ -93,6 +95,20 @@ def test_send_initial_events(admin, sandbox):
         watch.until_name(name, "ADDED")
     is_status(admin.get("sandboxes", params={"watch": "true", "sendInitialEvents": "true"}), 400, "BadRequest",
               "resourceVersionMatch")
+
+
+def test_headers_come_before_there_is_anything_to_tell(hydra, admin):
+    """client-go waits for them, over whatever HTTP it has agreed on: kubectl would hang after a quick delete."""
+    files = hydra.certificate_files()
+    context = ssl.create_default_context(cafile=files["ca"])
+    context.load_cert_chain(files["crt"], files["key"])
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with socket.create_connection(("127.0.0.1", hydra.api_port), timeout=25) as plain, \
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+        assert connection.selected_alpn_protocol() != "h2", "nginx would keep the headers back"
+        connection.sendall(f"GET {GROUP}/sandboxes?watch=true&fieldSelector=metadata.name=nobody-here&resourceVersion="
+                           f"{revision(admin)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        assert connection.recv(1024).startswith(b"HTTP/1.1 200")
 
 
 def test_bad_revisions(admin):
