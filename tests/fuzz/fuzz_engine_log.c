@@ -6,6 +6,8 @@
 #include "runner/environment/lines.h"
 #include "runner/runtime/engine.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 /* What a container prints goes through the engine's stream format into a status: whatever it is, the lines must be
  * valid JSON text. */
 static int collect(void *arg, struct str text)
