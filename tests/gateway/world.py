@@ -19,7 +19,8 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).parent
-STAND = os.environ.get("GATEWAY_STAND", "/nonexistent")
+BUILD = pathlib.Path(os.environ.get("OPENHYDRA_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build/asan"))
+STAND = str(BUILD / "tests/gateway/gateway-stand")
 PAGES = HERE.parent.parent / "deploy" / "pages"
 NOBODY = 65534
 ENVIRONMENTS = 6
