@@ -227,7 +227,7 @@ static bool parse_path(struct str path, struct str *uid, struct str *what)
 static int parse_options(struct http_exchange *x, struct runtime_log_options *o)
 {
     const char *follow = http_query(x, "follow"), *tail = http_query(x, "tailLines");
-    unsigned long long n = 0;
+    unsigned long long n = RUNTIME_LOG_ALL;
 
     if (tail && str_to_u64(str_from(tail), MAX_TAIL, &n) < 0)
         return -1;

@@ -71,7 +71,7 @@ int engine_logs(struct runtime *r, const char *uid, const struct runtime_log_opt
 
     if (engine_transport(e, &t, err) < 0)
         return -1;
-    const char *tail = o->tail ? arena_printf(a, "%u", o->tail) : "all";
+    const char *tail = o->tail != RUNTIME_LOG_ALL ? arena_printf(a, "%u", o->tail) : "all";
     const char *path = arena_printf(a, API "/containers/%s/logs?stdout=true&stderr=true&follow=%s&tail=%s",
                                     container_name(a, uid), o->follow ? "true" : "false", tail);
     struct call c = {.method = "GET",

@@ -79,9 +79,10 @@ struct runtime_listener {
     void *arg;
 };
 
+#define RUNTIME_LOG_ALL ((unsigned)-1)
 struct runtime_log_options {
     bool follow;
-    unsigned tail; /* lines; 0: all that is kept */
+    unsigned tail; /* lines; RUNTIME_LOG_ALL: all that is kept */
     int stop_fd;   /* ends it; -1: none */
 };
 
