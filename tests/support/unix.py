@@ -1,0 +1,31 @@
+"""HTTP on a unix socket."""
+import http.client
+import json
+import socket
+
+
+class Connection(http.client.HTTPConnection):
+    def __init__(self, path, timeout=60):
+        super().__init__("127.0.0.1", timeout=timeout)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def ask(path, method, target, body=None, headers=None, timeout=60):
+    """Status and answer (parsed where it is JSON). Raises OSError or HTTPException where there is none."""
+    connection = Connection(path, timeout)
+    try:
+        connection.request(method, target, json.dumps(body) if body is not None else None,
+                           {**({"Content-Type": "application/json"} if body is not None else {}), **(headers or {})})
+        answer = connection.getresponse()
+        data = answer.read()
+    finally:
+        connection.close()
+    try:
+        return answer.status, json.loads(data)
+    except ValueError:
+        return answer.status, data.decode(errors="replace")
