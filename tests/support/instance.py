@@ -95,7 +95,7 @@ class Browser(Relative):
 
 
 class Instance:
-    PORTS = 24  # one for the dashboard, one for the API, the rest for environments
+    PORTS = 160  # one for the dashboard, one for the API, the rest for environments
 
     def __init__(self, config=None, args=(), data=None, env=None, environments=None):
         # A short path: sockets have 107 bytes. Open to the service users.
