@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/workers.h"
 #include "server/hooks/context.h"
+#include "server/hooks/device.h"
 #include "server/presence.h"
 #include "server/shipped.h"
 
@@ -129,7 +130,9 @@ static int build(struct server *s, struct error **err)
         return -1;
     auth_set_api(s->auth, s->api);
     auth_set_user_kind(s->auth, s->kinds[KIND_USER]);
-    return shipped_create(s->api, s->store, (const struct kind *const *)s->kinds, KINDS, err);
+    if (shipped_create(s->api, s->store, (const struct kind *const *)s->kinds, KINDS, err) < 0)
+        return -1;
+    return store_run(s->store, device_serve_waiting, &s->context, err);
 }
 
 static void identified(struct http_exchange *x, const struct identity *who, struct error *err, void *arg)

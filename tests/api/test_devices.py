@@ -168,9 +168,15 @@ def test_range_used_up():
         assert made[2]["status"]["urls"] == [] and made[2]["status"]["port"] == 0
         admin.delete("openhydrausers/a")
         wait_until(lambda: admin.get("openhydrausers/a").status_code == 404, 60, what="a gone")
+        # The one that waits gets it, and goes on its way.
+        freed = made[0]["status"]["port"]
+        waiting = wait_until(lambda: (d := admin.get("devices/c").json())["status"]["port"] == freed and d, 60, what="port given")
+        assert waiting["status"]["urls"] == [f"http://127.0.0.1:{freed}"]
+        assert waiting["spec"]["jupyterLabUrl"] == waiting["status"]["urls"][0]
+        wait_until(lambda: admin.get("devices/c").json()["status"]["reason"] == "ImageMissing", 60, what="taken up")
         admin.delete("devices/c")
         hydra.wait_gone("c")
-        assert hydra.create_device("c", sandboxName="none")["status"]["port"] == made[0]["status"]["port"]
+        assert hydra.create_device("c", sandboxName="none")["status"]["port"] == freed
 
 
 def test_port_of_another_program_is_left_out():

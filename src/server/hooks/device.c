@@ -6,6 +6,7 @@
 #include "kinds/user.h"
 #include "server/api/metadata.h"
 #include "server/hooks/allocation.h"
+#include "server/hooks/device.h"
 #include "server/hooks/device_endpoint.h"
 #include "server/hooks/device_log.h"
 #include "server/hooks/device_ticket.h"
@@ -13,6 +14,8 @@
 #include "server/hooks/user.h"
 
 #define VSCODE "vscode"
+/* Secret scope: name of a device without a port → since when (µs). */
+#define PORT_WAITING "port-waiting"
 
 /* spec.deviceStatus, as the original's clients know it. */
 static const char *old_status(enum phase phase)
@@ -212,8 +215,66 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
     write_outputs(a, false);
     add_finalizer(a);
     warn_of_no_effect(a);
-    txn_secret_put(t, DEVICE_OF_USER, str_from(owner.name), str_from(json_mut_str_at(a->object, "metadata.name")));
+    const char *name = json_mut_str_at(a->object, "metadata.name");
+    txn_secret_put(t, DEVICE_OF_USER, str_from(owner.name), str_from(name));
+    if (port == 0)
+        txn_secret_put(t, PORT_WAITING, str_from(name),
+                       str_from(arena_printf(a->arena, "%lld", (long long)clock_realtime_us())));
     return 0;
+}
+
+struct longest {
+    char *name; /* owned */
+    unsigned long long since;
+};
+
+static bool consider_waiting(void *arg, struct str key, struct str value)
+{
+    struct longest *l = arg;
+    unsigned long long since;
+
+    if (str_to_u64(value, UINT64_MAX, &since) == 0 && (l->name == NULL || since < l->since)) {
+        free(l->name);
+        *l = (struct longest){xstrndup(key.p, key.n), since};
+    }
+    return true;
+}
+
+/* Returns whether the device needs to wait no longer. */
+static bool give_port(struct store_txn *t, struct hook_context *context, const char *name)
+{
+    _cleanup_json_ yyjson_doc *present = object_read(t, DEVICES, name);
+    const char *owner = json_str_at(yyjson_doc_get_root(present), "spec.openHydraUsername");
+    uint16_t port = owner ? allocate_port(t, context, owner) : 0;
+
+    if (owner == NULL)
+        return true;
+    if (port == 0)
+        return false;
+    _cleanup_json_mut_ yyjson_mut_doc *doc = yyjson_doc_mut_copy(present, NULL);
+    struct admission a = {.doc = doc, .object = yyjson_mut_doc_get_root(doc), .context = context};
+    yyjson_mut_val *status = json_mut_make_obj(doc, a.object, "status");
+    bool deleting = json_str_at(yyjson_doc_get_root(present), "metadata.deletionTimestamp") != NULL;
+    write_address(&a, status, port);
+    if (!deleting)
+        write_first_reason(&a, status, port);
+    write_outputs(&a, deleting);
+    object_write(t, DEVICES, doc);
+    return true;
+}
+
+int device_serve_waiting(struct store_txn *t, void *context, struct error **err)
+{
+    for (;;) {
+        struct longest l = {0};
+        txn_secret_list(t, PORT_WAITING, consider_waiting, &l);
+        bool served = l.name && give_port(t, context, l.name);
+        if (served)
+            txn_secret_delete(t, PORT_WAITING, str_from(l.name));
+        free(l.name);
+        if (!served)
+            return 0;
+    }
 }
 
 /* What the server gave at creation is not the runner's to change. */
@@ -258,7 +319,7 @@ static int admit(struct admission *a, struct store_txn *t, struct error **err)
     return 0;
 }
 
-static void finish_user(struct store_txn *t, const char *name)
+static void finish_user(struct store_txn *t, struct hook_context *context, const char *name)
 {
     _cleanup_json_ yyjson_doc *doc = object_read(t, USERS, name);
     struct user u;
@@ -268,7 +329,7 @@ static void finish_user(struct store_txn *t, const char *name)
     user_read(yyjson_doc_get_root(doc), &u);
     if (!u.deleting)
         return;
-    user_forget(t, u.name, u.uid);
+    user_forget(t, context, u.name, u.uid);
     object_remove(t, USERS, u.name);
 }
 
@@ -277,8 +338,9 @@ static int removed(struct admission *a, struct store_txn *t, struct error **err)
     const char *owner = json_mut_str_at(a->object, "spec.openHydraUsername");
 
     txn_secret_delete(t, DEVICE_OF_USER, str_from(owner));
+    txn_secret_delete(t, PORT_WAITING, str_from(json_mut_str_at(a->object, "metadata.name")));
     endpoint_forget_after_commit(a, t);
-    finish_user(t, owner);
+    finish_user(t, a->context, owner);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "kinds/user.h"
 #include "server/api/metadata.h"
 #include "server/hooks/allocation.h"
+#include "server/hooks/device.h"
 #include "server/hooks/objects.h"
 
 /* From the worker thread to the transaction: what the sent password is, against the hash it was compared with. */
@@ -145,16 +146,17 @@ static int admit(struct admission *a, struct store_txn *t, struct error **err)
     return 0;
 }
 
-void user_forget(struct store_txn *t, const char *name, const char *uid)
+void user_forget(struct store_txn *t, struct hook_context *context, const char *name, const char *uid)
 {
     txn_secret_delete(t, SECRET_PASSWORD, str_from(uid));
     auth_end_sessions(t, uid, NULL);
     release_port(t, name);
+    (void)device_serve_waiting(t, context, NULL); /* cannot fail: who gets none goes on waiting */
 }
 
 static int removed(struct admission *a, struct store_txn *t, struct error **err)
 {
-    user_forget(t, json_mut_str_at(a->object, "metadata.name"), json_mut_str_at(a->object, "metadata.uid"));
+    user_forget(t, a->context, json_mut_str_at(a->object, "metadata.name"), json_mut_str_at(a->object, "metadata.uid"));
     return 0;
 }
 
