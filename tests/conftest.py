@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def hydra():
     """One running instance that many tests share; each uses names of its own."""
-    with Instance() as instance:
+    with Instance(environments=500) as instance:
         # There is an administrator besides the certificate's, so that no test's user is the last one.
         instance.create_user("headmaster", "the-head-knows", role=1)
         yield instance

@@ -1,5 +1,7 @@
 """What a student may, and what not."""
+import contextlib
 import json
+import queue
 
 import pytest
 
@@ -128,21 +130,23 @@ def test_a_promotion_counts_at_once(hydra, student):
     is_status(student.delete("sandboxes/nobody-here"), 403, "Forbidden")
 
 
-def test_a_demotion_ends_what_a_watch_shows(hydra, other):
-    """An administrator's watch that goes on after the demotion must not go on telling everything."""
+@pytest.mark.xfail(strict=True, reason="a watch is asked for its right at its start alone, and goes on for up to an hour")
+@pytest.mark.parametrize("deed", ["demoted", "new password", "logged out", "deleted"])
+def test_what_ends_a_right_ends_its_watches(hydra, other, deed):
+    """An open watch tells nothing more once its caller would be refused."""
     name = hydra.create_user(fresh_name("boss"), "password", role=1)["metadata"]["name"]
-    boss = hydra.login(name, "password")
+    boss, admin = hydra.login(name, "password"), hydra.admin()
     with Watch(boss, "openhydrausers", resourceVersion="0") as watch:
         watch.until_name(other)
-        assert merge(hydra.admin(), f"openhydrausers/{name}", {"spec": {"role": 2}}).status_code == 200
+        {"demoted": lambda: merge(admin, f"openhydrausers/{name}", {"spec": {"role": 2}}),
+         "new password": lambda: merge(admin, f"openhydrausers/{name}", {"spec": {"password": "another-one"}}),
+         "logged out": lambda: boss.post("/auth/logout"),
+         "deleted": lambda: admin.delete(f"openhydrausers/{name}")}[deed]()
         late = hydra.create_user(fresh_name("late"))["metadata"]["name"]
-        seen = []
-        while True:
-            try:
-                event = watch.next(3)
-            except Exception:
-                break
-            if event is None:
-                break
-            seen.append(event["object"]["metadata"].get("name"))
-        assert late not in seen
+        with Watch(admin, "openhydrausers", resourceVersion="0") as allowed:
+            allowed.until_name(late)
+        # What is told to one is told to the other at about the same time: a moment more is enough.
+        with contextlib.suppress(queue.Empty):
+            while watch.next(2) is not None:
+                pass
+        assert late not in [event["object"]["metadata"].get("name") for event in watch.seen if event]

@@ -103,9 +103,10 @@ class Instance:
         self.home.chmod(0o755)
         self.data = self.home / "data"
         self.runtime = self.home / "run"
-        first = free_ports(self.PORTS)
+        environments = environments or self.PORTS - 2
+        first = free_ports(environments + 2)
         self.dashboard_port, self.api_port = first, first + 1
-        self.environment_ports = (first + 2, first + (environments or self.PORTS - 2) + 1)
+        self.environment_ports = (first + 2, first + environments + 1)
         self.config = {"hostIdBase": 1879048192 + 65536 * 1024, "hostIdRanges": 4096, **(config or {})}
         self.args = list(args)
         self.env = {**os.environ, **SANITIZERS, **(env or {})}
