@@ -87,6 +87,11 @@ static int open_store(struct server *s, struct error **err)
     return s->store ? 0 : -1;
 }
 
+static bool still_holds(void *context, const struct identity *who)
+{
+    return auth_still_holds(((struct hook_context *)context)->auth, who);
+}
+
 static int make_api(struct server *s, struct error **err)
 {
     const struct api_resource resources[] = {
@@ -99,6 +104,7 @@ static int make_api(struct server *s, struct error **err)
         .resources = resources,
         .resources_len = ARRAY_SIZE(resources),
         .authorize = auth_authorize,
+        .still_holds = still_holds,
         .workers = s->workers,
         .context = &s->context,
         .version = OPEN_HYDRA_VERSION,

@@ -130,7 +130,6 @@ def test_a_promotion_counts_at_once(hydra, student):
     is_status(student.delete("sandboxes/nobody-here"), 403, "Forbidden")
 
 
-@pytest.mark.xfail(strict=True, reason="a watch is asked for its right at its start alone, and goes on for up to an hour")
 @pytest.mark.parametrize("deed", ["demoted", "new password", "logged out", "deleted"])
 def test_what_ends_a_right_ends_its_watches(hydra, other, deed):
     """An open watch tells nothing more once its caller would be refused."""

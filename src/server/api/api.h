@@ -20,6 +20,9 @@ struct api_options {
     const struct api_resource *resources;
     size_t resources_len;
     authorize_fn *authorize;
+    /* Whether who was let in would be so still: asked before a watch tells more. NULL: always. From any thread, quick.
+     */
+    bool (*still_holds)(void *context, const struct identity *who);
     struct workers *workers; /* for hooks->prepare */
     void *context;           /* handed to hooks */
     unsigned watch_seconds;  /* default timeoutSeconds of a watch, jittered; 0: 1800 */

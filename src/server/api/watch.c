@@ -327,6 +327,14 @@ static void set_event(struct watcher *w, const struct event *e)
         set_gone(w, e);
 }
 
+/* A session that ended, a user demoted or deleted: what happened since is not told any more. */
+static bool right_has_ended(const struct watcher *w)
+{
+    const struct api_options *o = &w->r->api->options;
+
+    return o->still_holds && !o->still_holds(o->context, &w->r->who);
+}
+
 /* Events into `out`, as many as fit. False: there are no more now. */
 static bool copy_events(struct watcher *w, char *out, size_t max, size_t *n)
 {
@@ -336,6 +344,12 @@ static bool copy_events(struct watcher *w, char *out, size_t max, size_t *n)
     int count = store_events(w->r->api->options.store, request_collection(w->r), w->position, events, EVENTS_AT_ONCE,
                              &reached, &err);
 
+    /* Asked after the events have been taken: what ended the right before them is seen. */
+    if (count > 0 && right_has_ended(w)) {
+        for (int i = 0; i < count; i++)
+            event_release(&events[i]);
+        count = error_set(&err, REASON_UNAUTHORIZED, "the right to this watch has ended: log in again");
+    }
     if (count < 0) {
         set_error(w, err);
         return true;

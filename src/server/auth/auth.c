@@ -75,6 +75,19 @@ bool auth_session_valid(struct auth *a, const char *session_id)
     return s && account_find(a->store, s->user_name, arena, &account) && streq(account.uid, s->user_uid);
 }
 
+bool auth_still_holds(struct auth *a, const struct identity *who)
+{
+    _cleanup_arena_ struct arena *arena = arena_new();
+    struct account account;
+
+    if (who->session && !auth_session_valid(a, who->session))
+        return false;
+    if (who->uid == NULL)
+        return true;
+    return account_find(a->store, who->name, arena, &account) && streq(account.uid, who->uid) &&
+           account.role == who->role;
+}
+
 const char *auth_client_address(const struct http_exchange *x)
 {
     const char *address = http_role(x) == HTTP_GATEWAY ? http_header(x, "X-Real-IP") : NULL;
