@@ -2,13 +2,11 @@
  * together. */
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,7 +26,6 @@
 #define RESTART_PAUSE_US (2 * SECOND_US)
 #define STOP_WITHIN_US (20 * SECOND_US)
 #define READY_WITHIN_US (60 * SECOND_US)
-#define GATEWAY_WITHIN_US (10 * SECOND_US)
 #define CERTIFICATE_CHECK_US (3600 * SECOND_US)
 
 enum { CHILD_SERVER, CHILD_RUNNER, CHILD_GATEWAY, CHILDREN };
@@ -200,32 +197,6 @@ static bool wait_gateway(struct supervisor *s)
     return false;
 }
 
-static bool accepts(const struct listen_address *a)
-{
-    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *address;
-    char port[8];
-
-    snprintf(port, sizeof(port), "%u", a->first);
-    if (getaddrinfo(a->host, port, &hints, &address) != 0)
-        return false;
-    _cleanup_close_ int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool connected = fd >= 0 && connect(fd, address->ai_addr, address->ai_addrlen) == 0;
-    freeaddrinfo(address);
-    return connected;
-}
-
-/* What is printed can be opened. Where nginx takes longer, its own messages say why. */
-static void wait_gateway(struct supervisor *s)
-{
-    int64_t deadline = clock_monotonic_us() + GATEWAY_WITHIN_US;
-
-    while (!(accepts(&s->config->dashboard) && accepts(&s->config->api)) && clock_monotonic_us() < deadline) {
-        usleep(10000);
-        reap(s);
-    }
-}
-
 static void print_where(const struct supervisor *s, const char *setup_code)
 {
     _cleanup_free_ char *dashboard = config_dashboard_url(s->config);
@@ -308,7 +279,6 @@ static int start_all(struct supervisor *s)
         fprintf(stderr, "open-hydra-server: the gateway (nginx) did not start; its reason stands above\n");
         return 1;
     }
-    wait_gateway(s);
     print_where(s, code);
     supervise(s);
     printf("\nStopping…\n");
