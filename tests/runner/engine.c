@@ -68,7 +68,7 @@ static int collect(void *arg, struct str text)
 static void check_log(struct runtime *r, const char *uid)
 {
     struct error *err = NULL;
-    struct runtime_log_options o = {.stop_fd = -1};
+    struct runtime_log_options o = {.tail = RUNTIME_LOG_ALL, .stop_fd = -1};
 
     /* The first lines take a moment. */
     for (int i = 0; i < 200; i++) {
