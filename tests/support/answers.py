@@ -86,9 +86,10 @@ class Watch:
         return self.until(lambda t, o: o["metadata"].get("name") == name and kind in (None, t), seconds)
 
     def close(self):
-        # The reading thread holds the stream's lock: closing would wait for it.
+        # The reading thread holds the stream's lock: closing would wait for it. The plain socket's method, since TLS' own
+        # forgets its keys, and the thread would read what is still coming as it is.
         with contextlib.suppress(OSError, AttributeError):
-            self.answer.raw._fp.fp.raw._sock.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self.answer.raw._fp.fp.raw._sock, socket.SHUT_RDWR)
         self.thread.join(10)
         self.answer.close()
 
