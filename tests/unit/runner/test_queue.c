@@ -77,19 +77,24 @@ static void test_later(void **state)
 static void test_order_of_many(void **state)
 {
     struct queue *q = queue_new();
+    /* Between these each is due: the order is right however slowly they are put in. */
+    int64_t from[200], until[200];
     char name[16];
 
     for (unsigned i = 0; i < 200; i++) {
         snprintf(name, sizeof(name), "n%u", i * 7919 % 200);
-        queue_add_after(q, name, i * 7919 % 200 / 10);
+        unsigned k = i * 7919 % 200, ms = k / 10;
+        from[k] = clock_monotonic_us() + ms * 1000;
+        queue_add_after(q, name, ms);
+        until[k] = clock_monotonic_us() + ms * 1000;
     }
-    unsigned last = 0;
+    int64_t last = 0;
     for (unsigned i = 0; i < 200; i++) {
         const char *taken = queue_take(q);
         unsigned long long n;
         assert_int_equal(str_to_u64(str_from(taken + 1), 1000, &n), 0);
-        assert_true(n / 10 >= last);
-        last = (unsigned)n / 10;
+        assert_true(until[n] >= last);
+        last = from[n];
         queue_done(q, taken);
     }
     queue_free(q);
