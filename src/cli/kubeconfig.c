@@ -7,14 +7,6 @@
 #include "cli/command.h"
 #include "server/auth/auth.h"
 
-char *kubeconfig_server_url(const struct config *c)
-{
-    const char *host = c->hosts[0];
-    bool v6 = strchr(host, ':') != NULL;
-
-    return xasprintf("https://%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", c->api.first);
-}
-
 static struct pki_options options_of(const struct config *c, const struct layout *l)
 {
     return (struct pki_options){.directory = l->pki, .hosts = (const char *const *)c->hosts};
@@ -23,7 +15,7 @@ static struct pki_options options_of(const struct config *c, const struct layout
 int kubeconfig_ensure(const struct config *c, const struct layout *l, struct error **err)
 {
     const struct pki_options options = options_of(c, l);
-    _cleanup_free_ char *url = kubeconfig_server_url(c);
+    _cleanup_free_ char *url = config_api_url(c);
 
     if (pki_ensure(&options, err) < 0)
         return -1;
@@ -33,7 +25,7 @@ int kubeconfig_ensure(const struct config *c, const struct layout *l, struct err
 static int renew_kubeconfig(const struct config *c, const struct layout *l, struct error **err)
 {
     const struct pki_options options = options_of(c, l);
-    _cleanup_free_ char *url = kubeconfig_server_url(c);
+    _cleanup_free_ char *url = config_api_url(c);
 
     if (pki_ensure(&options, err) < 0)
         return -1;

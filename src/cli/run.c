@@ -200,7 +200,7 @@ static bool wait_gateway(struct supervisor *s)
 static void print_where(const struct supervisor *s, const char *setup_code)
 {
     _cleanup_free_ char *dashboard = config_dashboard_url(s->config);
-    _cleanup_free_ char *api = kubeconfig_server_url(s->config);
+    _cleanup_free_ char *api = config_api_url(s->config);
 
     printf("\nopen-hydra is running.\n\n"
            "  Dashboard    %s\n"

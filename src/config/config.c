@@ -246,23 +246,27 @@ bool config_browser_tls(const struct config *c)
     return !c->insecure && !(listen_is_loopback(&c->dashboard) && listen_is_loopback(&c->environments));
 }
 
-static char *url(const struct config *c, uint16_t port)
+static char *url(const struct config *c, bool tls, uint16_t port)
 {
     const char *host = c->hosts[0];
     bool v6 = strchr(host, ':') != NULL;
 
-    return xasprintf("%s://%s%s%s:%u", config_browser_tls(c) ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "",
-                     port);
+    return xasprintf("%s://%s%s%s:%u", tls ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
 char *config_environment_url(const struct config *c, uint16_t port)
 {
-    return url(c, port);
+    return url(c, config_browser_tls(c), port);
 }
 
 char *config_dashboard_url(const struct config *c)
 {
-    return url(c, c->dashboard.first);
+    return url(c, config_browser_tls(c), c->dashboard.first);
+}
+
+char *config_api_url(const struct config *c)
+{
+    return url(c, true, c->api.first);
 }
 
 bool config_host_allowed(const struct config *c, const char *host_header, uint16_t port)

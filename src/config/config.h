@@ -71,3 +71,4 @@ bool config_browser_tls(const struct config *c);
  * caller frees. */
 char *config_environment_url(const struct config *c, uint16_t port);
 char *config_dashboard_url(const struct config *c);
+char *config_api_url(const struct config *c); /* always TLS */

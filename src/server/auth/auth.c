@@ -80,7 +80,9 @@ bool auth_still_holds(struct auth *a, const struct identity *who)
     _cleanup_arena_ struct arena *arena = arena_new();
     struct account account;
 
-    if (who->session && !auth_session_valid(a, who->session))
+    _cleanup_session_ struct session *s =
+        who->session ? sessions_by_id(a->sessions, who->session, clock_realtime_us()) : NULL;
+    if (who->session && s == NULL)
         return false;
     if (who->uid == NULL)
         return true;
