@@ -9,6 +9,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 void log_write(enum log_level level, const char *fmt, ...) _printf_(2, 3);
 /* The part named in each line ("server", "runner"); a static string. */
 void log_set_part(const char *part);
+/* Where standard error leads to systemd's journal, lines say their level in its way, and leave the time to it. */
+void log_set_journal(void);
 void log_set_level(enum log_level level);
 
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
