@@ -12,6 +12,7 @@ int command_run(const struct config *config, int argc, char **argv);
 int command_serve(const struct config *config, int argc, char **argv);
 int command_runner(const struct config *config, int argc, char **argv);
 int command_gateway(const struct config *config, int argc, char **argv);
+int command_setup(const struct config *config, int argc, char **argv);
 int command_kubeconfig(const struct config *config, int argc, char **argv);
 int command_passwd(const struct config *config, int argc, char **argv);
 int command_down(const struct config *config, int argc, char **argv);

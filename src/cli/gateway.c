@@ -1,52 +1,122 @@
-/* `gateway`: nginx under a process that keeps its certificate fresh. */
+/* `gateway`: nginx under a process that keeps its certificates fresh. */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/notify.h"
+#include "cli/apart.h"
 #include "cli/command.h"
+#include "cli/kubeconfig.h"
 #include "cli/nginx.h"
 
-#define CHECK_EVERY_MS 200
-#define CERTIFICATE_CHECKS 18000 /* of those: an hour */
+#define CERTIFICATE_CHECK_MS 3600000
+#define ANSWER_CHECK_MS 20
 
-static int watch_over(const struct config *c, const struct layout *l, pid_t pid, int signals)
+struct gateway_process {
+    const struct config *config;
+    const struct layout *layout;
+    pid_t nginx;
+    int signals;
+    bool ready;
+};
+
+/* To end, to read certificates again (SIGHUP), and nginx's own end. */
+static int watched_signals(void)
 {
-    struct pollfd fd = {.fd = signals, .events = POLLIN};
-    int status;
+    static const int wanted[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
+    sigset_t set;
 
-    for (unsigned round = 1; poll(&fd, 1, CHECK_EVERY_MS) <= 0; round++) {
-        if (waitpid(pid, &status, WNOHANG) == pid) {
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+        sigaddset(&set, wanted[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int prepare_files(void *arg, struct error **err)
+{
+    const struct gateway_process *g = arg;
+    int changed = nginx_prepare(g->config, g->layout, err);
+
+    return changed < 0 || kubeconfig_ensure(g->config, g->layout, err) < 0 ? -1 : changed;
+}
+
+/* Private keys are read in a process apart. */
+static void renew(struct gateway_process *g, bool always)
+{
+    _cleanup_error_ struct error *err = NULL;
+    int changed = apart(prepare_files, g, &err);
+
+    if (changed < 0)
+        log_warning("certificates: %s", err->message);
+    else if (changed || always)
+        kill(g->nginx, SIGHUP);
+}
+
+static void check_ready(struct gateway_process *g)
+{
+    if (!g->ready && nginx_answers(g->config)) {
+        g->ready = true;
+        log_info("serving");
+        notify_ready();
+    }
+}
+
+/* The signal that came; 0: none within that time. */
+static int next_signal(const struct gateway_process *g, int timeout_ms)
+{
+    struct pollfd fd = {.fd = g->signals, .events = POLLIN};
+    struct signalfd_siginfo info;
+
+    return poll(&fd, 1, timeout_ms) > 0 && read(g->signals, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo
+                                                                                                 : 0;
+}
+
+static int end_nginx(struct gateway_process *g)
+{
+    kill(g->nginx, SIGTERM);
+    while (waitpid(g->nginx, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return 0;
+}
+
+static int watch_over(struct gateway_process *g)
+{
+    int64_t check_at = clock_monotonic_us() / 1000 + CERTIFICATE_CHECK_MS;
+
+    for (;;) {
+        int64_t left = check_at - clock_monotonic_us() / 1000;
+        int signal = next_signal(g, !g->ready ? ANSWER_CHECK_MS : left > 0 ? (int)left : 0);
+        if (signal == SIGINT || signal == SIGTERM)
+            return end_nginx(g);
+        if (waitpid(g->nginx, NULL, WNOHANG) == g->nginx) {
             log_error("nginx ended by itself");
             return 1;
         }
-        _cleanup_error_ struct error *err = NULL;
-        if (round % CERTIFICATE_CHECKS == 0) {
-            int rc = nginx_prepare(c, l, &err);
-            if (rc > 0)
-                kill(pid, SIGHUP);
-            else if (rc < 0)
-                log_warning("certificates: %s", err->message);
-        }
+        check_ready(g);
+        if (signal != SIGHUP && left > 0)
+            continue;
+        renew(g, signal == SIGHUP);
+        check_at = clock_monotonic_us() / 1000 + CERTIFICATE_CHECK_MS;
     }
-    kill(pid, SIGTERM);
-    waitpid(pid, &status, 0);
-    return 0;
 }
 
 int command_gateway(const struct config *config, int argc, char **argv)
 {
     struct error *err = NULL;
     struct layout *l = layout_new(config);
-    int signals = stop_signals();
-    pid_t pid = -1;
+    struct gateway_process g = {.config = config, .layout = l, .nginx = -1, .signals = watched_signals()};
 
     log_set_part("gateway");
     if (layout_make(l, config, &err) == 0 && nginx_check_ports(config, l, &err) == 0 &&
-        nginx_prepare(config, l, &err) >= 0)
-        pid = nginx_start(l, &err);
-    int rc = pid < 0 ? command_fail(err) : watch_over(config, l, pid, signals);
+        apart(prepare_files, &g, &err) >= 0)
+        g.nginx = nginx_start(l, &err);
+    int rc = g.nginx < 0 ? command_fail(err) : watch_over(&g);
     layout_free(l);
     return rc;
 }

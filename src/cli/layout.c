@@ -131,22 +131,39 @@ static int listen_for(const char *path, uid_t client, struct error **err)
     return steal_fd(fd);
 }
 
+struct socket_place {
+    const char *path;
+    uid_t client;
+};
+
+static void places_of(const struct layout *l, struct socket_place out[static SOCKETS])
+{
+    out[SOCKET_GATEWAY] = (struct socket_place){l->gateway_socket, l->gateway_id};
+    out[SOCKET_AUTH] = (struct socket_place){l->auth_socket, l->gateway_id};
+    out[SOCKET_RUNNER] = (struct socket_place){l->runner_socket, 0};
+    out[SOCKET_LOGS] = (struct socket_place){l->logs_socket, l->server_id};
+}
+
+int layout_give_sockets(const struct layout *l, const int fds[static SOCKETS], struct error **err)
+{
+    struct socket_place places[SOCKETS];
+
+    places_of(l, places);
+    for (size_t i = 0; i < SOCKETS; i++)
+        if (fds[i] >= 0 && l->privileged && chown(places[i].path, 0, places[i].client) < 0)
+            return error_errno(err, errno, "chown %s", places[i].path);
+    return 0;
+}
+
 int layout_listen(const struct layout *l, int fds[static SOCKETS], struct error **err)
 {
-    const struct {
-        const char *path;
-        uid_t client;
-    } sockets[SOCKETS] = {
-        [SOCKET_GATEWAY] = {l->gateway_socket, l->gateway_id},
-        [SOCKET_AUTH] = {l->auth_socket, l->gateway_id},
-        [SOCKET_RUNNER] = {l->runner_socket, 0},
-        [SOCKET_LOGS] = {l->logs_socket, l->server_id},
-    };
+    struct socket_place places[SOCKETS];
 
+    places_of(l, places);
     for (size_t i = 0; i < SOCKETS; i++)
         fds[i] = -1;
     for (size_t i = 0; i < SOCKETS; i++) {
-        fds[i] = listen_for(sockets[i].path, sockets[i].client, err);
+        fds[i] = listen_for(places[i].path, places[i].client, err);
         if (fds[i] < 0)
             return -1;
     }

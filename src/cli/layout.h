@@ -39,6 +39,8 @@ int layout_lock_data(const struct layout *l, struct error **err) _must_check_;
 
 /* Listening sockets, in an array in this order. */
 enum { SOCKET_GATEWAY, SOCKET_AUTH, SOCKET_RUNNER, SOCKET_LOGS, SOCKETS };
+/* Sockets that a service manager opened belong to the same clients, whatever numbers its files name. */
+int layout_give_sockets(const struct layout *l, const int fds[static SOCKETS], struct error **err) _must_check_;
 int layout_listen(const struct layout *l, int fds[static SOCKETS], struct error **err) _must_check_;
 
 /* For good: groups, gid, uid, no new privileges. Nothing where id is our own. */

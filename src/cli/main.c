@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/str.h"
 #include "cli/command.h"
 
@@ -17,6 +18,7 @@ static const struct command commands[] = {
     {"serve", "", "the server alone (API, accounts); a service unit starts it", command_serve},
     {"runner", "", "the runner alone (owns the container engine)", command_runner},
     {"gateway", "", "the gateway alone (writes nginx's configuration and keeps nginx running)", command_gateway},
+    {"setup", "", "print the link that makes the first administrator", command_setup},
     {"kubeconfig", "[--renew]", "print how kubectl gets here; --renew replaces the administrator's certificate",
      command_kubeconfig},
     {"passwd", "USER", "set a user's password (asked for, or one line of standard input)", command_passwd},
@@ -192,6 +194,8 @@ int main(int argc, char **argv)
     bool renew = false;
 
     signal(SIGPIPE, SIG_IGN);
+    log_set_journal();
+    notify_take();
     raise_descriptor_limit();
     if (sodium_init() < 0)
         return 1;

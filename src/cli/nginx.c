@@ -20,6 +20,8 @@
 
 #define MAX_CERTIFICATE ((size_t)1 << 20)
 #define MAX_PORTS 65536
+#define GIVEN_CERTIFICATE "pki/given.crt"
+#define GIVEN_KEY "pki/given.key"
 #define MAX_STATIC_FILE ((size_t)64 << 20)
 
 /* ---- files that nginx's user may read: copies, since DATA and the program's folders may be closed to it ---- */
@@ -79,15 +81,28 @@ static int copy_tree(const char *from, const char *to, uid_t id, struct error **
     return 0;
 }
 
+/* A given certificate is copied too: its key is usually closed to all but root. Returns 1 where a copy changed. */
+static int copy_given(const struct config *c, const struct layout *l, struct error **err)
+{
+    _cleanup_free_ char *certificate = xasprintf("%s/" GIVEN_CERTIFICATE, l->gateway);
+    _cleanup_free_ char *key = xasprintf("%s/" GIVEN_KEY, l->gateway);
+
+    if (c->certificate == NULL)
+        return 0;
+    int first = copy_file(c->certificate, certificate, 0600, l->gateway_id, err);
+    int second = first < 0 ? -1 : copy_file(c->certificate_key, key, 0600, l->gateway_id, err);
+    return second < 0 ? error_wrap(err, "tlsCertificate, tlsCertificateKey") : first | second;
+}
+
 static int copy_certificates(const struct config *c, const struct layout *l, struct error **err)
 {
     static const char *const names[] = {"ca.crt", "server.crt", "server.key"};
     _cleanup_free_ char *folder = xasprintf("%s/pki", l->gateway);
-    int changed = 0;
 
     if (make_directory(folder, 0700, err) < 0 || give(folder, l->gateway_id, err) < 0)
         return -1;
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+    int changed = copy_given(c, l, err);
+    for (size_t i = 0; changed >= 0 && i < ARRAY_SIZE(names); i++) {
         _cleanup_free_ char *from = xasprintf("%s/%s", l->pki, names[i]);
         _cleanup_free_ char *to = xasprintf("%s/%s", folder, names[i]);
         int rc = copy_file(from, to, 0600, l->gateway_id, err);
@@ -191,8 +206,16 @@ static int write_configuration(const struct config *c, const struct layout *l, s
     _cleanup_free_ uint16_t *excluded = xcalloc(MAX_PORTS, sizeof(*excluded));
     _cleanup_free_ char *web = xasprintf("%s/web", l->gateway), *pages = xasprintf("%s/pages", l->gateway);
     _cleanup_free_ char *pki = xasprintf("%s/pki", l->gateway), *file = xasprintf("%s/nginx.conf", l->gateway);
+    _cleanup_free_ char *certificate = xasprintf("%s/" GIVEN_CERTIFICATE, l->gateway);
+    _cleanup_free_ char *key = xasprintf("%s/" GIVEN_KEY, l->gateway);
+    struct config copied = *c;
+
+    if (c->certificate) {
+        copied.certificate = certificate;
+        copied.certificate_key = key;
+    }
     const struct nginx_options options = {
-        .config = c,
+        .config = &copied,
         .prefix = l->gateway,
         .gateway_socket = l->gateway_socket,
         .auth_socket = l->auth_socket,

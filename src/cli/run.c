@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "cli/apart.h"
 #include "cli/command.h"
 #include "cli/kubeconfig.h"
@@ -280,6 +281,7 @@ static int start_all(struct supervisor *s)
         return 1;
     }
     print_where(s, code);
+    notify_ready();
     supervise(s);
     printf("\nStopping…\n");
     return 0;

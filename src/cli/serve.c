@@ -6,13 +6,21 @@
 #include "cli/inherit.h"
 #include "cli/process.h"
 
-static int prepare(const struct config *c, const struct layout *l, int fds[static SOCKETS], struct error **err)
+/* Which of the two locks of `run` is this part's: `run` meets both, `down` the runner's. Held until the process ends.
+ */
+static int hold_lock(const struct layout *l, bool server, struct error **err)
+{
+    return server ? layout_lock_data(l, err) : layout_lock(l, err);
+}
+
+static int prepare(const struct config *c, const struct layout *l, bool server, int fds[static SOCKETS],
+                   struct error **err)
 {
     int inherited = inherit_sockets(fds);
 
-    if (layout_make(l, c, err) < 0)
+    if (layout_make(l, c, err) < 0 || hold_lock(l, server, err) < 0)
         return -1;
-    return inherited ? 0 : layout_listen(l, fds, err);
+    return inherited ? layout_give_sockets(l, fds, err) : layout_listen(l, fds, err);
 }
 
 static int run_one(const struct config *c, bool server)
@@ -20,7 +28,7 @@ static int run_one(const struct config *c, bool server)
     int fds[SOCKETS];
     struct error *err = NULL;
     struct layout *l = layout_new(c);
-    int rc = prepare(c, l, fds, &err);
+    int rc = prepare(c, l, server, fds, &err);
 
     if (rc < 0)
         rc = command_fail(err);

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/workers.h"
 #include "server/hooks/context.h"
 #include "server/hooks/device.h"
@@ -151,6 +152,15 @@ static void identified(struct http_exchange *x, const struct identity *who, stru
         api_handle(s->api, x, who);
 }
 
+/* Empty where there is an administrator. */
+static void reply_setup_code(struct server *s, struct http_exchange *x)
+{
+    _cleanup_free_ char *code = auth_setup_code(s->auth);
+
+    http_add_header(x, "Cache-Control", "no-store");
+    http_reply(x, 200, "text/plain", str_from(code ? code : ""));
+}
+
 static void handle(struct http_exchange *x, void *arg)
 {
     struct server *s = arg;
@@ -160,6 +170,8 @@ static void handle(struct http_exchange *x, void *arg)
         gateway_handle(s->gateway, x);
     else if (http_role(x) == HTTP_GATEWAY && auth_owns(path))
         auth_handle(s->auth, x);
+    else if (http_role(x) == HTTP_RUNNER && http_method(x) == HTTP_GET && str_is(path, SETUP_CODE_PATH))
+        reply_setup_code(s, x);
     else if (api_owns(path))
         auth_identify(s->auth, x, identified, s);
     else {
@@ -197,15 +209,20 @@ static int listen_all(struct server *s, struct error **err)
     return 0;
 }
 
-/* The code goes to whoever started us, and not into the log. */
+/* The code goes to whoever started us, or to root by runner.sock (`open-hydra-server setup`), and not into the log. */
 static void say_ready(struct server *s)
 {
     _cleanup_free_ char *code = auth_setup_code(s->auth);
     _cleanup_free_ char *text = code ? xasprintf("setup %s\nready\n", code) : xstrdup("ready\n");
 
     log_info("serving");
-    if (s->options->ready_fd >= 0 && write_all(s->options->ready_fd, text, strlen(text), NULL) < 0)
+    if (s->options->ready_fd < 0) {
+        notify_ready();
+        if (code)
+            log_info("there is no administrator yet: `open-hydra-server setup` prints the link that makes the first");
+    } else if (write_all(s->options->ready_fd, text, strlen(text), NULL) < 0) {
         log_warning("whoever started this server has gone");
+    }
 }
 
 static void wait_for_stop(int stop_fd)

@@ -16,5 +16,8 @@ struct server_options {
     int ready_fd;             /* a line "ready" and, where there is no administrator, "setup CODE"; -1: nobody waits */
 };
 
+/* On the runner's socket, for root: the code of the set-up link, or nothing where there is an administrator. */
+#define SETUP_CODE_PATH "/setup-code"
+
 /* Serves until stop_fd is readable. 0: ended as asked. */
 int server_run(const struct server_options *options, int stop_fd, struct error **err) _must_check_;
