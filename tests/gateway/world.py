@@ -187,6 +187,8 @@ class World:
             (self.folder / name).mkdir(mode=0o755)
         (self.folder / "web/index.html").write_text("<!doctype html><title>dashboard</title>")
         (self.folder / "web/assets/app-1a2b.js").write_text("'" + "x" * 5000 + "'")
+        # As `run` does: nginx's workers may not be able to enter the checkout (a clone in /root).
+        shutil.copytree(PAGES, self.folder / "pages")
         (self.folder / "config.yaml").write_text(
             f"environmentListen: 127.0.0.1:{self.first}-{self.first + ports - 1}\n"
             f"dashboardListen: 127.0.0.1:{self.dashboard}\napiListen: 127.0.0.1:{self.api}\n{extra}")
@@ -265,7 +267,7 @@ class World:
     # --- nginx ---
     def write_configuration(self):
         self.tell("configuration", self.folder / "nginx/nginx.conf", self.folder / "nginx",
-                  self.folder / "run/gateway.sock", self.folder / "run/auth.sock", PAGES)
+                  self.folder / "run/gateway.sock", self.folder / "run/auth.sock", self.folder / "pages")
 
     def start_nginx(self):
         prefix = self.folder / "nginx"
