@@ -14,6 +14,7 @@ static int remove_all(const struct config *c, const struct layout *l, struct err
         .logs_fd = -1,
         .server_socket = l->runner_socket,
         .environments = l->environments,
+        .rootless = !l->privileged,
         .gateway_gid = l->gateway_id,
         .server_uid = l->server_id,
     };
@@ -23,6 +24,8 @@ static int remove_all(const struct config *c, const struct layout *l, struct err
     _cleanup_close_ int lock = layout_lock(l, err);
     if (lock < 0)
         return -1;
+    if (rootless_enter(l->rootless, err) < 0)
+        return -1;
     return runner_down(&options, stop_signals(), err);
 }
 
@@ -30,6 +33,8 @@ int command_down(const struct config *config, int argc, char **argv)
 {
     struct error *err = NULL;
     struct layout *l = layout_new(config);
+
+    l->rootless = rootless_find();
     int rc = remove_all(config, l, &err);
 
     layout_free(l);

@@ -113,6 +113,7 @@ int command_gateway(const struct config *config, int argc, char **argv)
     struct gateway_process g = {.config = config, .layout = l, .nginx = -1, .signals = watched_signals()};
 
     log_set_part("gateway");
+    l->rootless = rootless_find();
     if (layout_make(l, config, &err) == 0 && nginx_check_ports(config, l, &err) == 0 &&
         apart(prepare_files, &g, &err) >= 0)
         g.nginx = nginx_start(l, &err);

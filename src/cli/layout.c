@@ -43,6 +43,7 @@ void layout_free(struct layout *l)
                          l->lock,         l->data_lock};
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         free(all[i]);
+    rootless_free(l->rootless);
     free(l);
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include "cli/rootless.h"
 #include "config/config.h"
 
 /*
@@ -24,6 +25,7 @@
 struct layout {
     bool privileged;
     uid_t server_id, gateway_id; /* of the service users; our own without root */
+    struct rootless *rootless;   /* NULL as root, and where it was not looked for */
     char *server_state, *pki, *gateway, *kubeconfig;
     char *gateway_socket, *auth_socket, *runner_socket, *logs_socket, *environments, *excluded_ports, *lock, *data_lock;
 };

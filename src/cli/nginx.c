@@ -265,7 +265,7 @@ pid_t nginx_start(const struct layout *l, struct error **err)
     /* Ctrl-C reaches the whole terminal group; nginx is ended in order, after it has let go of its clients. */
     setpgid(0, 0);
     struct error *why = NULL;
-    if (become(l->gateway_id, &why) < 0) {
+    if (rootless_enter_as_self(l->rootless, &why) < 0 || become(l->gateway_id, &why) < 0) {
         log_error("nginx: %s", why->message);
         _exit(1);
     }

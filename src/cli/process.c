@@ -51,14 +51,27 @@ int process_server(const struct config *c, const struct layout *l, const int fds
     return ended(rc, err);
 }
 
+/* Without root server and gateway are ourselves, whatever our numbers are where the runner is. */
+static int enter(const struct layout *l, struct runner_options *o, struct error **err)
+{
+    if (rootless_enter(l->rootless, err) < 0)
+        return -1;
+    if (!l->privileged) {
+        o->gateway_gid = getegid();
+        o->server_uid = geteuid();
+    }
+    return 0;
+}
+
 int process_runner(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int stop_fd)
 {
     struct error *err = NULL;
-    const struct runner_options options = {
+    struct runner_options options = {
         .config = c,
         .logs_fd = fds[SOCKET_LOGS],
         .server_socket = l->runner_socket,
         .environments = l->environments,
+        .rootless = !l->privileged,
         .gateway_gid = l->gateway_id,
         .server_uid = l->server_id,
     };
@@ -66,6 +79,8 @@ int process_runner(const struct config *c, const struct layout *l, const int fds
     log_set_part("runner");
     prctl(PR_SET_NAME, "hydra-runner");
     leave_tls_alone();
-    int rc = runner_run(&options, stop_fd, &err);
+    int rc = enter(l, &options, &err);
+    if (rc == 0)
+        rc = runner_run(&options, stop_fd, &err);
     return ended(rc, err);
 }

@@ -299,6 +299,7 @@ int command_run(const struct config *config, int argc, char **argv)
         layout_free(layout);
         return command_fail(err);
     }
+    layout->rootless = rootless_find();
     int rc = start_all(&s);
     stop_all(&s);
     layout_free(layout);

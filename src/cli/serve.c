@@ -30,6 +30,9 @@ static int run_one(const struct config *c, bool server)
     struct layout *l = layout_new(c);
     int rc = prepare(c, l, server, fds, &err);
 
+    if (rc == 0 && !server)
+        l->rootless = rootless_find();
+
     if (rc < 0)
         rc = command_fail(err);
     else if (server)

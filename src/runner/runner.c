@@ -38,8 +38,11 @@ static struct runtime *open_runtime(const struct runner_options *o, int stop_fd)
     _cleanup_free_ char *id = installation_id(o->config);
     /* A service of our own is nobody else's: its folder is closed to server and gateway. */
     _cleanup_free_ char *directory = xasprintf("%s/engine", o->config->runtime);
-    return engine_new(&(struct engine_options){
-        .socket = o->config->engine_socket, .directory = directory, .installation = id, .stop_fd = stop_fd});
+    return engine_new(&(struct engine_options){.socket = o->config->engine_socket,
+                                               .directory = directory,
+                                               .installation = id,
+                                               .rootless = o->rootless,
+                                               .stop_fd = stop_fd});
 }
 
 int runner_run(const struct runner_options *o, int stop_fd, struct error **err)

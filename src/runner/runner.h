@@ -11,6 +11,7 @@ struct runner_options {
     int logs_fd;               /* listening unix socket for logs and statistics (the server asks); -1: none */
     const char *server_socket; /* the server's runner.sock */
     const char *environments;  /* <runtime>/env: directories of sockets */
+    bool rootless;             /* we are root of a user namespace of Podman's, if at all */
     gid_t gateway_gid;         /* may connect to the environments' sockets */
     uid_t server_uid;          /* may ask on logs_fd */
 };

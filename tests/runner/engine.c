@@ -106,6 +106,7 @@ int main(int argc, char **argv)
                                 .mounts_len = 1,
                                 .host_id = HOST_ID,
                                 .host_id_size = 65536,
+                                .mapped = !docker,
                                 .run_as = 1000,
                                 .memory_bytes = 128 << 20,
                                 .cpu_milli = 500,

@@ -70,10 +70,24 @@ static int check_names(const struct device *d, const struct sandbox *s, struct e
     return 0;
 }
 
+/* Inside Podman's own user namespace, where 0 is who started it and the rest is subordinate: user N inside is N there,
+ * at no cost. An image that wants root gets a namespace that begins at 1, for which Podman copies the image once. */
+static int take_subordinate(const struct runtime_facts *f, struct runtime_spec *r, struct error **err)
+{
+    r->mapped = r->run_as == 0;
+    r->host_id = r->mapped ? 1 : 0;
+    r->host_id_size = f->subordinate_ids;
+    if (r->host_id + r->run_as <= f->subordinate_ids)
+        return 0;
+    return error_set(err, REASON_INVALID,
+                     "user %u of the image needs an id, and Podman has only %u subordinate ones (/etc/subuid, "
+                     "/etc/subgid): sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER, then "
+                     "podman system migrate",
+                     r->run_as, f->subordinate_ids);
+}
+
 static int check_ids(struct controller *c, const struct environment *e, const struct device *d, struct error **err)
 {
-    if (geteuid() != 0)
-        return 0; /* without root no ids are given */
     if (host_id_check(c->o.config, d->host_id, system_subordinate_files, err) < 0)
         return -1;
     if (host_id_in_use(c, e, d->host_id))
@@ -82,14 +96,21 @@ static int check_ids(struct controller *c, const struct environment *e, const st
 }
 
 /* Docker's users end at 2^31 - 1; a user namespace's mapping does not. */
-static int check_plain_id(const struct device *d, const struct sandbox *s, const struct runtime_facts *f,
-                          struct error **err)
+static int check_plain_id(const struct device *d, const struct runtime_spec *r, struct error **err)
 {
-    if (f->user_namespace || (uint64_t)d->host_id + (uint64_t)s->run_as_user <= INT32_MAX)
+    if (r->mapped || (uint64_t)d->host_id + r->run_as <= INT32_MAX)
         return 0;
     return error_set(err, REASON_INVALID,
                      "host id %u is above 2147483647, where the engine's users end: set a lower hostIdBase",
                      d->host_id);
+}
+
+static int choose_ids(struct controller *c, const struct environment *e, const struct device *d,
+                      const struct runtime_facts *f, struct runtime_spec *r, struct error **err)
+{
+    if (f->rootless)
+        return take_subordinate(f, r, err);
+    return check_ids(c, e, d, err) < 0 ? -1 : check_plain_id(d, r, err);
 }
 
 static const char *home_base(const struct config *c, const struct device *d, bool *direct)
@@ -115,9 +136,9 @@ static int add_home(struct controller *c, struct arena *a, const struct environm
 {
     bool direct, root = geteuid() == 0;
     struct home_options o = {.user = d->owner,
-                             .owner = d->host_id + r->run_as,
-                             .range_first = d->host_id,
-                             .range_size = c->o.config->host_id_size,
+                             .owner = r->host_id + r->run_as,
+                             .range_first = r->host_id ? r->host_id : 1, /* see take_subordinate() */
+                             .range_size = r->host_id_size,
                              .chown = root};
 
     o.base = home_base(c->o.config, d, &direct);
@@ -221,7 +242,7 @@ static int check_root(const struct controller *c, const struct sandbox *s, const
 }
 
 static struct runtime_spec *begin(struct controller *c, struct arena *a, const struct device *d,
-                                  const struct sandbox *s)
+                                  const struct sandbox *s, const struct runtime_facts *f)
 {
     struct runtime_spec *r = arena_alloc(a, sizeof(*r));
 
@@ -235,6 +256,7 @@ static struct runtime_spec *begin(struct controller *c, struct arena *a, const s
         .mounts = arena_alloc(a, MAX_MOUNTS * sizeof(struct runtime_mount)),
         .host_id = d->host_id,
         .host_id_size = c->o.config->host_id_size,
+        .mapped = f->user_namespace,
         .run_as = (uint32_t)s->run_as_user,
         .memory_bytes = device_memory_mib(c->o.config, d->ram) << 20,
         .cpu_milli = device_cpu_milli(c->o.config, d->cpu),
@@ -270,7 +292,8 @@ struct runtime_spec *spec_make(struct controller *c, struct arena *a, struct env
         *reason = "SandboxUnsupported";
         return NULL;
     }
-    if (check_ids(c, e, d, err) < 0 || check_plain_id(d, s, facts, err) < 0) {
+    struct runtime_spec *r = begin(c, a, d, s, facts);
+    if (choose_ids(c, e, d, facts, r, err) < 0) {
         *reason = "HostIdRefused";
         return NULL;
     }
@@ -278,6 +301,5 @@ struct runtime_spec *spec_make(struct controller *c, struct arena *a, struct env
         *reason = "RootImageRefused";
         return NULL;
     }
-    struct runtime_spec *r = begin(c, a, d, s);
     return fill(c, a, e, d, s, r, reason, err) < 0 ? NULL : r;
 }

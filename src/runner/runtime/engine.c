@@ -135,6 +135,20 @@ static bool has_controllers(yyjson_val *list)
     return found == 7;
 }
 
+/* Of Podman's own mapping: 0 is its user, the rest is subordinate. */
+static uint32_t count_subordinate(yyjson_val *map)
+{
+    uint32_t n = 0;
+    size_t i, max;
+    yyjson_val *v;
+
+    yyjson_arr_foreach (map, i, max, v) {
+        if (json_int_at(v, "container_id", 0) > 0)
+            n += (uint32_t)json_int_at(v, "size", 0);
+    }
+    return n;
+}
+
 static int read_podman_facts(struct engine *e, struct transport *t, struct error **err)
 {
     struct request r = {"GET", LIBPOD "/info", NULL, SLOW_MS, {200}};
@@ -146,8 +160,11 @@ static int read_podman_facts(struct engine *e, struct transport *t, struct error
     struct runtime_facts *f = &e->facts;
     f->rootless = json_bool_at(host, "security.rootless", false);
     f->user_namespace = !f->rootless;
-    if (f->rootless)
-        f->user_namespace_why = "Podman runs without root: all environments share one range of host ids";
+    if (f->rootless) {
+        f->subordinate_ids = count_subordinate(json_at(host, "idMappings.uidmap"));
+        f->user_namespace_why = "Podman runs without root: the environments of all users run as one subordinate id, "
+                                "which is no account";
+    }
     f->limits = has_controllers(json_at(host, "cgroupControllers"));
     if (!f->limits)
         f->limits_why = "not all of the cgroup controllers memory, cpu and pids are delegated to the engine";
@@ -480,6 +497,7 @@ struct runtime *engine_new(const struct engine_options *options)
     e->installation = xstrdup(options->installation);
     e->stop_fd = options->stop_fd;
     e->docker_only = options->docker_only;
+    e->rootless = options->rootless;
     pthread_mutex_init(&e->lock, NULL);
     return &e->base;
 }

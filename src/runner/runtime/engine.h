@@ -26,7 +26,7 @@ struct engine {
     struct runtime base;
     char *configured, *directory, *installation;
     int stop_fd;
-    bool docker_only;
+    bool rootless, docker_only;
     pthread_mutex_t lock;
     struct transport *transport; /* under the lock until set, then for good */
     char *missing;               /* why there is none; under the lock */

@@ -17,9 +17,20 @@ static bool answers(struct engine *e, struct transport *t)
     return transport_call(t, &c, &a, NULL) == 0 && a.status == 200;
 }
 
+/* What is mounted here must be what the engine finds at that path. */
+static int check_side(const struct engine *e, struct error **err)
+{
+    if (e->rootless && !(e->libpod && e->facts.rootless))
+        return error_set(err, REASON_FORBIDDEN,
+                         "without root environments run on Podman without root alone, and this is another engine");
+    if (!e->rootless && e->facts.rootless)
+        return error_set(err, REASON_FORBIDDEN, "this engine runs without root: start open-hydra as its user");
+    return 0;
+}
+
 static int use(struct engine *e, struct transport *t, const char *socket, struct error **err)
 {
-    if (engine_read_facts(e, t, err) < 0)
+    if (engine_read_facts(e, t, err) < 0 || check_side(e, err) < 0)
         return error_wrap(err, "%s", socket);
     log_info("container engine: %s on %s", e->libpod ? "Podman" : "Docker", socket);
     if (!e->facts.user_namespace)
@@ -66,13 +77,12 @@ static size_t candidates(const struct engine *e, struct arena *a, const char **o
 
     out[n++] = from_environment("CONTAINER_HOST");
     out[n++] = from_environment("DOCKER_HOST");
-    if (geteuid() == 0) {
+    if (!e->rootless) {
         out[n++] = "/run/podman/podman.sock";
+        out[n++] = "/var/run/docker.sock";
     } else if (user) {
         out[n++] = arena_printf(a, "%s/podman/podman.sock", user);
-        out[n++] = arena_printf(a, "%s/docker.sock", user);
     }
-    out[n++] = "/var/run/docker.sock";
     out[n++] = arena_printf(a, "%s/engine.sock", e->directory);
     return n;
 }

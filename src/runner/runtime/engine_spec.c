@@ -161,7 +161,7 @@ static void put_podman_hardening(document *d, value *root, const struct engine *
     put_strings(d, root, "cap_drop", all, 1);
     put_bool(d, root, "no_new_privileges", true);
     put_str(d, put_obj(d, root, "netns"), "nsmode", s->network ? "bridge" : "none");
-    if (e->facts.user_namespace)
+    if (s->mapped)
         put_mappings(d, root, s);
 }
 

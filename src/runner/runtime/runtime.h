@@ -34,7 +34,8 @@ struct runtime_spec {
     size_t variables_len;
     const struct runtime_mount *mounts;
     size_t mounts_len;
-    uint32_t host_id, host_id_size; /* the owner's range of host ids */
+    uint32_t host_id, host_id_size; /* range of ids outside; `run_as` is the one of that place in it */
+    bool mapped;                    /* a user namespace of its own, with that range */
     uint32_t run_as;                /* user and group inside */
     uint64_t memory_bytes, cpu_milli;
     unsigned pids;
@@ -64,6 +65,7 @@ struct runtime_facts {
     bool limits;                    /* memory, CPU and processes are enforced */
     const char *limits_why;
     bool rootless;
+    uint32_t subordinate_ids; /* rootless: the ids from 1 to this are no account; 0 is who started the engine */
 };
 
 struct runtime_usage {
@@ -120,6 +122,7 @@ struct engine_options {
     const char *directory;    /* for a service of our own: socket, configuration, log */
     const char *installation; /* tells our environments from another installation's on the same engine */
     int stop_fd;
+    bool rootless;    /* without root only an engine without root sees our mounts, and the other way round */
     bool docker_only; /* leave Podman's own calls aside (tests) */
 };
 struct runtime *engine_new(const struct engine_options *options);

@@ -74,13 +74,13 @@ static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_
                              .mounts_len = 2,
                              .host_id = 655360,
                              .host_id_size = 65536,
+                             .mapped = namespaces,
                              .run_as = run_as,
                              .memory_bytes = 1 << 20,
                              .cpu_milli = 1500,
                              .pids = 99,
                              .stop_seconds = 3};
 
-    e.facts.user_namespace = namespaces;
     e.facts.limits = limits;
     _cleanup_json_mut_ yyjson_mut_doc *doc = engine_body(&e, &s);
     free(e.installation);
