@@ -3,26 +3,30 @@
 DATA ?= var
 ARGS ?=
 DESTDIR ?=
-PREFIX ?= /usr
+prefix ?= /usr
+PREFIX ?= $(prefix)
 NICE ?=
 
 BUILD := build/release
 SHARE := build/share
+INSTALLED = $(DESTDIR)$(PREFIX)/share/open-hydra
+TELL_SYSTEMD = test -n '$(DESTDIR)' || test ! -d /run/systemd/system || systemctl daemon-reload
 # Debian 12 has no yyjson: tools/setup puts the next release's package here.
 export PKG_CONFIG_PATH := $(CURDIR)/build/deps/yyjson/lib/pkgconfig:$(PKG_CONFIG_PATH)
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help build go-build run test bench fuzz fmt lint install clean setup server web
+.PHONY: help build go-build run test test-systemd bench fuzz fmt lint install uninstall clean setup server web
 
 help:
 	@echo 'make run      set up this machine, build, start (DATA=dir, ARGS="--flags…")'
 	@echo 'make test     set up, build with sanitizers, run every test'
+	@echo 'make test-systemd  install into a Debian with systemd, boot it, use it, remove it (root; fetches 400 MB once)'
 	@echo 'make build    server and dashboard (make go-build is the same)'
 	@echo 'make bench    measure, side by side with what it is compared to'
 	@echo 'make fuzz     fuzz for long (SECONDS=600 for each target)'
 	@echo 'make fmt lint format and check the sources'
-	@echo 'make install  DESTDIR=… PREFIX=/usr'
+	@echo 'make install  DESTDIR=… prefix=/usr (uninstall: the same the other way)'
 	@echo 'make clean    remove what was built, not the state in $(DATA)'
 
 setup:
@@ -53,6 +57,9 @@ run:
 test:
 	@tests/run
 
+test-systemd:
+	@tests/systemd/run
+
 bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory build
@@ -68,10 +75,21 @@ fmt:
 lint:
 	@tools/lint
 
+# Where it goes to the running system, systemd is told of the units. What is enabled or restarted, the administrator says.
 install: build
+	@meson configure $(BUILD) --prefix '$(PREFIX)'
+	@$(NICE) ninja -C $(BUILD) --quiet src/open-hydra-server
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
-	@mkdir -p '$(DESTDIR)$(PREFIX)/share/open-hydra'
-	@cp -R $(SHARE)/web $(SHARE)/pages '$(DESTDIR)$(PREFIX)/share/open-hydra/'
+	@rm -rf '$(INSTALLED)' && mkdir -p '$(INSTALLED)'
+	@cp -R $(SHARE)/web $(SHARE)/pages '$(INSTALLED)/'
+	@$(TELL_SYSTEMD)
+	@test -n '$(DESTDIR)' || echo 'Installed. Next: systemctl enable --now open-hydra.target (after an upgrade: systemctl restart open-hydra.target)'
+
+uninstall:
+	@rm -rf '$(INSTALLED)' '$(DESTDIR)$(PREFIX)/share/doc/open-hydra' '$(DESTDIR)$(PREFIX)/lib/open-hydra'
+	@rm -f '$(DESTDIR)$(PREFIX)/bin/open-hydra-server' '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/open-hydra.conf' \
+	  '$(DESTDIR)$(PREFIX)'/lib/systemd/system/open-hydra.target '$(DESTDIR)$(PREFIX)'/lib/systemd/system/open-hydra-*
+	@$(TELL_SYSTEMD)
 
 clean:
 	@rm -rf build/release build/asan build/tsan build/fuzz build/share web/dist

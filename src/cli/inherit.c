@@ -27,7 +27,16 @@ static int place_of(struct str name)
     return -1;
 }
 
-int inherit_sockets(int fds[static SOCKETS])
+/* Nobody that we start may take our sockets for its own: Podman's service looks at no more than that LISTEN_PID is set.
+ */
+static void forget_sockets(void)
+{
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+}
+
+static int take_sockets(int fds[static SOCKETS])
 {
     unsigned long long count = number_of("LISTEN_FDS");
     struct str rest = str_from(getenv("LISTEN_FDNAMES")), name;
@@ -46,5 +55,13 @@ int inherit_sockets(int fds[static SOCKETS])
         fds[place] = fd;
         taken++;
     }
+    return taken;
+}
+
+int inherit_sockets(int fds[static SOCKETS])
+{
+    int taken = take_sockets(fds);
+
+    forget_sockets();
     return taken;
 }

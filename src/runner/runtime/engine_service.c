@@ -184,11 +184,13 @@ int engine_service_start(struct engine *e, const char *socket, struct error **er
     unlink(socket);
     if (spawn(e, a, socket, conf, err) < 0)
         return -1;
-    log_info("started podman system service on %s; its log is %s", socket, log);
     _cleanup_free_ char *pid = xasprintf("%d\n", (int)e->service);
     if (write_file_atomic(arena_printf(a, "%s/engine.pid", e->directory), str_from(pid), 0600, err) < 0)
         return -1;
-    return wait_for_socket(e, socket, log, err);
+    if (wait_for_socket(e, socket, log, err) < 0)
+        return -1;
+    log_info("started podman system service on %s; its log is %s", socket, log);
+    return 0;
 }
 
 /* One that an earlier, killed runner left: the number alone may be another process's by now. */
