@@ -62,14 +62,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return list(seen)
         if what == "run":
             return run(body.decode())
-        if what == "hog":
-            threading.Thread(target=hog).start()
         return None
 
     def serve(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.startswith("/.control/") and "X-Real-IP" not in self.headers:  # nginx always sets it
-            return self.answer(200, [], json.dumps(self.control(body)).encode())
+            self.answer(200, [], json.dumps(self.control(body)).encode())
+            if self.path == "/.control/hog":  # once the answer is out
+                hog()
+            return None
         with lock:
             seen.append({"method": self.command, "path": self.path, "headers": self.headers.items(), "body": body.decode("latin-1")})
         if self.headers.get("Upgrade") == "websocket":
