@@ -66,6 +66,11 @@ def test_own_device(hydra, student, other, imageless):
     is_status(merge(student, f"devices/{name}/status", {"status": {"phase": "Running"}}), 403, "Forbidden")
     assert student.delete(f"devices/{name}").status_code == 200
     hydra.wait_gone(name)
+    # What kubectl waits for after a delete, and says of a second one.
+    is_status(student.get(f"devices/{name}"), 404, "NotFound")
+    is_status(student.delete(f"devices/{name}"), 404, "NotFound")
+    is_status(student.post(f"devices/{name}/ticket"), 404, "NotFound")
+    is_status(merge(student, f"devices/{name}", {"spec": {}}), 403, "Forbidden")
 
 
 def test_anothers_device(student, other, imageless):

@@ -260,6 +260,7 @@ def test_setup_link(fresh):
     session = fresh.visitor()
     answer = session.post("/auth/setup", json={"code": fresh.setup_code, "username": "teacher", "password": "long-enough"})
     assert answer.status_code == 201 and answer.json()["role"] == 1
+    assert "spec.password is not set" not in fresh.output()
     session.headers[KEY] = answer.json()["key"]
     assert session.get("openhydrausers/teacher").json()["spec"]["role"] == 1
     is_status(setup(fresh), 403, "Forbidden")

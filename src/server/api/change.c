@@ -229,9 +229,9 @@ static int check_target(struct write *w, struct error **err)
     struct request *r = w->r;
     _cleanup_object_ struct object *o = store_get(w->api->options.store, w->a.kind->plural, str_from(w->name));
 
-    if (r->verdict == VERDICT_OWN && (o == NULL || !owned_by(w->a.kind, o->json, &r->who)))
-        return error_forbidden(err, r);
-    return o ? 0 : error_not_found(err, w->a.kind, w->name);
+    if (o == NULL)
+        return error_absent(err, r);
+    return r->verdict == VERDICT_OWN && !owned_by(w->a.kind, o->json, &r->who) ? error_forbidden(err, r) : 0;
 }
 
 static void free_doc(void *doc)

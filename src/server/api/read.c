@@ -9,11 +9,10 @@ static int find(struct request *r, struct object **out, struct error **err)
     if (revision_query(r, &revision, err) < 0)
         return -1;
     _cleanup_object_ struct object *o = store_get(r->api->options.store, request_collection(r), str_from(r->name));
-    /* The same words whether it is somebody else's or not there: names are no business of strangers. */
-    if (r->verdict == VERDICT_OWN && (o == NULL || !owned_by(r->resource->kind, o->json, &r->who)))
-        return error_forbidden(err, r);
     if (o == NULL)
-        return error_not_found(err, r->resource->kind, r->name);
+        return error_absent(err, r);
+    if (r->verdict == VERDICT_OWN && !owned_by(r->resource->kind, o->json, &r->who))
+        return error_forbidden(err, r);
     *out = steal_ptr(o);
     return 0;
 }

@@ -115,3 +115,12 @@ int(error_forbidden)(struct error **err, const struct request *r)
                      r->who.name, verb, kind->plural, r->subresource ? "/" : "", r->subresource ? r->subresource : "",
                      kind->group);
 }
+
+int(error_absent)(struct error **err, const struct request *r)
+{
+    struct attributes create = {.verb = verb_name(VERB_CREATE), .kind = r->resource->kind};
+
+    if (r->verdict == VERDICT_OWN && r->api->options.authorize(&r->who, &create) == VERDICT_DENY)
+        return error_forbidden(err, r);
+    return error_not_found(err, r->resource->kind, r->name);
+}

@@ -86,7 +86,12 @@ bool owned_by_val(const struct kind *kind, yyjson_val *object, const struct iden
 /* «devices.group "x" not found» and its like, as Kubernetes words them. */
 int error_not_found(struct error **err, const struct kind *kind, const char *name);
 int error_forbidden(struct error **err, const struct request *r);
+/* There is no object of the request's name. Who sees own ones alone is told the same as of somebody else's, for names
+ * are no business of strangers. Not where the caller may create some: taken names show then in any case, and kubectl
+ * waits after a delete until it reads NotFound. */
+int error_absent(struct error **err, const struct request *r);
 
 /* As in base/error.h: seen to fail. */
 #define error_not_found(...) error_failed(error_not_found(__VA_ARGS__))
 #define error_forbidden(...) error_failed(error_forbidden(__VA_ARGS__))
+#define error_absent(...) error_failed(error_absent(__VA_ARGS__))

@@ -220,7 +220,7 @@ int write_load_old(struct write *w, struct store_txn *t, struct object **present
     struct object *o = txn_get(t, w->a.kind->plural, str_from(w->name));
 
     if (o == NULL)
-        return only_own(w) ? write_forbidden(w, err) : error_not_found(err, w->a.kind, w->name);
+        return w->r ? error_absent(err, w->r) : error_not_found(err, w->a.kind, w->name);
     yyjson_doc *doc = json_parse(o->json, err);
     if (doc == NULL)
         return -1;

@@ -7,6 +7,8 @@
 
 /* Who is it, and may they. */
 enum role { ROLE_NONE = 0, ROLE_ADMIN = 1, ROLE_USER = 2, ROLE_RUNNER = 100 };
+/* Who creates the first administrator by the set-up link; the password follows in the same transaction. */
+#define SETUP_USER "system:setup"
 
 struct auth;
 struct auth *auth_new(const struct config *config, struct store *store, struct workers *workers);

@@ -415,7 +415,7 @@ static int setup_over(struct error **err)
 /* The password goes in as the secret that its hash is, made before: nothing slow belongs on the writer's thread. */
 static int store_setup(struct store_txn *t, void *arg, struct error **err)
 {
-    static const struct identity who = {.name = "system:setup", .role = ROLE_ADMIN};
+    static const struct identity who = {.name = SETUP_USER, .role = ROLE_ADMIN};
     struct call *c = arg;
     struct auth *a = c->auth;
     _cleanup_arena_ struct arena *arena = arena_new();
