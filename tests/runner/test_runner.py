@@ -168,6 +168,18 @@ def test_network_is_a_setting_of_the_sandbox(stack):
     assert stack.inside("ada", "/")[0] == 200
 
 
+def test_what_the_engine_cannot_start_is_tried_ever_less_often(stack):
+    """Each try changes the status, whose own event is no reason for the next."""
+    stack.sandbox("broken", command=["/nowhere"])
+    stack.create("ada", "broken")
+    wait_until(lambda: stack.status("ada").get("reason") == "EngineError", 60)
+    first = int(stack.device("ada")["metadata"]["resourceVersion"])
+    time.sleep(3)
+    device = stack.device("ada")
+    assert int(device["metadata"]["resourceVersion"]) - first < 30
+    assert "/nowhere" in device["status"]["message"] and device["status"]["message"].endswith("trying again")
+
+
 def test_a_planted_link_is_not_followed(stack):
     for name in ("ada", "bob"):
         stack.create(name)
@@ -292,8 +304,8 @@ def test_killed_from_outside_comes_back(stack, engine):
 def test_a_lost_socket_directory_comes_back(stack):
     stack.create("ada")
     stack.wait("ada", "Running")
+    stack.kill("runner")  # first: it might notice at once, and be killed before it has counted
     subprocess.run(["umount", os.path.dirname(stack.socket("ada"))], check=True)
-    stack.kill("runner")
     stack.start("runner")
     stack.wait("ada", "Running", restarts=1)
     assert stack.inside("ada", "/")[0] == 200
