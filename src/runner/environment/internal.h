@@ -76,8 +76,8 @@ bool take_look(struct controller *c, struct environment *e);
 
 /* reconcile.c */
 void reconcile(struct controller *c, const char *name);
-/* Tries again later, the later the more often it failed in a row. */
-void retry(struct controller *c, struct environment *e);
+/* Tries again later, the later the more often it failed in a row: in so many milliseconds. */
+unsigned retry(struct controller *c, struct environment *e);
 
 /* status.c: sets what the status says, and writes it where it is new */
 void environment_set(struct environment *e, enum phase phase, const char *reason, const char *fmt, ...) _printf_(4, 5);

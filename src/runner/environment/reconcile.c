@@ -6,12 +6,15 @@
 #include "base/thread.h"
 #include "runner/environment/internal.h"
 
-void retry(struct controller *c, struct environment *e)
+unsigned retry(struct controller *c, struct environment *e)
 {
     unsigned ms = limits.retry_first_ms << (e->failures > 7 ? 7 : e->failures);
 
+    if (ms > limits.retry_longest_ms)
+        ms = limits.retry_longest_ms;
     e->failures++;
-    queue_add_after(c->queue, e->name, ms < limits.retry_longest_ms ? ms : limits.retry_longest_ms);
+    queue_add_after(c->queue, e->name, ms);
+    return ms;
 }
 
 /* --- going away ----------------------------------------------------------------------------------------------- */

@@ -67,7 +67,11 @@ void environment_stumble(struct controller *c, struct environment *e, const char
     }
     if (e->phase != PHASE_FAILED)
         environment_set(e, e->phase, reason, "%s; trying again", err->message);
-    retry(c, e);
+    unsigned pause = retry(c, e);
+    /* The status that says so comes back as an event, which must not be the next try. An engine that was away and comes
+     * is one. */
+    if (!away)
+        e->not_before_us = clock_monotonic_us() + (int64_t)pause * 1000;
 }
 
 /* --- from nothing to a started container ---------------------------------------------------------------------- */
