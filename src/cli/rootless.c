@@ -41,7 +41,8 @@ void rootless_free(struct rootless *r)
 
 /* --- finding -------------------------------------------------------------------------------------------------- */
 
-/* A process in there: says its number and lives until its input ends. */
+/* A process in there: says its number and lives until its input ends (executing another program meanwhile, it would
+ * have no variables for a moment). */
 struct guide {
     pid_t podman;
     int input, output;
@@ -53,7 +54,7 @@ static int start_guide(struct guide *g, struct error **err)
                           (char[]){"unshare"},
                           (char[]){"sh"},
                           (char[]){"-c"},
-                          (char[]){"echo " MARK "$$ && exec cat"},
+                          (char[]){"echo " MARK "$$ && read -r end"},
                           NULL};
     int in[2], out[2];
     posix_spawn_file_actions_t files;
@@ -158,8 +159,12 @@ static char *variables_of(pid_t pid, struct error **err)
     if (all == NULL)
         return NULL;
     for (const char *at = all; at < all + n; at += strlen(at) + 1)
-        if (starts_with(at, "_CONTAINERS_"))
+        if (starts_with(at, "_CONTAINERS_") && strchr(at, '='))
             buffer_append(&kept, at, strlen(at) + 1);
+    if (kept.n == 0) {
+        error_set(err, REASON_INTERNAL, "podman unshare says nothing of its user namespace to what it starts");
+        return NULL;
+    }
     buffer_append(&kept, "", 1);
     return buffer_steal(&kept);
 }
