@@ -8,6 +8,7 @@
 
 #define TMP_SIZE "size=268435456"
 #define SHM_BYTES (64 << 20)
+#define SHM_SIZE "size=67108864"
 #define LOG_BYTES (1 << 20)
 #define CPU_PERIOD_US 100000
 
@@ -115,18 +116,27 @@ static void add_podman_mount(document *d, value *mounts, const struct runtime_mo
     add_str(d, o, m->read_only ? "ro" : "rw");
 }
 
+static void add_podman_tmpfs(document *d, value *mounts, const char *target, const char *const *options, size_t n)
+{
+    value *one = yyjson_mut_arr_add_obj(d, mounts);
+
+    put_str(d, one, "type", "tmpfs");
+    put_str(d, one, "source", "tmpfs");
+    put_str(d, one, "destination", target);
+    put_strings(d, one, "options", options, n);
+}
+
 static void put_podman_mounts(document *d, value *root, const struct runtime_spec *s)
 {
     static const char *const tmp[] = {TMP_SIZE, "mode=1777", "nosuid", "nodev"};
+    /* Podman 5's own would be read-only with `read_write_tmpfs` off, and fail what shares memory. */
+    static const char *const shm[] = {SHM_SIZE, "mode=1777", "nosuid", "nodev", "noexec"};
     value *mounts = put_arr(d, root, "mounts");
 
     for (size_t i = 0; i < s->mounts_len; i++)
         add_podman_mount(d, mounts, &s->mounts[i]);
-    value *one = yyjson_mut_arr_add_obj(d, mounts);
-    put_str(d, one, "type", "tmpfs");
-    put_str(d, one, "source", "tmpfs");
-    put_str(d, one, "destination", "/tmp");
-    put_strings(d, one, "options", tmp, ARRAY_SIZE(tmp));
+    add_podman_tmpfs(d, mounts, "/tmp", tmp, ARRAY_SIZE(tmp));
+    add_podman_tmpfs(d, mounts, "/dev/shm", shm, ARRAY_SIZE(shm));
 }
 
 static void put_podman_limits(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
@@ -153,12 +163,15 @@ static void put_podman_variables(document *d, value *root, const struct runtime_
 static void put_podman_hardening(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
 {
     static const char *const all[] = {"all"};
+    /* The host's disks. Podman 4 hides them of itself, 5 does not. */
+    static const char *const masked[] = {"/sys/dev/block"};
     _cleanup_free_ char *user = xasprintf("%u:%u", s->run_as, s->run_as);
 
     put_str(d, root, "user", user);
     put_bool(d, root, "read_only_filesystem", true);
     put_bool(d, root, "read_write_tmpfs", false);
     put_strings(d, root, "cap_drop", all, 1);
+    put_strings(d, root, "mask", masked, 1);
     put_bool(d, root, "no_new_privileges", true);
     put_str(d, put_obj(d, root, "netns"), "nsmode", s->network ? "bridge" : "none");
     if (s->mapped)
@@ -179,7 +192,6 @@ static void fill_podman(document *d, value *root, const struct engine *e, const 
     put_podman_hardening(d, root, e, s);
     put_podman_limits(d, root, e, s);
     put_podman_mounts(d, root, s);
-    put_int(d, root, "shm_size", SHM_BYTES);
     value *log = put_obj(d, root, "log_configuration");
     put_str(d, log, "driver", "k8s-file");
     put_int(d, log, "size", LOG_BYTES);
