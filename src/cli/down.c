@@ -7,6 +7,21 @@
 #include "cli/layout.h"
 #include "runner/runner.h"
 
+#define STOPPING_MS 3000
+#define LOOK_AGAIN_MS 50
+
+/* `systemctl stop open-hydra.target` is back a moment before the runner has ended. */
+static int lock_when_stopped(const struct layout *l, struct error **err)
+{
+    for (unsigned waited = 0; waited < STOPPING_MS; waited += LOOK_AGAIN_MS) {
+        int lock = layout_lock(l, NULL);
+        if (lock >= 0)
+            return lock;
+        usleep(LOOK_AGAIN_MS * 1000);
+    }
+    return layout_lock(l, err);
+}
+
 static int remove_all(const struct config *c, const struct layout *l, struct error **err)
 {
     const struct runner_options options = {
@@ -21,7 +36,7 @@ static int remove_all(const struct config *c, const struct layout *l, struct err
 
     if (layout_make(l, c, err) < 0)
         return -1;
-    _cleanup_close_ int lock = layout_lock(l, err);
+    _cleanup_close_ int lock = lock_when_stopped(l, err);
     if (lock < 0)
         return -1;
     if (rootless_enter(l->rootless, err) < 0)

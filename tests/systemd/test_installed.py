@@ -107,6 +107,7 @@ def machine():
     m.boot()
     (m.root / "etc/containers").mkdir(exist_ok=True)
     (m.root / "etc/containers/containers.conf").write_text(engine_conf(m))
+    m.systemctl("stop", "podman.service")  # started with the machine, before it said so
     try:
         m.run("podman", "rm", "-fa", check=False)
         archive = SOURCE / "build/images/jupyter-lab.tar"
@@ -290,7 +291,9 @@ def test_others_meet_what_runs(machine):
 def test_stop_and_start(machine, student):
     container = student.container()
     machine.systemctl("stop", "open-hydra.target")
-    assert not [u for u in (*UNITS.values(), *SOCKETS) if machine.is_active(u)]
+    # The target is down before its parts are.
+    wait_until(lambda: set(machine.run("systemctl", "is-active", *UNITS.values(), *SOCKETS, check=False).stdout.split()) == {"inactive"}, 20,
+               what="all stopped")
     assert student.container() == container
     machine.systemctl("start", "open-hydra.target")
     wait_active(machine)

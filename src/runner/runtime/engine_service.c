@@ -39,6 +39,18 @@ static bool systemd_is_init(void)
     return name && strcmp(name, "systemd\n") == 0;
 }
 
+/* Podman's own default is a limit of processes, and without the controller each container fails for it. */
+static bool lacks_pids_controller(void)
+{
+    _cleanup_free_ char *text = read_file("/sys/fs/cgroup/cgroup.controllers", 4096, NULL, NULL);
+    struct str rest = str_trim(str_from(text)), name;
+
+    while (str_split(&rest, ' ', &name))
+        if (str_is(name, "pids"))
+            return false;
+    return text != NULL;
+}
+
 /* Podman lowers its own limit of processes to this at start (its engines' default), whatever it was given. */
 static rlim_t pid_max(void)
 {
@@ -71,6 +83,8 @@ char *engine_service_conf(void)
     buffer_puts(&b, "[containers]\n");
     if (limits.n)
         buffer_printf(&b, "default_ulimits = [%s]\n", limits.p);
+    if (unified && lacks_pids_controller())
+        buffer_puts(&b, "pids_limit = 0\n");
     buffer_puts(&b, "\n[engine]\n");
     if (!unified || !systemd_is_init())
         buffer_puts(&b, "cgroup_manager = \"cgroupfs\"\n");
