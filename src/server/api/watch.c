@@ -394,9 +394,11 @@ static bool advance_initial(struct watcher *w)
         return true;
     }
     watch_state_free(steal_ptr(w->state));
-    if (w->wants_initial_end)
+    if (w->wants_initial_end) {
         set_bookmark(w, true);
-    return w->wants_initial_end;
+        set_due(w);
+    }
+    return true;
 }
 
 static bool next_timed(struct watcher *w)
@@ -406,8 +408,10 @@ static bool next_timed(struct watcher *w)
     if (now < atomic_load_explicit(&w->due_us, memory_order_relaxed))
         return false;
     w->ending = now >= w->deadline_us;
-    /* The last word is a bookmark too: the next watch starts from there. Not in the midst of the present objects, which
-     * would then look complete. */
+    /* None in the midst of the present objects, which would then look complete. */
+    if (w->state && !w->ending)
+        return false;
+    /* The last word is a bookmark too: the next watch starts from there. */
     if (w->bookmarks && w->state == NULL)
         set_bookmark(w, false);
     set_due(w);
@@ -525,6 +529,10 @@ void verb_watch(struct request *r)
     if (watch(w, &err) < 0)
         return request_fail(r, err);
     set_due(w);
+    /* A first one as soon as the present state is told: Firefox gives a script no answer before its first byte, so that
+     * a silent watch would look like none. */
+    if (w->bookmarks)
+        atomic_store_explicit(&w->due_us, 0, memory_order_relaxed);
     request_count(r, 200);
     http_add_header(r->x, "Cache-Control", "no-cache, private");
     http_stream(r->x, 200, "application/json", &watch_ops, w);

@@ -19,6 +19,8 @@ static enum verdict authorize(const struct identity *who, const struct attribute
         return VERDICT_ALLOW;
     if (who->role == 2 && what->kind)
         return VERDICT_OWN;
+    if (who->role == 4 && what->kind)
+        return streq(what->verb, "create") ? VERDICT_DENY : VERDICT_OWN;
     return VERDICT_DENY;
 }
 

@@ -29,6 +29,7 @@ static int teardown(void **state)
 }
 
 #define ANNA .user = "anna", .role = 2
+#define READER .user = "anna", .role = 4
 
 static void nobody(void **state)
 {
@@ -65,18 +66,11 @@ static void denied(void **state)
 
 static void own_reads(void **state)
 {
-    char there[512], away[512];
     struct answer *a;
 
     expect(200, CALL(&f, .path = WIDGETS "/a1", ANNA));
-    a = expect(403, CALL(&f, .path = WIDGETS "/b1", ANNA));
-    snprintf(there, sizeof(there), "%s", a->body.p);
-    a = expect(403, CALL(&f, .path = WIDGETS "/z1", ANNA));
-    snprintf(away, sizeof(away), "%s", a->body.p);
-    /* The same words, but for the name asked for. */
-    for (char *p = there; (p = strstr(p, "b1")); p++)
-        *p = 'z';
-    assert_string_equal(there, away);
+    expect(403, CALL(&f, .path = WIDGETS "/b1", ANNA));
+    expect(404, CALL(&f, .path = WIDGETS "/z1", ANNA));
     a = expect(200, CALL(&f, .path = WIDGETS, ANNA));
     assert_int_equal(yyjson_arr_size(json_at(yyjson_doc_get_root(a->doc), "items")), 1);
     assert_true(answer_has(a, "\"a1\""));
@@ -86,8 +80,28 @@ static void own_reads(void **state)
     a = expect(200, CALL(&f, .path = WIDGETS "?fieldSelector=metadata.name%3Db1", ANNA));
     assert_int_equal(yyjson_arr_size(json_at(yyjson_doc_get_root(a->doc), "items")), 0);
     expect(403, CALL(&f, .method = "POST", .path = WIDGETS "/b1/ticket", ANNA));
-    expect(403, CALL(&f, .method = "POST", .path = WIDGETS "/z1/ticket", ANNA));
+    expect(404, CALL(&f, .method = "POST", .path = WIDGETS "/z1/ticket", ANNA));
     expect(201, CALL(&f, .method = "POST", .path = WIDGETS "/a1/ticket", ANNA));
+}
+
+/* Who may not create has no other way to learn which names are taken: nothing tells them apart. */
+static void names_are_no_business_of_readers(void **state)
+{
+    char there[512], away[512];
+    struct answer *a;
+
+    expect(200, CALL(&f, .path = WIDGETS "/a1", READER));
+    a = expect(403, CALL(&f, .path = WIDGETS "/b1", READER));
+    snprintf(there, sizeof(there), "%s", a->body.p);
+    a = expect(403, CALL(&f, .path = WIDGETS "/z1", READER));
+    snprintf(away, sizeof(away), "%s", a->body.p);
+    for (char *p = there; (p = strstr(p, "b1")); p++)
+        *p = 'z';
+    assert_string_equal(there, away);
+    expect(403, CALL(&f, .method = "DELETE", .path = WIDGETS "/z1", READER));
+    expect(403, CALL(&f, .method = "PATCH", .path = WIDGETS "/z1", .body = "{}", .type = "application/merge-patch+json",
+                     READER));
+    expect(403, CALL(&f, .method = "POST", .path = WIDGETS "/z1/ticket", READER));
 }
 
 static void own_writes(void **state)
@@ -108,9 +122,9 @@ static void own_writes(void **state)
     expect(403, CALL(&f, .method = "PUT", .path = WIDGETS "/b1", .body = WIDGET("b1", "{\"owner\":\"anna\"}"), ANNA));
     expect(403, CALL(&f, .method = "PATCH", .path = WIDGETS "/b1", .body = "{\"spec\":{\"owner\":\"anna\"}}",
                      .type = merge, ANNA));
-    expect(403, CALL(&f, .method = "PATCH", .path = WIDGETS "/z1", .body = "{}", .type = merge, ANNA));
+    expect(404, CALL(&f, .method = "PATCH", .path = WIDGETS "/z1", .body = "{}", .type = merge, ANNA));
     expect(403, CALL(&f, .method = "DELETE", .path = WIDGETS "/b1", ANNA));
-    expect(403, CALL(&f, .method = "DELETE", .path = WIDGETS "/z1", ANNA));
+    expect(404, CALL(&f, .method = "DELETE", .path = WIDGETS "/z1", ANNA));
     expect(200, CALL(&f, .method = "DELETE", .path = WIDGETS "/a1", ANNA));
     /* Of a collection: one's own. */
     expect(200, CALL(&f, .method = "DELETE", .path = WIDGETS, ANNA));
@@ -154,7 +168,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        TEST(nobody),    TEST(denied), TEST(own_reads), TEST(own_writes), TEST(secrets_of_others_are_not_tried),
+        TEST(nobody),     TEST(denied),
+        TEST(own_reads),  TEST(names_are_no_business_of_readers),
+        TEST(own_writes), TEST(secrets_of_others_are_not_tried),
         TEST(own_watch),
     };
 

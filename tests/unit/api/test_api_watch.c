@@ -195,16 +195,37 @@ static void streaming_list(void **state)
     expect(400, CALL(&f, .path = WIDGETS "?watch=1&resourceVersion=1&resourceVersionMatch=NotOlderThan"));
 }
 
+static void a_silent_watch_says_at_once_that_it_is_there(void **state)
+{
+    char query[128];
+
+    make("a", "x");
+    uint64_t now = store_revision(f.store);
+    snprintf(query, sizeof(query), "&allowWatchBookmarks=true&resourceVersion=%llu", (unsigned long long)now);
+    struct watching *w = open_watch(query);
+    _cleanup_json_ yyjson_doc *doc = watch_next(w);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    assert_string_equal(json_str_at(root, "type"), "BOOKMARK");
+    assert_int_equal(strtoull(json_str_at(root, "object.metadata.resourceVersion"), NULL, 10), now);
+    make("b", "x");
+    assert_string_equal(watch_next_text(w), "ADDED b");
+    watch_free(w);
+}
+
 static void ends_in_time_with_a_bookmark(void **state)
 {
     make("a", "x");
     struct watching *w = open_watch("&allowWatchBookmarks=true&timeoutSeconds=1");
     assert_string_equal(watch_next_text(w), "ADDED a");
     assert_string_equal(watch_next_text(w), "BOOKMARK ");
+    make("b", "x");
+    assert_string_equal(watch_next_text(w), "ADDED b");
+    assert_string_equal(watch_next_text(w), "BOOKMARK ");
     assert_string_equal(watch_next_text(w), "END");
     watch_free(w);
     w = open_watch("&timeoutSeconds=1&resourceVersion=0");
     assert_string_equal(watch_next_text(w), "ADDED a");
+    assert_string_equal(watch_next_text(w), "ADDED b");
     assert_string_equal(watch_next_text(w), "END");
     watch_free(w);
     expect(400, CALL(&f, .path = WIDGETS "?watch=1&timeoutSeconds=soon"));
@@ -297,6 +318,7 @@ int main(void)
         TEST(objects_begin_and_cease_to_match),
         TEST(one_name),
         TEST(streaming_list),
+        TEST(a_silent_watch_says_at_once_that_it_is_there),
         TEST(ends_in_time_with_a_bookmark),
         TEST(tables),
         TEST(large_objects_go_out_in_pieces),
