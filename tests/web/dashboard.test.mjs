@@ -176,6 +176,21 @@ async function watchProgress(page) {
   return () => page.evaluate(() => [...window.progressSeen]);
 }
 
+test('an address that the browser does not reach is named, with a way to it', async () => {
+  const page = at.anna;
+  await page.route('**/.open-hydra/open*', (route) => route.abort());
+  await button(page, /^Open Jupyter/).click();
+  const notice = page.getByRole('alert').filter({ hasText: 'cannot reach the address' });
+  await notice.waitFor();
+  await page.unroute('**/.open-hydra/open*');
+  assert.equal((await notice.innerText()).includes('certificate'), base.startsWith('https:'));
+  await assertAccessibleAsItIs(page, 'an environment out of reach');
+  // Its address, opened by itself, leads in by the dashboard.
+  const [lab] = await Promise.all([page.waitForEvent('popup'), notice.getByRole('link', { name: /^Open the address/ }).click()]);
+  if (!standIn) await waitForLab(lab);
+  await lab.close();
+});
+
 test('it opens in a tab of its own, and a cell and a terminal run there', async () => {
   const page = at.anna;
   const [lab] = await Promise.all([page.waitForEvent('popup'), button(page, /^Open Jupyter/).click()]);

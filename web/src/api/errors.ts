@@ -26,6 +26,18 @@ export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
 }
 
+/** The gateway answers, but not this browser at the address of an environment. */
+export class EnvironmentUnreachable extends Error {
+  override readonly name = 'EnvironmentUnreachable';
+
+  constructor(
+    readonly origin: string,
+    cause: unknown,
+  ) {
+    super('', { cause });
+  }
+}
+
 export function isAborted(error: unknown): boolean {
   return error instanceof DOMException && error.name === 'AbortError';
 }

@@ -1,4 +1,4 @@
-import { ConnectionError, errorOf } from './errors';
+import { EnvironmentUnreachable, errorOf } from './errors';
 import { sendForJson } from './http';
 import { devices } from './resources';
 import type { Device } from './types';
@@ -22,7 +22,7 @@ async function redeem(url: string): Promise<Response> {
   try {
     return await fetch(url, { method: 'POST', credentials: 'include', mode: 'cors' });
   } catch (error) {
-    throw new ConnectionError('', { cause: error });
+    throw new EnvironmentUnreachable(new URL(url).origin, error);
   }
 }
 

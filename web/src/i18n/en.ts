@@ -47,7 +47,9 @@ export const en = {
   },
   errors: {
     network: 'The server cannot be reached. Check the network and try again.',
-    environmentUnreachable: 'The address of the environment cannot be reached from this browser.',
+    environmentUnreachable: (origin: string) => `This browser cannot reach the address of the environment, ${origin}.`,
+    environmentCertificate: 'If it does not trust the certificate of this address yet, open the address and confirm it once.',
+    openAddress: 'Open the address',
     unauthorized: 'Your session has ended. Please log in again.',
     forbidden: 'You may not do this.',
     tooMany: (seconds: number | undefined) =>

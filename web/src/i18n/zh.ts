@@ -49,7 +49,9 @@ export const zh: Messages = {
   },
   errors: {
     network: '无法连接服务器，请检查网络后重试。',
-    environmentUnreachable: '此浏览器无法访问该环境的地址。',
+    environmentUnreachable: (origin) => `此浏览器无法访问该环境的地址 ${origin}。`,
+    environmentCertificate: '如果浏览器尚未信任该地址的证书，请打开该地址并确认一次。',
+    openAddress: '打开该地址',
     unauthorized: '登录已失效，请重新登录。',
     forbidden: '您没有权限执行此操作。',
     tooMany: (seconds) => (seconds === undefined ? '尝试次数过多，请稍候再试。' : `尝试次数过多，请 ${n(seconds)} 秒后再试。`),
