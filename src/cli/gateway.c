@@ -16,6 +16,7 @@
 
 #define CERTIFICATE_CHECK_MS 3600000
 #define ANSWER_CHECK_MS 20
+#define EXIT_ENDED 2 /* it ran: to be started again at once, unlike what cannot start */
 
 struct gateway_process {
     const struct config *config;
@@ -96,7 +97,7 @@ static int watch_over(struct gateway_process *g)
             return end_nginx(g);
         if (waitpid(g->nginx, NULL, WNOHANG) == g->nginx) {
             log_error("nginx ended by itself");
-            return 1;
+            return g->ready ? EXIT_ENDED : 1;
         }
         check_ready(g);
         if (signal != SIGHUP && left > 0)

@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -278,6 +279,20 @@ def test_killed_over_and_over(machine, student):
     student.goes_on()
 
 
+def test_a_port_in_use(machine, student):
+    """Said with its remedy; the rest runs, and when the port is free the gateway does too."""
+    machine.systemctl("stop", UNITS["gateway"])
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", machine.dashboard_port))
+        taken.listen()
+        assert machine.run("systemctl", "start", UNITS["gateway"], check=False).returncode != 0
+        assert "is in use by another program: end that one" in machine.journal("-u", UNITS["gateway"], "-n", "20")
+        assert machine.is_active(UNITS["server"], UNITS["runner"])
+    wait_active(machine)
+    student.again()
+
+
 # ---- stopped, beside others ------------------------------------------------------------------------------------------------
 
 
@@ -375,7 +390,7 @@ def test_an_engine_of_its_own(machine):
 
 def test_journal_has_no_noise(machine):
     lines = machine.journal("-u", "open-hydra*", "-p", "warning").splitlines()
-    assert not [line for line in lines if not re.search("left-over process|usually indicates|killed|Failed with result|engine", line)], lines
+    assert not [line for line in lines if not re.search("left-over process|usually indicates|killed|Failed with result|Failed to start|engine|in use by another", line)], lines
     assert len(machine.output().splitlines()) < 400
 
 
