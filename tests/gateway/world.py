@@ -26,12 +26,6 @@ NOBODY = 65534
 ENVIRONMENTS = 6
 
 
-def nginx_version() -> int:
-    text = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr
-    a, b, c = map(int, re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", text).groups())
-    return a * 1000000 + b * 1000 + c
-
-
 def free_ports(count: int) -> int:
     """The first of `count` free ports in a row, below those that the kernel gives to outgoing connections."""
     for first in range(20000 + os.getpid() % 5000, 32000, count):
@@ -211,7 +205,7 @@ class World:
 
     def start_stand(self):
         fds = [self.sockets["auth"].fileno(), self.sockets["gateway"].fileno()]
-        environment = {**os.environ, "STAND_PKI": str(self.folder / "pki"), "STAND_NGINX": str(nginx_version())}
+        environment = {**os.environ, "STAND_PKI": str(self.folder / "pki")}
         self.stand = subprocess.Popen(
             [STAND, self.folder / "config.yaml", self.folder / "data", self.folder / "web", self.folder / "run",
              *map(str, fds)],

@@ -55,9 +55,8 @@ struct nginx_options {
     const char *pki;          /* DATA/pki, or a copy that the gateway's user may read */
     const uint16_t *excluded; /* ports of the environments' range that others have (gateway_probe_ports) */
     size_t excluded_len;
-    unsigned workers;       /* 0: one for each core */
-    unsigned nofile;        /* hard limit of descriptors for the process; 0: 16384 */
-    unsigned nginx_version; /* 1022001 for 1.22.1; 0: not known, then what all from 1.22 on understand */
+    unsigned workers; /* 0: one for each core */
+    unsigned nofile;  /* hard limit of descriptors for the process; 0: 16384 */
 };
 char *nginx_configuration(const struct nginx_options *options, struct error **err) _must_check_;
 

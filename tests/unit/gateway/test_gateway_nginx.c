@@ -61,7 +61,6 @@ static void other_addresses_speak_tls(void **state)
 {
     struct config *c = configured(SCHOOL "tlsCertificate: /etc/school.crt\ntlsCertificateKey: /etc/school.key\n");
     struct nginx_options o = options(c);
-    o.nginx_version = 1026000;
     _cleanup_free_ char *text = written(&o);
 
     assert_non_null(strstr(text, "listen 0.0.0.0:31000-31099 ssl;"));
