@@ -6,6 +6,7 @@
 #include "server/api/documents.h"
 #include "server/api/meta_schema.h"
 #include "server/api/openapi_paths.h"
+#include "server/api/openapi_v2.h"
 
 #define DOCUMENT_MAX ((size_t)16 << 20)
 #define PROTOBUF_TYPE "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -169,16 +170,16 @@ static void add_v3(struct openapi *o, const struct api_resource *resources, size
     documents_add(o->documents, "/openapi/v3", FORM_JSON, "application/json", &b);
 }
 
-/* Older kubectl only wants to see a document that can be read (field 1, swagger = "2.0"): it then leaves validation to
- * the server. */
-static void add_v2(struct openapi *o, const char *product)
+/* Older kubectl reads it in protobuf alone. The same in JSON, which nobody asks for, only says that it is there. */
+static void add_v2(struct openapi *o, const struct api_resource *resources, size_t n, const char *product)
 {
+    _cleanup_json_mut_ yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
+    yyjson_mut_val *root = new_document(doc, product);
 
-    buffer_append(&b,
-                  "\x0a\x03"
-                  "2.0",
-                  5);
+    for (size_t i = 0; i < n; i++)
+        add_kind(doc, root, &resources[i]);
+    openapi_v2_write(&b, root);
     documents_add(o->documents, "/openapi/v2", FORM_PROTOBUF, PROTOBUF_TYPE, &b);
     buffer_puts(&b, "{\"swagger\":\"2.0\",\"info\":{\"title\":\"open-hydra\",\"version\":");
     buffer_json_string(&b, str_from(product));
@@ -193,7 +194,7 @@ struct openapi *openapi_new(const struct api_resource *resources, size_t n, cons
 
     o->documents = documents_new();
     add_v3(o, resources, n, product);
-    add_v2(o, product);
+    add_v2(o, resources, n, product);
     return o;
 }
 

@@ -5,6 +5,7 @@ SERVER speaks on a unix socket; kubectl wants TCP, so a relay stands between. Ex
 """
 import asyncio
 import glob
+import json
 import os
 import subprocess
 import sys
@@ -67,6 +68,8 @@ class Check:
         self.env = {"HOME": home, "PATH": os.environ["PATH"], "KUBECONFIG": "/dev/null", "EDITOR": "sed -i s/red/green/"}
         self.home = home
         self.failed = []
+        version = json.loads(subprocess.check_output([program, "version", "--client", "-o", "json"], env=self.env))["clientVersion"]
+        self.version = int(version["major"]), int(version["minor"].rstrip("+"))
 
     def run(self, *args, stdin="", code=0, has=(), lacks=()):
         done = subprocess.run(self.command + list(args), input=stdin, env=self.env, text=True, timeout=60,
@@ -109,9 +112,10 @@ class Check:
         self.run("get", "wd", "-l", "x!=y", has=["No resources found"])
         self.run("patch", "wd", "w", "--type=merge", "-p", '{"spec":{"size":9}}', has=["patched"])
         self.run("patch", "wd", "w", "--type=json", "-p", "[]", code=1, has=["merge-patch"])
-        self.run("patch", "wd", "w", "--type=merge", "--subresource=status", "-p", '{"status":{"phase":"Large"}}',
-                 has=["patched"])
-        self.run("wait", "wd/w", "--for=jsonpath={.status.phase}=Large", "--timeout=10s", has=["condition met"])
+        if self.version >= (1, 24):  # what older ones have not
+            self.run("patch", "wd", "w", "--type=merge", "--subresource=status", "-p", '{"status":{"phase":"Large"}}',
+                     has=["patched"])
+            self.run("wait", "wd/w", "--for=jsonpath={.status.phase}=Large", "--timeout=10s", has=["condition met"])
         self.run("replace", "-f", "-", stdin=MANIFEST, has=["replaced"])
         self.watch()
         self.run("delete", "wd", "w", "--dry-run=server", has=["deleted"])

@@ -198,17 +198,70 @@ static void test_openapi_schemas(void **state)
     assert_non_null(meta_object_node());
 }
 
+/* The first field of that number in a message, whose fields are all of lengths; none: a NULL slice. */
+static struct str field(struct str message, unsigned number)
+{
+    const unsigned char *p = (const unsigned char *)message.p, *end = p + message.n;
+
+    while (p < end) {
+        uint64_t n[2] = {0};
+        for (int i = 0; i < 2; i++) {
+            int shift = 0;
+            do
+                n[i] |= (uint64_t)(*p & 0x7f) << shift;
+            while (shift += 7, *p++ & 0x80);
+        }
+        assert_int_equal(n[0] & 7, 2);
+        assert_true(n[1] <= (size_t)(end - p));
+        if (n[0] >> 3 == number)
+            return (struct str){(const char *)p, n[1]};
+        p += n[1];
+    }
+    return (struct str){0};
+}
+
+/* Of a message of named ones (name = 1, value = 2), each of that number: the value of that name. */
+static struct str named(struct str message, unsigned number, const char *name)
+{
+    struct str one;
+
+    while ((one = field(message, number)).p) {
+        if (str_is(field(one, 1), name))
+            return field(one, 2);
+        message.n -= (size_t)(one.p + one.n - message.p);
+        message.p = one.p + one.n;
+    }
+    return (struct str){0};
+}
+
+enum { EXTENSION = 31, PROPERTIES = 25, TYPE = 22 };
+
+static struct str property(struct str schema, const char *name)
+{
+    return named(field(schema, PROPERTIES), 1, name);
+}
+
 static void test_openapi_v2(void **state)
 {
     const struct document *d =
         openapi_find(openapi, STR("/openapi/v2"), "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
+    struct str all = {d->body.p, d->body.n}, definitions = field(all, 9), gadget, patch;
 
     assert_string_equal(d->content_type, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
-    assert_int_equal(d->body.n, 5);
-    assert_memory_equal(d->body.p,
-                        "\x0a\x03"
-                        "2.0",
-                        5);
+    assert_true(str_is(field(all, 1), "2.0"));
+    assert_true(str_is(field(field(all, 2), 2), "1.2.3"));
+    gadget = named(definitions, 1, "org.example.v1.Gadget");
+    assert_true(str_is(field(named(gadget, EXTENSION, "x-kubernetes-group-version-kind"), 2),
+                       "[{\"group\":\"example.org\",\"kind\":\"Gadget\",\"version\":\"v1\"}]"));
+    assert_true(str_is(field(property(gadget, "metadata"), 1),
+                       "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+    assert_non_null(named(definitions, 1, "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta").p);
+    assert_true(str_is(field(field(property(property(gadget, "spec"), "password"), TYPE), 1), "string"));
+    /* Writes are found by PATCH's parameters. */
+    patch = field(named(field(all, 8), 2, "/apis/example.org/v1/gadgets/{name}"), 8);
+    assert_true(str_is(field(named(patch, 13, "x-kubernetes-group-version-kind"), 2),
+                       "{\"group\":\"example.org\",\"kind\":\"Gadget\",\"version\":\"v1\"}"));
+    assert_true(str_is(field(field(field(field(field(patch, 8), 1), 2), 3), 4), "dryRun"));
     d = openapi_find(openapi, STR("/openapi/v2"), "application/json");
     assert_json(d->body.p,
                 "{\"swagger\":\"2.0\",\"info\":{\"title\":\"open-hydra\",\"version\":\"1.2.3\"},\"paths\":{}}");
