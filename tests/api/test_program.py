@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from support.answers import is_status
-from support.instance import PROGRAM, Client, Instance, wait_until
+from support.instance import PROGRAM, Client, Instance, kubectls, wait_until
 
 
 def program(*args, input=None, env=None, timeout=60):
@@ -139,7 +139,7 @@ def test_a_second_one_on_the_same_directories(hydra):
     assert pathlib.Path(hydra.kubeconfig).read_text() == kubeconfig
     second.runtime = hydra.home / "run3"
     out = subprocess.run(second.command("serve"), capture_output=True, text=True, timeout=90, env=second.env)
-    assert out.returncode == 1 and str(hydra.data) in out.stderr, out.stdout + out.stderr
+    assert out.returncode == 1 and "running already" in out.stderr, out.stdout + out.stderr
     assert hydra.admin().get("/readyz").status_code == 200, "the first one goes on"
 
 
@@ -191,10 +191,12 @@ def test_kubeconfig_renew(fresh):
     assert new.get("devices").status_code == 200
     wait_until(lambda: old.get("devices").status_code == 401, 30, what="the old certificate refused")
     is_status(old.get("devices"), 401, "Unauthorized", "revoked")
-    assert fresh.kubectl("get", "devices").returncode == 0
     fresh.stop()
     fresh.start()
     is_status(Client(fresh, certificate=False).get("devices", cert=old.cert), 401, "Unauthorized", "revoked")
+    assert new.get("devices").status_code == 200
+    if kubectls():
+        assert fresh.kubectl("get", "devices").returncode == 0
 
 
 def test_certificate_of_another_authority(hydra, tmp_path):

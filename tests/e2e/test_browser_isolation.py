@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "gateway"))
 from chromium import PROGRAM, Chromium, Tab  # noqa: E402
 from world import NAVIGATE, WebSocket, request  # noqa: E402
 
-pytestmark = [pytest.mark.root, pytest.mark.skipif(PROGRAM is None, reason="no Chromium")]
+pytestmark = [pytest.mark.root, pytest.mark.skipif(PROGRAM is None, reason="no Chromium on this machine")]
 
 TEACHER, PASSWORD = "teacher", "teacher-password"
 KEY = "open-hydra.session-key"  # in the dashboard's localStorage

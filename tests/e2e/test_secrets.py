@@ -86,7 +86,7 @@ def use_every_way(hydra, said):
             hydra.kubectl("apply", "-f", "-", input=text(way), program=program)
         said.append(hydra.kubectl("get", "ohu", "applied", "-o", "yaml", program=program).stdout.encode())
         said.append(hydra.kubectl("diff", "-f", "-", input=text("applied-again"), program=program, check=False).stdout.encode())
-    hydra.login("applied", marker("applied-again"))
+        hydra.login("applied", marker("applied-again"))
     # And what a client writes there by hand.
     annotation = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"spec": {"password": marker("apply"), "x": {"password": marker("apply")}}})}
     note(admin.patch("openhydrausers/anna", data=json.dumps({"metadata": {"annotations": annotation}}), headers=merge), 200)

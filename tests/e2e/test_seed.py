@@ -43,7 +43,7 @@ def seed():
         yield instance
 
 
-@pytest.fixture(params=sorted(FOUND) or [pytest.param(None, marks=pytest.mark.skip(reason="no kubectl"))])
+@pytest.fixture(params=sorted(FOUND) or [pytest.param(None, marks=pytest.mark.skip(reason="no kubectl on this machine"))])
 def shell(request, seed, tmp_path):
     """A shell in which `kubectl` is that version, and `deploy/` is there."""
     (tmp_path / "bin").mkdir()

@@ -108,7 +108,8 @@ class Tab:
         return self.run("return document.body.innerText")
 
     def url(self):
-        return self.run("return location.href")
+        """Asked of the browser: the page may be on its way to another."""
+        return self.browser.call("Target.getTargetInfo", targetId=self.target)["targetInfo"]["url"]
 
     def close(self):
         self.browser.call("Target.closeTarget", targetId=self.target)

@@ -5,7 +5,7 @@ import pytest
 from chromium import PROGRAM, Chromium
 from world import request
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium")
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium on this machine")
 
 HTML = [("Content-Type", "text/html; charset=utf-8")]
 SCRIPT = [("Content-Type", "text/javascript")]
