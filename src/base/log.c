@@ -39,6 +39,11 @@ void log_set_journal(void)
                       st.st_dev == (dev_t)d && st.st_ino == (ino_t)i;
 }
 
+bool log_is_journal(void)
+{
+    return log_for_journal;
+}
+
 /* The journal knows the time, and takes the level as syslog's number (sd-daemon(3)). */
 static int write_head(char *line, size_t size, enum log_level level)
 {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/attributes.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
@@ -11,6 +13,7 @@ void log_write(enum log_level level, const char *fmt, ...) _printf_(2, 3);
 void log_set_part(const char *part);
 /* Where standard error leads to systemd's journal, lines say their level in its way, and leave the time to it. */
 void log_set_journal(void);
+bool log_is_journal(void);
 void log_set_level(enum log_level level);
 
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)

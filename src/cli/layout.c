@@ -47,14 +47,24 @@ void layout_free(struct layout *l)
     free(l);
 }
 
+static int cannot_own(const char *what, const char *path, struct error **err)
+{
+    if (errno == EROFS)
+        return error_set(err, REASON_FORBIDDEN,
+                         "%s is read-only here: a folder outside of /var/lib/open-hydra has to be made, and named in "
+                         "ReadWritePaths= of this service (systemctl edit)",
+                         path);
+    return error_errno(err, errno, "%s %s", what, path);
+}
+
 static int own_directory(const char *path, mode_t mode, uid_t uid, gid_t gid, struct error **err)
 {
     if (make_directory(path, mode, err) < 0)
         return -1;
     if (geteuid() == 0 && chown(path, uid, gid) < 0)
-        return error_errno(err, errno, "chown %s", path);
+        return cannot_own("chown", path, err);
     if (chmod(path, mode) < 0)
-        return error_errno(err, errno, "chmod %s", path);
+        return cannot_own("chmod", path, err);
     return 0;
 }
 

@@ -147,7 +147,10 @@ static const struct command *find_command(const char *name)
 
 int command_fail(struct error *err)
 {
-    fprintf(stderr, "open-hydra-server: %s\n", err->message);
+    if (log_is_journal())
+        log_error("%s", err->message);
+    else
+        fprintf(stderr, "open-hydra-server: %s\n", err->message);
     error_free(err);
     return 1;
 }

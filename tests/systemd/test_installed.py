@@ -332,6 +332,11 @@ def test_configuration(machine, student):
                    capture_output=True)
     machine.systemctl("reload", UNITS["gateway"])
     wait_until(lambda: subject() == "second", 20, what="the new certificate")
+    # State where the services may not write: said with its remedy.
+    (machine.root / "srv/elsewhere").mkdir(exist_ok=True)
+    (folder / "config.yaml").write_text("dataDirectory: /srv/elsewhere\n")
+    machine.systemctl("restart", "open-hydra.target")
+    assert "ReadWritePaths=" in machine.journal("-u", UNITS["gateway"], "-p", "err")
     shutil.rmtree(folder)
     machine.systemctl("restart", "open-hydra.target")
     student.again()
@@ -390,7 +395,7 @@ def test_an_engine_of_its_own(machine):
 
 def test_journal_has_no_noise(machine):
     lines = machine.journal("-u", "open-hydra*", "-p", "warning").splitlines()
-    assert not [line for line in lines if not re.search("left-over process|usually indicates|killed|Failed with result|Failed to start|engine|in use by another", line)], lines
+    assert not [line for line in lines if not re.search("left-over process|usually indicates|killed|Failed with result|Failed to start|engine|in use by another|ReadWritePaths|ended by itself", line)], lines
     assert len(machine.output().splitlines()) < 400
 
 
