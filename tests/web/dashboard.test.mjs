@@ -136,6 +136,20 @@ test('a wrong password is refused, and the focus is where it helps', async () =>
   await page.context().close();
 });
 
+test('a browser that keeps no cookie is told so, not that the session has ended', async () => {
+  const page = await visitor(browser, base);
+  // As if it had kept none, like Safari over plain HTTP.
+  await page.route('**/auth/session', async (route) => {
+    await page.context().clearCookies();
+    await route.continue();
+  });
+  await page.goto(base + '/');
+  await fillLogin(page, anna);
+  await page.getByRole('alert').getByText('has not kept the cookie').waitFor();
+  assert.equal(await page.evaluate(() => localStorage.getItem('open-hydra.session-key')), null);
+  await page.context().close();
+});
+
 test('a student starts an environment and sees how far it is; the teacher sees it live', async () => {
   const teacher = at.admin;
   await teacher.goto(`${base}/users`);

@@ -51,7 +51,7 @@ def public_key_hash(port):
     return out.stdout.strip()
 
 
-WAY = ("the set-up link", "a pasted list", "a student starts", "an address that", "in a tab of its own", "no page broke")
+WAY = ("the set-up link", "a pasted list", "a browser that keeps no cookie", "a student starts", "an address that", "in a tab of its own", "no page broke")
 
 
 @pytest.mark.root

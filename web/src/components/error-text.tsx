@@ -1,6 +1,7 @@
 import { ApiError, ConnectionError } from '../api/errors';
 import { useMessages } from '../i18n/language';
 import type { Messages } from '../i18n/messages';
+import { CookieRefused } from '../session/calls';
 import { TookTooLong } from '../session/collections';
 
 /** What to tell about an error: the server's own message where it has one, for it knows best. */
@@ -12,6 +13,7 @@ export function useErrorText(): (error: unknown) => string {
 function errorText(error: unknown, { errors }: Messages): string {
   if (error instanceof ConnectionError) return errors.network;
   if (error instanceof TookTooLong) return errors.tookTooLong;
+  if (error instanceof CookieRefused) return window.location.protocol === 'https:' ? errors.cookieRefused : errors.cookieRefusedOverHttp;
   if (!(error instanceof ApiError)) return errors.unexpected;
   if (error.code === 429) return errors.tooMany(error.retryAfterSeconds);
   if (error.code === 401) return errors.unauthorized;

@@ -50,6 +50,9 @@ export const en = {
     environmentUnreachable: (origin: string) => `This browser cannot reach the address of the environment, ${origin}.`,
     environmentCertificate: 'If it does not trust the certificate of this address yet, open the address and confirm it once.',
     openAddress: 'Open the address',
+    cookieRefused: 'This browser has not kept the cookie of the login. Allow cookies for this address and try again.',
+    cookieRefusedOverHttp:
+      'This browser has not kept the cookie of the login. Safari keeps it over https:// alone: open the dashboard by such an address, or use another browser.',
     unauthorized: 'Your session has ended. Please log in again.',
     forbidden: 'You may not do this.',
     tooMany: (seconds: number | undefined) =>

@@ -52,6 +52,8 @@ export const zh: Messages = {
     environmentUnreachable: (origin) => `此浏览器无法访问该环境的地址 ${origin}。`,
     environmentCertificate: '如果浏览器尚未信任该地址的证书，请打开该地址并确认一次。',
     openAddress: '打开该地址',
+    cookieRefused: '此浏览器没有保留登录 Cookie。请允许该地址使用 Cookie，然后重试。',
+    cookieRefusedOverHttp: '此浏览器没有保留登录 Cookie。Safari 只在 https:// 下保留它：请用 https 地址打开，或换用其他浏览器。',
     unauthorized: '登录已失效，请重新登录。',
     forbidden: '您没有权限执行此操作。',
     tooMany: (seconds) => (seconds === undefined ? '尝试次数过多，请稍候再试。' : `尝试次数过多，请 ${n(seconds)} 秒后再试。`),

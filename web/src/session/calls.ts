@@ -1,3 +1,4 @@
+import { ApiError } from '../api/errors';
 import { send, sendForJson } from '../api/http';
 import type { Session } from '../api/types';
 import { forgetSessionKey, keepSessionKey } from './key';
@@ -23,8 +24,25 @@ export async function logOut(): Promise<void> {
   forgetSessionKey();
 }
 
+/** The browser has not kept the session's cookie. Safari takes a Secure one over HTTPS alone, even from the loopback address. */
+export class CookieRefused extends Error {}
+
 async function begin(path: string, body: object): Promise<Session> {
   const session = await sendForJson<Session>(path, { method: 'POST', body, mayBeUnauthorized: true });
   keepSessionKey(session.key);
+  if (await isUnknown()) {
+    forgetSessionKey();
+    throw new CookieRefused();
+  }
   return session;
+}
+
+/** Whether the server, asked once more, knows nobody; where it does not answer this is not said. */
+async function isUnknown(): Promise<boolean> {
+  try {
+    const { authenticated } = await sendForJson<Session>('/auth/session', { mayBeUnauthorized: true });
+    return !authenticated;
+  } catch (error) {
+    return error instanceof ApiError && error.code === 401;
+  }
 }
