@@ -100,14 +100,14 @@ def load_image(engine):
 
 
 class Stack:
-    def __init__(self, engine=None, config="", own_service=False):
+    def __init__(self, engine=None, config="", own_service=False, docker=False):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="ohr-", dir="/tmp"))
         self.home.chmod(0o755)
         self.data, self.runtime = self.home / "data", self.home / "run"
         self.engine = engine
-        self.own_service = own_service
+        self.own_service, self.docker = own_service, docker
         self.config = self.home / "config.yaml"
-        self.config.write_text("hostIdBase: %d\nhostIdRanges: 2048\ndisableAuth: true\n%s" % (1879048192 + 65536 * 4500, config))
+        self.config.write_text("hostIdBase: %d\nhostIdRanges: 2048\ndisableAuth: true\n%s" % (1879048192 - 65536 * 4500, config))
         self.processes = {}
 
     # ---- processes ------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def processes_of(uid):
 
 
 class Ordinary:
-    SUBORDINATE = 1610612736
+    SUBORDINATE = 1342177280
 
     def __init__(self, subordinate=65536):
         self.uid = free_id()

@@ -1,0 +1,49 @@
+"""What the runner does with Podman it does with a real Docker daemon too: the same tests, but for those that are about Podman."""
+import subprocess
+import tempfile
+import os
+
+import pytest
+
+from runner.stack import BUILD, Stack, load_image
+from runner.test_runner import (  # noqa: F401
+    test_a_full_disk_says_so_and_heals, test_a_home_that_is_a_link_is_refused, test_a_killed_runner_adopts, test_a_log_is_followed,
+    test_a_lost_socket_directory_comes_back, test_a_planted_link_is_not_followed, test_a_stubborn_process_is_killed,
+    test_create_delete_create_keeps_the_files, test_data_sets_and_courses_are_read_only, test_delete_while_it_starts, test_down_removes_all,
+    test_hardening, test_home_and_socket_directory, test_kill_at_any_moment, test_killed_from_outside_comes_back, test_log_and_usage,
+    test_many_at_once, test_out_of_memory_says_so, test_start_status_and_end, test_what_belongs_to_nobody_goes,
+    test_what_ends_by_itself_fails_with_its_last_words)
+from support.docker import ended, started
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def engine():
+    daemon = started()
+    try:
+        load_image(daemon.socket)
+        yield str(daemon.socket)
+    finally:
+        ended(daemon)
+
+
+@pytest.fixture
+def stack(engine):
+    with Stack(engine, docker=True) as stack:
+        yield stack
+
+
+def test_the_calls_by_themselves(engine):
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        out = subprocess.run([BUILD / "tests/runner/runner-engine", engine, folder, "docker"], capture_output=True, text=True, timeout=120)
+    assert out.returncode == 0, out.stdout + out.stderr
+
+
+def test_what_cannot_be_started_says_so(stack):
+    """Docker knows that this will not get better by trying again."""
+    stack.sandbox("broken", command=["/nowhere"])
+    stack.create("ada", "broken")
+    assert "/nowhere" in stack.wait("ada", "Failed", reason="EngineRefused")["message"]
+    assert stack.mounts() == [] and stack.places() == []
