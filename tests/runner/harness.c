@@ -61,15 +61,21 @@ static int control(const struct config *c, const struct places *p, bool down, in
     return o.logs_fd < 0 ? -1 : runner_run(&o, stop_fd, err);
 }
 
+static void take(unsigned *limit, const char *name)
+{
+    const char *value = getenv(name);
+
+    if (value)
+        *limit = (unsigned)strtoul(value, NULL, 10);
+}
+
 /* Deadlines of minutes are not for tests. */
 static void shrink_limits(void)
 {
-    const char *starting = getenv("STARTING_SECONDS"), *missing = getenv("IMAGE_MISSING_SECONDS");
-
-    if (starting)
-        limits.starting_seconds = (unsigned)strtoul(starting, NULL, 10);
-    if (missing)
-        limits.image_missing_seconds = (unsigned)strtoul(missing, NULL, 10);
+    take(&limits.starting_seconds, "STARTING_SECONDS");
+    take(&limits.image_missing_seconds, "IMAGE_MISSING_SECONDS");
+    take(&limits.starts_at_once, "STARTS_AT_ONCE");
+    take(&limits.turn_seconds, "TURN_SECONDS");
 }
 
 int main(int argc, char **argv)

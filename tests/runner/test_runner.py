@@ -87,6 +87,33 @@ def test_many_at_once(stack):
         stack.wait_gone(name, 60)
 
 
+def test_a_few_are_started_at_once_and_the_others_wait_their_turn(stack):
+    stack.stop("runner")
+    stack.start("runner", {"STARTS_AT_ONCE": "1", "TURN_SECONDS": "600"})
+    stack.sandbox("silent", env=[{"name": "BEHAVIOUR", "value": "silent"}])
+    stack.create("ada", "silent")
+    stack.wait("ada", "Starting")
+    stack.create("bob")
+    assert stack.wait("bob", "Queued", reason="WaitingForOthers")["message"] == "1 other is started first"
+    stack.create("cleo")
+    assert stack.wait("cleo", "Queued", reason="WaitingForOthers")["message"] == "2 others are started first"
+    stack.delete("bob")  # Who waits may be deleted …
+    stack.wait_gone("bob")
+    stack.wait("cleo", "Queued", message="1 other is started first")
+    stack.delete("ada")  # … and who is at it makes room.
+    stack.wait("cleo", "Running")
+    assert stack.status("cleo")["timings"]["queued"] > 0.5
+    # A start that takes long holds nobody up.
+    stack.stop("runner")
+    stack.start("runner", {"STARTS_AT_ONCE": "1", "TURN_SECONDS": "2"})
+    stack.wait_gone("ada")
+    stack.create("dora", "silent")
+    stack.wait("dora", "Starting")
+    stack.create("emil")
+    stack.wait("emil", "Running")
+    assert stack.status("dora")["phase"] == "Starting"
+
+
 def test_a_stubborn_process_is_killed(stack):
     stack.sandbox("stubborn", env=[{"name": "BEHAVIOUR", "value": "stubborn"}])
     stack.create("ada", "stubborn")

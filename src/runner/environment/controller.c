@@ -1,5 +1,7 @@
 #include "runner/environment/controller.h"
 
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -205,12 +207,20 @@ static void *work(void *arg)
     return NULL;
 }
 
+static unsigned processors(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (unsigned)n : 1;
+}
+
 struct controller *controller_start(const struct controller_options *options)
 {
     struct controller *c = xcalloc(1, sizeof(*c));
 
     c->o = *options;
     c->queue = queue_new();
+    c->turns =
+        turns_new(limits.starts_at_once ? limits.starts_at_once : processors() + 1, limits.turn_seconds, c->queue);
     c->environments = map_new();
     pthread_mutex_init(&c->lock, NULL);
     /* Both are known before either begins to call. */
@@ -254,6 +264,7 @@ void controller_stop(struct controller *c)
     informer_free(c->devices);
     /* Last: its thread calls us. */
     c->o.runtime->ops->free(c->o.runtime);
+    turns_free(c->turns);
     queue_free(c->queue);
     map_free(c->environments, environment_free);
     pthread_mutex_destroy(&c->lock);

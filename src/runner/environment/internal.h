@@ -9,12 +9,14 @@
 #include "runner/environment/limits.h"
 #include "runner/environment/place.h"
 #include "runner/environment/queue.h"
+#include "runner/environment/turns.h"
 
 /* Shared by the controller's files:
  *   controller.c  threads, what they are told, the slow timer        status.c  what the device's status says
  *   reconcile.c   the next step of one device                        sweep.c   what belongs to nobody
  *   start.c       from nothing to a started container                spec.c    what the container is made from
  *   ended.c       a container that ended by itself                   probe.c   whether it answers
+ *   queue.c       names to be worked on                              turns.c   how many are started at once
  */
 
 enum timing { TIMING_QUEUED, TIMING_PREPARING, TIMING_STARTING, TIMINGS };
@@ -53,6 +55,7 @@ struct environment {
 struct controller {
     struct controller_options o;
     struct queue *queue;
+    struct turns *turns;
     struct informer *devices, *sandboxes;
     pthread_t workers[WORKERS];
     pthread_mutex_t lock;

@@ -3,6 +3,7 @@
 struct limits limits = {
     .preparing_seconds = 60,
     .starting_seconds = 180,
+    .turn_seconds = 10,
     .stopping_seconds = 120,
     .stop_grace_seconds = 3,
     .ready_poll_ms = 20,

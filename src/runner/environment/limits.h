@@ -5,6 +5,8 @@
 struct limits {
     unsigned preparing_seconds;  /* image looked for, home and socket directory made */
     unsigned starting_seconds;   /* container made and started, until it answers: sixty at once on a slow disk */
+    unsigned starts_at_once;     /* the others wait in the queue; 0: one more than there are processors */
+    unsigned turn_seconds;       /* a start that takes longer lets the next begin */
     unsigned stopping_seconds;   /* then the status says so; it is tried on and on */
     unsigned stop_grace_seconds; /* between SIGTERM and SIGKILL */
     unsigned ready_poll_ms;      /* a look at the socket costs a system call, a question once it is there little more */

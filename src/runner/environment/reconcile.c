@@ -161,6 +161,20 @@ static bool look(struct controller *c, struct environment *e)
 
 /* --- the next step -------------------------------------------------------------------------------------------- */
 
+static bool take_turn(struct controller *c, struct environment *e)
+{
+    unsigned before;
+
+    if (turns_take(c->turns, e->name, &before))
+        return true;
+    /* What failed for want of an image stays so until it is looked for again. */
+    if (e->phase == PHASE_QUEUED)
+        environment_set(e, PHASE_QUEUED, "WaitingForOthers", "%u %s started first", before,
+                        before == 1 ? "other is" : "others are");
+    queue_add_after(c->queue, e->name, TURNS_ASK_MS);
+    return false;
+}
+
 /* Started from nothing, or once more after its end. */
 static void begin(struct controller *c, struct environment *e, const struct device *d, yyjson_val *object)
 {
@@ -176,7 +190,8 @@ static void begin(struct controller *c, struct environment *e, const struct devi
     bool at_it = (e->phase == PHASE_PREPARING || e->phase == PHASE_STARTING) && e->deadline_us != INT64_MAX;
     if (!at_it && e->phase != PHASE_FAILED)
         e->phase = PHASE_QUEUED;
-    environment_start(c, e, d, object);
+    if (at_it || take_turn(c, e))
+        environment_start(c, e, d, object);
 }
 
 static void say_engine_away(struct environment *e, const char *message)
@@ -252,7 +267,7 @@ static void read_status(struct environment *e, yyjson_val *object)
     e->settled = e->phase == PHASE_FAILED && !heals(e->reason);
 }
 
-void reconcile(struct controller *c, const char *name)
+static void work_on(struct controller *c, const char *name)
 {
     _cleanup_cached_ struct cached *cached = informer_get(c->devices, name);
     struct environment *e = environment_find(c, name);
@@ -279,4 +294,12 @@ void reconcile(struct controller *c, const char *name)
     step(c, e, &d, cached->object);
     if (!stop_said(client_stop_fd(c->o.client)))
         status_write(c, e, cached->object);
+}
+
+void reconcile(struct controller *c, const char *name)
+{
+    work_on(c, name);
+    const struct environment *e = environment_find(c, name);
+    if (e == NULL || (e->phase != PHASE_QUEUED && e->phase != PHASE_PREPARING && e->phase != PHASE_STARTING))
+        turns_leave(c->turns, name);
 }
