@@ -169,6 +169,7 @@ export const en = {
   },
   reasons: {
     Queued: 'Waiting to be taken up.',
+    WaitingForOthers: 'Others are started first; then it is your turn.',
     Preparing: 'Looking for the image, making room for your files.',
     Starting: 'The container is being started.',
     Deleted: 'The container is being stopped.',

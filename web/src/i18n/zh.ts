@@ -169,6 +169,7 @@ export const zh: Messages = {
   },
   reasons: {
     Queued: '正在等待处理。',
+    WaitingForOthers: '前面还有其他环境正在启动，随后轮到您。',
     Preparing: '正在查找镜像，并准备您的文件目录。',
     Starting: '正在启动容器。',
     Deleted: '正在停止容器。',
