@@ -80,9 +80,7 @@ static int take_subordinate(const struct runtime_facts *f, struct runtime_spec *
     if (r->host_id + r->run_as <= f->subordinate_ids)
         return 0;
     return error_set(err, REASON_INVALID,
-                     "user %u of the image needs an id, and Podman has only %u subordinate ones (/etc/subuid, "
-                     "/etc/subgid): sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER, then "
-                     "podman system migrate",
+                     "user %u of the image needs an id, and Podman has only %u of them (/etc/subuid, /etc/subgid)",
                      r->run_as, f->subordinate_ids);
 }
 

@@ -23,6 +23,12 @@ static int check_side(const struct engine *e, struct error **err)
     if (e->rootless && !(e->libpod && e->facts.rootless))
         return error_set(err, REASON_FORBIDDEN,
                          "without root environments run on Podman without root alone, and this is another engine");
+    if (e->rootless && e->facts.subordinate_ids == 0)
+        return error_set(
+            err, REASON_FORBIDDEN,
+            "Podman has no ids for what runs in containers (/etc/subuid, /etc/subgid): sudo usermod "
+            "--add-subuids 100000-165535 --add-subgids 100000-165535 USER, then podman system migrate, and "
+            "start again");
     if (!e->rootless && e->facts.rootless)
         return error_set(err, REASON_FORBIDDEN, "this engine runs without root: start open-hydra as its user");
     return 0;

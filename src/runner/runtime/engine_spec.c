@@ -243,6 +243,8 @@ static void put_docker_host(document *d, value *root, const struct engine *e, co
     put_bool(d, host, "ReadonlyRootfs", true);
     put_strings(d, host, "CapDrop", all, 1);
     put_strings(d, host, "SecurityOpt", security, 1);
+    /* A daemon that maps all of its containers' ids alike would know none of ours. */
+    put_str(d, host, "UsernsMode", "host");
     put_str(d, host, "NetworkMode", s->network ? "bridge" : "none");
     put_docker_limits(d, host, e, s);
     value *mounts = put_arr(d, host, "Mounts");

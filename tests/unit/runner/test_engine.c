@@ -193,6 +193,53 @@ static void finish(struct setup *s)
     peer_end(&s->peer);
 }
 
+#define WITHOUT_ROOT(map) OK_JSON("{\"host\":{\"idMappings\":{\"uidmap\":[" map "]},\"security\":{\"rootless\":true}}}")
+#define MAP "{\"container_id\":0,\"host_id\":1001,\"size\":1},{\"container_id\":1,\"host_id\":100000,\"size\":4000}"
+#define ALONE "{\"container_id\":0,\"host_id\":1001,\"size\":1}"
+
+/* Whether an engine with that answer to «info» is taken, with or without root here. */
+static bool is_taken(const char *info, bool rootless, struct runtime_facts *facts, struct error **err)
+{
+    const struct line script[] = {{"GET /_ping", OK_JSON("OK"), NULL, false},
+                                  {"GET /v4.0.0/libpod/_ping", OK_JSON("OK"), NULL, false},
+                                  {"GET /v4.0.0/libpod/info", info, NULL, false}};
+    struct peer peer;
+
+    peer_start(&peer, script, ARRAY_SIZE(script));
+    struct runtime *r = engine_new(&(struct engine_options){
+        .socket = peer.path, .directory = peer.directory, .installation = "i", .rootless = rootless, .stop_fd = -1});
+    bool taken = engine_connect((struct engine *)(void *)r, err) == 0;
+    assert_int_equal(r->ops->facts(r, facts, NULL) == 0, taken);
+    r->ops->free(r);
+    peer_end(&peer);
+    return taken;
+}
+
+/* What is mounted for an environment must be what the engine finds there, and nobody inside may be who started it. */
+static void test_an_engine_of_the_other_side_is_refused(void **state)
+{
+    struct runtime_facts f = {0};
+    struct error *err = NULL;
+
+    assert_true(is_taken(INFO, false, &f, NULL));
+    assert_true(f.user_namespace && !f.rootless);
+    assert_true(is_taken(WITHOUT_ROOT(MAP), true, &f, NULL));
+    assert_true(!f.user_namespace && f.rootless && f.user_namespace_why);
+    assert_int_equal(f.subordinate_ids, 4000);
+
+    assert_false(is_taken(WITHOUT_ROOT(ALONE), true, &f, &err));
+    assert_non_null(strstr(err->message, "/etc/subuid"));
+    error_free(err);
+    err = NULL;
+    assert_false(is_taken(INFO, true, &f, &err));
+    assert_non_null(strstr(err->message, "another engine"));
+    error_free(err);
+    err = NULL;
+    assert_false(is_taken(WITHOUT_ROOT(MAP), false, &f, &err));
+    assert_non_null(strstr(err->message, "as its user"));
+    error_free(err);
+}
+
 #define BUSY "HTTP/1.1 500 X\r\nConnection: close\r\n\r\n{\"cause\":\"device or resource busy\",\"message\":\"busy\"}"
 #define GONE "HTTP/1.1 404 X\r\nConnection: close\r\n\r\n{\"message\":\"no such container\"}"
 #define DONE "HTTP/1.1 204 X\r\nConnection: close\r\n\r\n"
@@ -245,10 +292,11 @@ static void test_failures_have_reasons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_demultiplex),  cmocka_unit_test(test_demultiplex_ends),
-        cmocka_unit_test(test_podman_body),  cmocka_unit_test(test_podman_body_without_root),
-        cmocka_unit_test(test_docker_body),  cmocka_unit_test(test_service_conf),
-        cmocka_unit_test(test_busy_removal), cmocka_unit_test(test_failures_have_reasons),
+        cmocka_unit_test(test_demultiplex),           cmocka_unit_test(test_demultiplex_ends),
+        cmocka_unit_test(test_podman_body),           cmocka_unit_test(test_podman_body_without_root),
+        cmocka_unit_test(test_docker_body),           cmocka_unit_test(test_service_conf),
+        cmocka_unit_test(test_busy_removal),          cmocka_unit_test(test_an_engine_of_the_other_side_is_refused),
+        cmocka_unit_test(test_failures_have_reasons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
