@@ -12,6 +12,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import cold  # noqa: E402
+import school_class  # noqa: E402
 from report import Report, conditions  # noqa: E402
 from support.instance import Instance, wait_until  # noqa: E402
 from world import (ADMIN, DEVICES, PROGRAMS, USERS, Nginx, Server, device, hammer, in_turn, memory, memory_file,  # noqa: E402
@@ -299,6 +300,14 @@ def cold_start(report, o):
     cold.run(report, max(3, o.starts))
 
 
+def a_class(report, o):
+    report.section("A class that comes at once, against podman run of the stock image for each")
+    if os.geteuid() != 0:
+        report.add("a class", None, "", note="not run: it needs root")
+        return
+    school_class.run(report, o.students)
+
+
 def store(report, o):
     """The store by itself, without HTTP: what bench_store says."""
     report.section("The store alone, without HTTP, validation and answers (objects of 900 bytes)")
@@ -314,7 +323,7 @@ def store(report, o):
             print("  " + line)
 
 
-SECTIONS = {"cold-start": cold_start, "api": api, "creates": creates, "gateway": gateway, "watch": watch,
+SECTIONS = {"cold-start": cold_start, "class": a_class, "api": api, "creates": creates, "gateway": gateway, "watch": watch,
             "memory": memory_section, "store": store}
 
 
@@ -323,6 +332,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="of each comparison (3)")
     parser.add_argument("--seconds", type=float, default=2, help="of each side of a round (2)")
     parser.add_argument("--starts", type=int, default=7, help="of each kind of container (7)")
+    parser.add_argument("--students", type=int, default=30, help="of the class (30)")
     parser.add_argument("--output", default=str(PROGRAMS.parents[1] / "bench.md"), help="the table as Markdown")
     parser.add_argument("section", nargs="*", help=", ".join(SECTIONS) + " (all)")
     o = parser.parse_args()
