@@ -9,11 +9,12 @@
 #include "base/str.h"
 
 /*
- * HTTP/1.1 on listening unix sockets (libmicrohttpd), and what handlers see of it.
+ * HTTP/1.1 on listening unix sockets (libmicrohttpd), and what handlers see of it. One event thread a socket: a second
+ * one costs each request more (both wake for half as much) than it wins.
  *
- * A handler is called once per request, on an event thread, when the whole body is there. It must not block. It answers
- * at once, or returns without an answer («deferred»): then the connection sleeps until somebody answers from any
- * thread. An exchange lives until it is answered; whoever answers must not touch it afterwards.
+ * A handler is called once per request, on the event thread, when the whole body is there. It must not block. It
+ * answers at once, or returns without an answer («deferred»): then the connection sleeps until somebody answers from
+ * any thread. An exchange lives until it is answered; whoever answers must not touch it afterwards.
  */
 enum http_role {
     HTTP_GATEWAY, /* gateway.sock: nginx; its identity headers are believed */
@@ -31,8 +32,7 @@ struct http_options {
     int listen_fd; /* a listening socket, non-blocking; stays the caller's */
     enum http_role role;
     uid_t peer_uid;           /* only this user (and root) may speak here; (uid_t)-1: anybody who can connect */
-    unsigned threads;         /* event threads */
-    unsigned max_connections; /* over all threads; more are closed at once */
+    unsigned max_connections; /* more are closed at once */
     size_t max_body;          /* bytes; more is 413 */
     unsigned idle_seconds;    /* a connection that neither sends nor takes is closed (suspended ones are not idle) */
 };
@@ -40,7 +40,7 @@ struct http_options {
 struct http_server;
 struct http_server *http_server_start(const struct http_options *options, http_handler *handler, void *arg,
                                       struct error **err) _must_check_;
-/* Stops accepting, ends open streams (their close is called), waits for the threads. Deferred exchanges that nobody
+/* Stops accepting, ends open streams (their close is called), waits for the thread. Deferred exchanges that nobody
  * answered yet are answered with 503. */
 void http_server_stop(struct http_server *s);
 

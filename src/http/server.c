@@ -309,23 +309,17 @@ static struct http_server *server_new(const struct http_options *options, http_h
 
 static int start_daemon(struct http_server *s, struct error **err)
 {
-    unsigned threads = s->options.threads ? s->options.threads : 1;
-    /* Ours is the limit that counts (on_connection): the library divides its own among the threads and, when one has
-     * its share, stops to accept there. */
-    unsigned limit = (s->options.max_connections + 64) * threads;
+    /* Ours is the limit that counts (on_connection): at its own the library stops to accept. */
+    unsigned limit = s->options.max_connections + 64;
 
-    /* A pool of one, or of none, is warned of. */
-    const struct MHD_OptionItem no_pool[] = {{MHD_OPTION_END, 0, NULL}};
-    const struct MHD_OptionItem pool[] = {{MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL},
-                                          {MHD_OPTION_END, 0, NULL}};
     s->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
         on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, s, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
-        MHD_OPTION_ARRAY, threads > 1 ? pool : no_pool, MHD_OPTION_CONNECTION_LIMIT, limit,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_SIZE, MHD_OPTION_CONNECTION_MEMORY_INCREMENT, POOL_INCREMENT,
-        MHD_OPTION_CONNECTION_TIMEOUT, s->options.idle_seconds, MHD_OPTION_UNESCAPE_CALLBACK, keep_raw, NULL,
-        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_SIZE,
+        MHD_OPTION_CONNECTION_MEMORY_INCREMENT, POOL_INCREMENT, MHD_OPTION_CONNECTION_TIMEOUT, s->options.idle_seconds,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_raw, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     return s->daemon ? 0 : error_set(err, REASON_INTERNAL, "cannot start the HTTP server: %s", strerror(errno));
 }
 

@@ -283,7 +283,6 @@ struct logs *logs_start(int listen_fd, uid_t server_uid, struct runtime *runtime
     struct http_options o = {.listen_fd = listen_fd,
                              .role = HTTP_LOGS,
                              .peer_uid = server_uid,
-                             .threads = 1,
                              .max_connections = 2 * MAX_REQUESTS,
                              .max_body = 1024,
                              .idle_seconds = IDLE_SECONDS};

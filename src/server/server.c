@@ -188,19 +188,17 @@ static int listen_all(struct server *s, struct error **err)
     const struct {
         int fd;
         enum http_role role;
-        unsigned threads;
         uid_t peer;
     } sockets[] = {
-        {o->gateway_fd, HTTP_GATEWAY, 2, o->gateway_uid},
-        {o->auth_fd, HTTP_AUTH, 1, o->gateway_uid},
-        {o->runner_fd, HTTP_RUNNER, 1, o->runner_uid},
+        {o->gateway_fd, HTTP_GATEWAY, o->gateway_uid},
+        {o->auth_fd, HTTP_AUTH, o->gateway_uid},
+        {o->runner_fd, HTTP_RUNNER, o->runner_uid},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {
         struct http_options options = common;
         options.listen_fd = sockets[i].fd;
         options.role = sockets[i].role;
-        options.threads = sockets[i].threads;
         options.peer_uid = sockets[i].peer;
         s->listeners[i] = http_server_start(&options, handle, s, err);
         if (s->listeners[i] == NULL)

@@ -257,7 +257,6 @@ static struct http_server *serve(int fd, enum http_role role, http_handler *hand
     const struct http_options o = {.listen_fd = fd,
                                    .role = role,
                                    .peer_uid = (uid_t)-1,
-                                   .threads = 2,
                                    .max_connections = 1000,
                                    .max_body = 3 << 20,
                                    .idle_seconds = 60};

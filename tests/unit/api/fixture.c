@@ -61,7 +61,6 @@ static void start(struct fixture *f)
     struct http_options http_options = {.listen_fd = f->listen_fd,
                                         .role = HTTP_GATEWAY,
                                         .peer_uid = (uid_t)-1,
-                                        .threads = 2,
                                         .max_connections = 20000,
                                         .max_body = 3 << 20,
                                         .idle_seconds = 60};

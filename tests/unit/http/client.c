@@ -18,12 +18,8 @@
 
 struct http_options default_options(void)
 {
-    return (struct http_options){.role = HTTP_GATEWAY,
-                                 .peer_uid = (uid_t)-1,
-                                 .threads = 2,
-                                 .max_connections = 100,
-                                 .max_body = 1 << 20,
-                                 .idle_seconds = 60};
+    return (struct http_options){
+        .role = HTTP_GATEWAY, .peer_uid = (uid_t)-1, .max_connections = 100, .max_body = 1 << 20, .idle_seconds = 60};
 }
 
 void fixture_start(struct fixture *f, const struct http_options *options, http_handler *handler, void *arg)
