@@ -69,10 +69,10 @@ bool auth_session_valid(struct auth *a, const char *session_id)
 {
     _cleanup_session_ struct session *s =
         session_id ? sessions_by_id(a->sessions, session_id, clock_realtime_us()) : NULL;
-    _cleanup_arena_ struct arena *arena = arena_new();
-    struct account account;
+    /* Of one that is being deleted the sessions have ended. */
+    _cleanup_object_ struct object *user = s ? store_get(a->store, USERS, str_from(s->user_name)) : NULL;
 
-    return s && account_find(a->store, s->user_name, arena, &account) && streq(account.uid, s->user_uid);
+    return user && streq(user->uid, s->user_uid);
 }
 
 bool auth_still_holds(struct auth *a, const struct identity *who)

@@ -24,7 +24,7 @@ static int make_key(struct store_txn *t, void *arg, struct error **err)
         memcpy(key, kept.p, PASS_KEY_BYTES);
         return 0;
     }
-    crypto_auth_keygen(key);
+    crypto_kdf_keygen(key);
     txn_secret_put(t, SECRET_SCOPE, STR(SECRET_COOKIE), (struct str){(const char *)key, PASS_KEY_BYTES});
     return 0;
 }

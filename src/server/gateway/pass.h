@@ -7,7 +7,7 @@
 
 /*
  * What lets a browser into one environment: who it is, and for which device at which port. It travels as a cookie,
- * signed and not stored (libsodium's crypto_auth): a restart of the server forgets none, and what it claims is looked
+ * signed and not stored (keyed BLAKE2b): a restart of the server forgets none, and what it claims is looked
  * at again with every request (the session, the user, the right), so that it can be no more than its bearer is at that
  * moment.
  *
