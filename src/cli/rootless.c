@@ -108,8 +108,9 @@ static void end_guide(struct guide *g)
 static pid_t number_in(const struct buffer *b)
 {
     const char *at = b->p ? strstr(b->p, MARK) : NULL;
+    long number = at && strchr(at, '\n') ? strtol(at + strlen(MARK), NULL, 10) : 0;
 
-    return at && strchr(at, '\n') ? (pid_t)strtol(at + strlen(MARK), NULL, 10) : 0;
+    return number > 0 ? (pid_t)number : 0;
 }
 
 /* What podman said, on one line. */

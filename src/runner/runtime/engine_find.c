@@ -75,14 +75,18 @@ static const char *from_environment(const char *name)
     return NULL;
 }
 
-/* The usual places, in order; NULL entries are passed over. */
+/* The usual places, in order; the last is that of an engine of our own. */
 static size_t candidates(const struct engine *e, struct arena *a, const char **out)
 {
+    static const char *const variables[] = {"CONTAINER_HOST", "DOCKER_HOST"};
     const char *user = getenv("XDG_RUNTIME_DIR");
     size_t n = 0;
 
-    out[n++] = from_environment("CONTAINER_HOST");
-    out[n++] = from_environment("DOCKER_HOST");
+    for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
+        const char *socket = from_environment(variables[i]);
+        if (socket)
+            out[n++] = socket;
+    }
     if (!e->rootless) {
         out[n++] = "/run/podman/podman.sock";
         out[n++] = "/var/run/docker.sock";
@@ -107,7 +111,7 @@ int engine_connect(struct engine *e, struct error **err)
     size_t n = candidates(e, a, sockets);
     for (size_t i = 0; i < n; i++) {
         _cleanup_error_ struct error *why = NULL;
-        int rc = sockets[i] ? try_socket(e, sockets[i], &why) : 0;
+        int rc = try_socket(e, sockets[i], &why);
         if (rc > 0) {
             /* One that a killed runner left is ours again. */
             if (i == n - 1)
