@@ -13,7 +13,8 @@ import tempfile
 import time
 
 from support.instance import Instance
-from world import ROOT, UnixConnection
+from support.unix import Connection
+from world import ROOT
 
 OURS, STOCK = "localhost/open-hydra/jupyter-lab:latest", "localhost/open-hydra/jupyter-lab-stock:latest"
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -36,7 +37,7 @@ def until_answer(ask, begin, process=None, log=None):
 
 
 def ask_socket(path):
-    connection = UnixConnection(path, 10)
+    connection = Connection(path, 10)
     try:
         connection.request("GET", "/api/status", headers={"Authorization": f"token {TOKEN}"})
         return connection.getresponse().status == 200

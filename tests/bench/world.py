@@ -1,6 +1,5 @@
 """What the benches share: a server without a runner, nginx to compare with, load, and the figures of processes."""
 import contextlib
-import http.client
 import json
 import os
 import pathlib
@@ -14,6 +13,7 @@ import tempfile
 import time
 
 from support.instance import GROUP, Instance, ROOT
+from support.unix import Connection
 
 BUILD = pathlib.Path(os.environ["OPENHYDRA_BUILD"])
 PROGRAMS = BUILD / "tests/bench"
@@ -141,17 +141,6 @@ def in_turn(rounds, ours, reference):
 # ---- our server -------------------------------------------------------------------------------------------------
 
 
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout=60):
-        super().__init__("localhost", timeout=timeout)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
 class Server(Instance):
     """`serve`, and `gateway` where asked for: nobody runs environments, so that the bench says what state they are in."""
 
@@ -217,7 +206,7 @@ class Server(Instance):
         return [self.server.pid, self.gateway.pid]
 
     def ask(self, method, path, body=None, socket=None, headers=None):
-        connection = UnixConnection(socket or self.socket)
+        connection = Connection(socket or self.socket)
         try:
             data = json.dumps(body) if body is not None else None
             connection.request(method, path, data, {"Content-Type": "application/json", **(headers or ADMIN)})

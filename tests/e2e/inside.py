@@ -6,7 +6,7 @@ import textwrap
 import uuid
 
 import websocket
-from runner.stack import ask
+from support.unix import ask
 from support.instance import wait_until
 
 HOSTILE = (pathlib.Path(__file__).parent / "hostile/server.py").read_text()

@@ -55,7 +55,7 @@ class Server:
         return (self.instance.home / "server.log").read_text(errors="replace")[-6000:]
 
     def ask(self, method, path, body=None):
-        return ask(self.socket, method, path, body, CERTIFIED, timeout=30)
+        return ask(self.socket, method, path, body, headers=CERTIFIED, timeout=30)
 
 
 class Writer(threading.Thread):

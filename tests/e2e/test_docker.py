@@ -8,7 +8,7 @@ import pytest
 from inside import container, host_id, socket_on_host, status_of
 from support.docker import ended, started
 from support.instance import Instance, wait_until
-from support.lab import Lab
+from support.lab import Lab, Student
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 # Docker's numbers of users end at 2^31 - 1.
@@ -34,24 +34,7 @@ def hydra(docker):
         yield instance
 
 
-class Student:
-    def __init__(self, hydra, name):
-        self.hydra, self.name = hydra, name
-        hydra.create_user(name)
-        hydra.create_device(name, sandboxName="jupyter-lab")
-        self.device = hydra.wait_phase(name, "Running", 120)
-        self.session = hydra.login(name, "password")
-
-    def lab(self):
-        return Lab(*self.hydra.environment(self.session, self.name))
-
-    def run(self, code):
-        kernel = self.lab().kernel()
-        try:
-            return kernel.execute(code)
-        finally:
-            kernel.close()
-
+class Owner(Student):
     @property
     def pid(self):
         return container(self.hydra, self.name)["State"]["Pid"]
@@ -59,7 +42,7 @@ class Student:
 
 @pytest.fixture(scope="module")
 def ada(hydra):
-    return Student(hydra, "ada")
+    return Owner(hydra, "ada")
 
 
 def test_a_kernel_answers_through_the_gateway(ada, docker):
@@ -93,7 +76,7 @@ def test_hardening(ada):
 
 
 def test_users_have_ids_of_their_own(hydra, ada):
-    bob = Student(hydra, "bob")
+    bob = Owner(hydra, "bob")
     assert status_of(bob.pid)["Uid"] != status_of(ada.pid)["Uid"]
     for student in (ada, bob):
         home, place = hydra.data / f"workspace/jupyter-lab/{student.name}", pathlib.Path(socket_on_host(hydra, student.name)).parent

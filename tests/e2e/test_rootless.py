@@ -6,10 +6,11 @@ import socket
 import pytest
 
 from inside import status_of
-from runner.stack import BUILD, IMAGE, archive, ask
+from runner.stack import BUILD, IMAGE, archive
 from support.instance import wait_until
-from support.lab import Lab
+from support.lab import Student
 from support.ordinary import Ordinary, OrdinaryInstance, usable_podman
+from support.unix import ask
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
@@ -39,24 +40,7 @@ def hydra(user):
         yield instance
 
 
-class Student:
-    def __init__(self, hydra, name):
-        self.hydra, self.name = hydra, name
-        hydra.create_user(name)
-        hydra.create_device(name, sandboxName="jupyter-lab")
-        self.device = hydra.wait_phase(name, "Running", 120)
-        self.session = hydra.login(name, "password")
-
-    def lab(self):
-        return Lab(*self.hydra.environment(self.session, self.name))
-
-    def run(self, code):
-        kernel = self.lab().kernel()
-        try:
-            return kernel.execute(code)
-        finally:
-            kernel.close()
-
+class Owner(Student):
     @property
     def place(self):
         """The folder of its socket, as runner and gateway see it."""
@@ -77,7 +61,7 @@ def container(hydra, name):
 
 @pytest.fixture(scope="module")
 def ada(hydra):
-    return Student(hydra, "ada")
+    return Owner(hydra, "ada")
 
 
 def condition(device, kind):
@@ -153,7 +137,7 @@ def test_the_sockets_folder(ada, user):
 def test_a_planted_link_leads_nowhere(hydra, user):
     """To the engine's socket, to the server's and to another's: nginx could open the first two."""
     ada_socket = str(socket_folder(hydra, "ada")).split("/root/", 1)[1] + "/environment.sock"
-    eve = Student(hydra, "eve")
+    eve = Owner(hydra, "eve")
     lab, place = eve.lab(), eve.place
     kernel = lab.kernel()
     assert lab.request("GET", "/api").status_code == 200

@@ -1,63 +1,23 @@
 """Server and runner as two processes that a test starts and kills apart, on the engine of this machine, with an image of one program."""
 import hashlib
-import http.client
 import io
 import json
 import os
 import pathlib
-import re
 import shutil
 import signal
-import socket
 import subprocess
 import tarfile
 import tempfile
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from support.instance import GROUP, ROOT, wait_until
+from support.unix import Connection, ask
+
 BUILD = pathlib.Path(os.environ.get("OPENHYDRA_BUILD", ROOT / "build/asan"))
-GROUP = "/apis/open-hydra-server.openhydra.io/v1"
 IMAGE = "localhost/open-hydra/test-environment:latest"
 LABEL = "io.openhydra.installation"
 SANITIZERS = {"ASAN_OPTIONS": "abort_on_error=1:handle_abort=1", "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
               "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"}
-
-
-def wait_until(check, seconds=30, every=0.02, what="condition"):
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = check()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {seconds} s (last: {answer!r})")
-        time.sleep(every)
-
-
-class Unix(http.client.HTTPConnection):
-    def __init__(self, path, timeout=60):
-        super().__init__("127.0.0.1:30001", timeout=timeout)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-def ask(path, method, target, body=None, kind="application/json", timeout=60):
-    connection = Unix(path, timeout)
-    try:
-        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
-        connection.request(method, target, data, {"Content-Type": kind} if body is not None else {})
-        answer = connection.getresponse()
-        data = answer.read()
-    finally:
-        connection.close()
-    try:
-        return answer.status, json.loads(data)
-    except ValueError:
-        return answer.status, data.decode(errors="replace")
 
 
 def engine_socket():
@@ -184,7 +144,7 @@ class Stack:
     # ---- the API --------------------------------------------------------------------------------------------
 
     def api(self, method, path, body=None, kind="application/json"):
-        return ask(self.runtime / "gateway.sock", method, f"{GROUP}/{path}", body, kind)
+        return ask(self.runtime / "gateway.sock", method, f"{GROUP}/{path}", body, kind, headers={"Host": "127.0.0.1:30001"})
 
     def sandbox(self, name, **spec):
         spec = {"cpuImageName": IMAGE, "socket": "/run/open-hydra/environment.sock", "readinessPath": "/", **spec}
@@ -234,7 +194,7 @@ class Stack:
         """Where the gateway is told to take a request for that environment: (socket, authorization), or the status."""
         url = self.status(name)["urls"][0]
         host = url.split("//")[1]
-        connection = Unix(self.runtime / "auth.sock")
+        connection = Connection(self.runtime / "auth.sock")
         try:
             connection.request("GET", "/auth", headers={
                 "X-Original-Method": "GET", "X-Original-URI": "/", "X-Original-Host": host, "X-Original-Port": host.split(":")[1],

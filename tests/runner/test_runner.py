@@ -1,6 +1,5 @@
 """The runner against the real server and the real engine: what a device goes through, and what happens when something dies."""
 import errno
-import json
 import os
 import pathlib
 import random
@@ -11,7 +10,9 @@ import time
 
 import pytest
 
-from runner.stack import IMAGE, LABEL, Stack, archive, ask, BUILD, engine_socket, load_image, wait_until
+from runner.stack import IMAGE, LABEL, Stack, archive, BUILD, engine_socket, load_image
+from support.instance import wait_until
+from support.unix import ask
 
 pytestmark = pytest.mark.root
 

@@ -92,3 +92,24 @@ class Terminal:
 
     def close(self):
         self.socket.close()
+
+
+class Student:
+    """Somebody of that name, with a Jupyter Lab that runs."""
+
+    def __init__(self, hydra, name):
+        self.hydra, self.name = hydra, name
+        hydra.create_user(name)
+        hydra.create_device(name, sandboxName="jupyter-lab")
+        self.device = hydra.wait_phase(name, "Running", 120)
+        self.session = hydra.login(name, "password")
+
+    def lab(self):
+        return Lab(*self.hydra.environment(self.session, self.name))
+
+    def run(self, code):
+        kernel = self.lab().kernel()
+        try:
+            return kernel.execute(code)
+        finally:
+            kernel.close()

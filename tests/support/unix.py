@@ -15,12 +15,13 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def ask(path, method, target, body=None, headers=None, timeout=60):
-    """Status and answer (parsed where it is JSON). Raises OSError or HTTPException where there is none."""
+def ask(path, method, target, body=None, kind="application/json", timeout=60, headers=None):
+    """Status and answer (parsed where it is JSON); what is not bytes is sent as JSON. Raises OSError or HTTPException where
+    there is no answer."""
     connection = Connection(path, timeout)
     try:
-        connection.request(method, target, json.dumps(body) if body is not None else None,
-                           {**({"Content-Type": "application/json"} if body is not None else {}), **(headers or {})})
+        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
+        connection.request(method, target, data, {**({"Content-Type": kind} if body is not None else {}), **(headers or {})})
         answer = connection.getresponse()
         data = answer.read()
     finally:
