@@ -97,6 +97,7 @@ static int watch_over(struct gateway_process *g)
             return end_nginx(g);
         if (waitpid(g->nginx, NULL, WNOHANG) == g->nginx) {
             log_error("nginx ended by itself");
+            nginx_end_workers(g->nginx);
             return g->ready ? EXIT_ENDED : 1;
         }
         check_ready(g);

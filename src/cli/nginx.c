@@ -262,7 +262,8 @@ pid_t nginx_start(const struct layout *l, struct error **err)
         return pid;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    /* Ctrl-C reaches the whole terminal group; nginx is ended in order, after it has let go of its clients. */
+    /* Ctrl-C reaches the whole terminal group; nginx is ended in order, after it has let go of its clients. The workers
+     * are in this group. */
     setpgid(0, 0);
     struct error *why = NULL;
     if (rootless_enter_as_self(l->rootless, &why) < 0 || become(l->gateway_id, &why) < 0) {
@@ -274,6 +275,11 @@ pid_t nginx_start(const struct layout *l, struct error **err)
     execl(nginx, nginx, "-e", "stderr", "-p", l->gateway, "-c", file, (char *)NULL);
     log_error("nginx: %s", strerror(errno));
     _exit(1);
+}
+
+void nginx_end_workers(pid_t master)
+{
+    kill(-master, SIGKILL);
 }
 
 /* To a wildcard address too: it leads to this machine. */

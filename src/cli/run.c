@@ -100,6 +100,8 @@ static void child_ended(struct supervisor *s, pid_t pid, int status)
         if (c->pid != pid)
             continue;
         c->pid = 0;
+        if (i == CHILD_GATEWAY)
+            nginx_end_workers(pid);
         c->start_at = now - c->started < SHORT_LIFE_US ? now + RESTART_PAUSE_US : now;
         if (s->stopping)
             return;
@@ -155,6 +157,8 @@ static void stop_all(struct supervisor *s)
         log_warning("the %s does not end: it is killed", child_names[i]);
         kill(s->children[i].pid, SIGKILL);
         waitpid(s->children[i].pid, NULL, 0);
+        if (i == CHILD_GATEWAY)
+            nginx_end_workers(s->children[i].pid);
     }
 }
 

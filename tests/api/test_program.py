@@ -245,10 +245,13 @@ def test_stop_and_start_again(fresh):
 def test_children_that_end_are_started_again(fresh):
     for name in ("server", "runner", "nginx"):
         before = fresh.child(name)
+        below = pathlib.Path(f"/proc/{before}/task/{before}/children").read_text().split()
         os.kill(before, 9)
         wait_until(lambda: fresh.child(name) not in (None, before), 30, what=f"another {name}")
+        # nginx's workers would go on without their master, and hold its ports.
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in below), 10, what="the end of what it had started")
     wait_until(lambda: _answers(fresh), 30, what="answers again")
-    assert fresh.output().count("starting it again") >= 3
+    assert fresh.output().count("starting it again") == 3, fresh.output()[-3000:]
 
 
 def _answers(instance):
