@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 import tempfile
 
@@ -123,9 +124,13 @@ class Stack:
                               env={**os.environ, **SANITIZERS, **({"CONTAINER_HOST": "", "DOCKER_HOST": ""} if self.own_service else {})})
 
     def __enter__(self):
-        self.start("server")
-        self.sandbox("plain")
-        return self.start("runner")
+        try:
+            self.start("server")
+            self.sandbox("plain")
+            return self.start("runner")
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
 
     def __exit__(self, *exc):
         try:
