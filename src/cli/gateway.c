@@ -9,9 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
-#include "cli/apart.h"
 #include "cli/command.h"
-#include "cli/kubeconfig.h"
+#include "cli/keys.h"
 #include "cli/nginx.h"
 
 #define CERTIFICATE_CHECK_MS 3600000
@@ -39,19 +38,10 @@ static int watched_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int prepare_files(void *arg, struct error **err)
-{
-    const struct gateway_process *g = arg;
-    int changed = nginx_prepare(g->config, g->layout, err);
-
-    return changed < 0 || kubeconfig_ensure(g->config, g->layout, err) < 0 ? -1 : changed;
-}
-
-/* Private keys are read in a process apart. */
 static void renew(struct gateway_process *g, bool always)
 {
     _cleanup_error_ struct error *err = NULL;
-    int changed = apart(prepare_files, g, &err);
+    int changed = keys_ensure(g->config, g->layout, &err);
 
     if (changed < 0)
         log_warning("certificates: %s", err->message);
@@ -117,7 +107,7 @@ int command_gateway(const struct config *config, int argc, char **argv)
     log_set_part("gateway");
     l->rootless = rootless_find();
     if (layout_make(l, config, &err) == 0 && nginx_check_ports(config, l, &err) == 0 &&
-        apart(prepare_files, &g, &err) >= 0)
+        keys_ensure(config, l, &err) >= 0)
         g.nginx = nginx_start(l, &err);
     int rc = g.nginx < 0 ? command_fail(err) : watch_over(&g);
     layout_free(l);

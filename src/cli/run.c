@@ -15,9 +15,8 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/notify.h"
-#include "cli/apart.h"
 #include "cli/command.h"
-#include "cli/kubeconfig.h"
+#include "cli/keys.h"
 #include "cli/nginx.h"
 #include "cli/process.h"
 
@@ -218,23 +217,10 @@ static void print_where(const struct supervisor *s, const char *setup_code)
     fflush(stdout);
 }
 
-/* What has to do with private keys: see apart(). The server is our child, and is to know none. */
-static int renew_keys(void *arg, struct error **err)
-{
-    const struct supervisor *s = arg;
-    return nginx_prepare(s->config, s->layout, err);
-}
-
-static int make_keys(void *arg, struct error **err)
-{
-    const struct supervisor *s = arg;
-    return renew_keys(arg, err) < 0 ? -1 : kubeconfig_ensure(s->config, s->layout, err);
-}
-
 static void renew_certificates(struct supervisor *s)
 {
     _cleanup_error_ struct error *err = NULL;
-    int rc = apart(renew_keys, s, &err);
+    int rc = keys_ensure(s->config, s->layout, &err);
 
     if (rc < 0)
         log_warning("certificates: %s", err->message);
@@ -266,7 +252,7 @@ static int prepare(struct supervisor *s, struct error **err)
     if (layout_make(s->layout, s->config, err) < 0 || layout_lock(s->layout, err) < 0 ||
         layout_lock_data(s->layout, err) < 0)
         return -1;
-    if (nginx_check_ports(s->config, s->layout, err) < 0 || apart(make_keys, s, err) < 0)
+    if (nginx_check_ports(s->config, s->layout, err) < 0 || keys_ensure(s->config, s->layout, err) < 0)
         return -1;
     return layout_listen(s->layout, s->sockets, err);
 }
