@@ -80,9 +80,8 @@ static int refuse_without_mounts(struct error **err)
 {
     return error_set(err, REASON_FORBIDDEN,
                      "the runner may not mount (it is neither root nor in Podman's user namespace; its log says why): "
-                     "without a mount "
-                     "of its own, guarded against links, one "
-                     "environment could reach another's socket, so none is started");
+                     "without a mount of its own, guarded against links, one environment could reach another's socket, "
+                     "so none is started");
 }
 
 static int mount_socket(const struct place_options *o, const char *path, struct error **err)
