@@ -335,10 +335,12 @@ def test_configuration(machine, student):
     # State where the services may not write: said with its remedy.
     (machine.root / "srv/elsewhere").mkdir(exist_ok=True)
     (folder / "config.yaml").write_text("dataDirectory: /srv/elsewhere\n")
-    machine.systemctl("restart", "open-hydra.target")
-    assert "ReadWritePaths=" in machine.journal("-u", UNITS["gateway"], "-p", "err")
+    # Not waited for: server and gateway, each tried every five seconds, may keep the target's job waiting for ever.
+    machine.systemctl("restart", "--no-block", "open-hydra.target")
+    wait_until(lambda: "ReadWritePaths=" in machine.journal("-u", UNITS["gateway"], "-p", "err"), 60, what="the remedy")
     shutil.rmtree(folder)
     machine.systemctl("restart", "open-hydra.target")
+    wait_until(lambda: machine.is_active(*UNITS.values()), 60, what="all three again")
     student.again()
 
 
