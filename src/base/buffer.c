@@ -88,7 +88,8 @@ void buffer_json_string(struct buffer *b, struct str s)
         json_escape(b, c);
         from = i + 1;
     }
-    buffer_append(b, s.p + from, s.n - from);
+    if (from < s.n) /* an empty one may have no address to add to */
+        buffer_append(b, s.p + from, s.n - from);
     buffer_append(b, "\"", 1);
 }
 

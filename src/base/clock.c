@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -53,6 +54,7 @@ static int digits(struct str s, size_t at, size_t count, int *out)
     return 0;
 }
 
+/* Returns where it ends; past the end of `s` where there is a point and no digit. */
 static size_t parse_fraction(struct str s, size_t at, int64_t *us)
 {
     int64_t unit = US_PER_SECOND / 10;
@@ -60,9 +62,19 @@ static size_t parse_fraction(struct str s, size_t at, int64_t *us)
     *us = 0;
     if (at >= s.n || s.p[at] != '.')
         return at;
-    for (at++; at < s.n && ascii_isdigit(s.p[at]); at++, unit /= 10)
+    if (++at >= s.n || !ascii_isdigit(s.p[at]))
+        return s.n;
+    for (; at < s.n && ascii_isdigit(s.p[at]); at++, unit /= 10)
         *us += unit * (s.p[at] - '0');
     return at;
+}
+
+static int days_of(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return days[month - 1] + (month == 2 && leap);
 }
 
 static int parse_zone(struct str s, size_t at, int *minutes)
@@ -92,8 +104,8 @@ int timestamp_parse(struct str s, int64_t *realtime_us)
         return -1;
     if (s.p[4] != '-' || s.p[7] != '-' || (s.p[10] != 'T' && s.p[10] != 't') || s.p[13] != ':' || s.p[16] != ':')
         return -1;
-    if (month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 ||
-        tm.tm_sec > 60)
+    if (month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_mday > days_of(year, month) || tm.tm_hour > 23 ||
+        tm.tm_min > 59 || tm.tm_sec > 60)
         return -1;
     size_t at = parse_fraction(s, 19, &fraction);
     if (at >= s.n || parse_zone(s, at, &zone) < 0)

@@ -1,5 +1,6 @@
 #include "base/random.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -13,6 +14,9 @@ void random_bytes(void *out, size_t n)
 
     while (n) {
         ssize_t got = getrandom(p, n > 256 ? 256 : n, 0);
+        /* A signal may come before the kernel's pool is ready, early in the machine's life. */
+        if (got < 0 && errno == EINTR)
+            continue;
         if (got <= 0)
             abort();
         p += got;

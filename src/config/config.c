@@ -165,6 +165,8 @@ static int check_ids(const struct config *c, struct error **err)
     return 0;
 }
 
+/* Whatever their hosts: links, cookies and the rules of the gateway tell dashboard and environments apart by port
+ * alone, under the same names. */
 static bool overlap(const struct listen_address *a, const struct listen_address *b)
 {
     return a->first <= b->last && b->first <= a->last;

@@ -73,8 +73,23 @@ static void yaml_follows_kubectl(void **state)
         {"a: [1, 2.5, x]\n", "{\"a\":[1,2.5,\"x\"]}"},
         {"a: -3\nb: 0x10\nc: 1e3\nd: 1.2.3\n", "{\"a\":-3,\"b\":16,\"c\":1000.0,\"d\":\"1.2.3\"}"},
         {"a: |\n  x\n  y\n", "{\"a\":\"x\\ny\\n\"}"},
-        {"base: &b {x: 1}\nother: *b\n", "{\"base\":{\"x\":1},\"other\":{\"x\":1}}"},
+        {"a: 0b101\nb: 017\nc: 0o17\nd: -0x10\ne: +4\nf: 0\n", "{\"a\":5,\"b\":15,\"c\":15,\"d\":-16,\"e\":4,\"f\":0}"},
+        {"a: 0b2\nb: 0x\nc: 0b\nd: 0b0b1\ne: 08\nf: 0o8\ng: +-1\n",
+         "{\"a\":\"0b2\",\"b\":\"0x\",\"c\":\"0b\",\"d\":\"0b0b1\",\"e\":8.0,\"f\":\"0o8\",\"g\":\"+-1\"}"},
+        {"a: 18446744073709551615\nb: -9223372036854775808\n",
+         "{\"a\":18446744073709551615,\"b\":-9223372036854775808}"},
+        {"a: !!str 1\nb: ! 1\nc: !!str\n", "{\"a\":\"1\",\"b\":\"1\",\"c\":\"\"}"},
+        {"- - 1\n  - x: {y: [{}, []]}\n- ? k\n  : v\n", "[[1,{\"x\":{\"y\":[{},[]]}}],{\"k\":\"v\"}]"},
+        {"a:\n  b: 1\nc: 2\n", "{\"a\":{\"b\":1},\"c\":2}"},
+        {"a: 1\na: 2\n", "{\"a\":1,\"a\":2}"},
+        {"\xef\xbb\xbf"
+         "a: 1\n",
+         "{\"a\":1}"},
+        {"%YAML 1.1\n--- \na: '%TAG'\n...\n", "{\"a\":\"%TAG\"}"},
+        {"a:\n", "{\"a\":null}"},
         {"", "null"},
+        {"# nothing\n", "null"},
+        {"---\n", "null"},
         {"---\na: 1\n", "{\"a\":1}"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -93,6 +108,23 @@ static void yaml_refuses(void **state)
         {"a: 1\n---\nb: 2\n", "more than one"},
         {"a: 1\n<<: {b: 2}\n", "key"},
         {"? [a]\n: b\n", "key"},
+        {"{[a]: b}\n", "key"},
+        {"a: 1\n---\n", "more than one"},
+        {"---\n---\na: 1\n", "more than one"},
+        {"a: &x 1\n", "anchors"},
+        {"a: &x [1]\n", "anchors"},
+        {"a: &x {b: 1}\n", "anchors"},
+        {"&x a: 1\n", "anchors"},
+        {"a: *x\n", "aliases"},
+        {"a: !!int '1'\n", "tags"},
+        {"a: !!map {}\n", "tags"},
+        {"a: !x [1]\n", "tags"},
+        {"%TAG !a! b\n---\na: 1\n", "%TAG"},
+        {"a: 1\n...\n%TAG !a! b\n---\n", "%TAG"},
+        {"a: \xff\n", "not YAML"},
+        {"\xff\xfe"
+         "a\0:\0",
+         "not YAML"}, /* UTF-16 */
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct error *err = NULL;
@@ -102,18 +134,73 @@ static void yaml_refuses(void **state)
     }
 }
 
-static void yaml_stops_alias_bombs(void **state)
+static struct buffer repeated(const char *first, const char *piece, size_t n, const char *last)
 {
-    _cleanup_buffer_ struct buffer b = BUFFER_MAX(10000);
-    struct error *err = NULL;
+    struct buffer b = BUFFER_MAX((size_t)4 << 20);
 
-    buffer_puts(&b, "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
-    for (int i = 1; i < 9; i++)
-        buffer_printf(&b, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1, i - 1,
-                      i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+    buffer_puts(&b, first);
+    for (size_t i = 0; i < n; i++)
+        buffer_puts(&b, piece);
+    buffer_puts(&b, last);
+    return b;
+}
+
+/* What took libyaml seconds to hours is refused at its 65th level, its first anchor, its first byte too many. */
+static void yaml_bounds_what_it_reads(void **state)
+{
+    static const struct {
+        const char *first, *piece, *last;
+        size_t n;
+        const char *says; /* NULL: it is read */
+    } cases[] = {
+        {"", "[", "", 200000, "nested"},
+        {"", "{a: ", "", 60000, "nested"},
+        {"", "- ", "", 100000, "nested"},
+        {"", "? ", "", 100000, "key"},
+        {"a: ", "[{b: ", "", 50000, "nested"},
+        {"", "[", "", JSON_MAX_DEPTH + 1, "nested"},
+        {"[", "0,", "0]", 49998, NULL},
+        {"[", "0,", "0]", 50001, "too many values"},
+        {"a:", " ", "b\n", 1024, NULL},
+        {"a:", " ", "b\n", 1025, "blanks in a row"},
+        {"a", "\n", "", 1025, "blanks in a row"},
+        {"a", "\xc2\x85", "", 1025, "blanks in a row"},
+        {"a", "\xe2\x80\xa8", "", 1025, "blanks in a row"},
+        {"", "---\n", "", 50000, "more than one"},
+        {"", "%TAG !a! b\n", "--- 1\n", 20000, "%TAG"},
+        {"# ", "x", "\na: 1\n", 200000, NULL},
+        {"a: ", "x", "\n", YAML_MAX - 4, NULL},
+        {"a: ", "x", "\n", YAML_MAX - 3, "send JSON"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_buffer_ struct buffer b = repeated(cases[i].first, cases[i].piece, cases[i].n, cases[i].last);
+        _cleanup_error_ struct error *err = NULL;
+        _cleanup_json_ yyjson_doc *doc = yaml_parse(buffer_str(&b), NULL, &err);
+        assert_int_equal(doc == NULL, cases[i].says != NULL);
+        if (cases[i].says)
+            assert_non_null(strstr(err->message, cases[i].says));
+    }
+}
+
+static void yaml_is_as_deep_as_json(void **state)
+{
+    _cleanup_buffer_ struct buffer open = repeated("", "[", JSON_MAX_DEPTH, ""),
+                                   close = repeated("", "]", JSON_MAX_DEPTH, "");
+
+    buffer_add(&open, buffer_str(&close));
+    _cleanup_json_ yyjson_doc *yaml = yaml_parse(buffer_str(&open), NULL, NULL),
+                              *json = json_parse(buffer_str(&open), NULL);
+    assert_true(json_equal(yyjson_doc_get_root(yaml), yyjson_doc_get_root(json)));
+}
+
+static void yaml_too_large_is_said_so(void **state)
+{
+    _cleanup_buffer_ struct buffer b = repeated("a: ", "x", YAML_MAX, "");
+    _cleanup_error_ struct error *err = NULL;
+
     assert_null(yaml_parse(buffer_str(&b), NULL, &err));
-    assert_non_null(strstr(err->message, "too large"));
-    error_free(err);
+    assert_int_equal(err->reason, REASON_REQUEST_TOO_LARGE);
+    assert_non_null(strstr(err->message, "262144"));
 }
 
 static void yaml_knows_lines(void **state)
@@ -124,6 +211,14 @@ static void yaml_knows_lines(void **state)
     assert_non_null(doc);
     assert_int_equal((uintptr_t)map_get(lines, STR("b.c")), 3);
     assert_int_equal((uintptr_t)map_get(lines, STR("b.d[0].e")), 5);
+    map_free(lines, NULL);
+
+    /* A path that is too long is left out; what comes after it is not. */
+    _cleanup_buffer_ struct buffer b = repeated("a:\n  ", "k", 400, ": {x: 1}\n  b: [1, {c: 2}]\n");
+    _cleanup_json_ yyjson_doc *other = yaml_parse(buffer_str(&b), &lines, NULL);
+    assert_non_null(other);
+    assert_int_equal((uintptr_t)map_get(lines, STR("a.b[1].c")), 3);
+    assert_int_equal(map_size(lines), 3);
     map_free(lines, NULL);
 }
 
@@ -197,7 +292,9 @@ int main(void)
         cmocka_unit_test(json_walks_paths),
         cmocka_unit_test(yaml_follows_kubectl),
         cmocka_unit_test(yaml_refuses),
-        cmocka_unit_test(yaml_stops_alias_bombs),
+        cmocka_unit_test(yaml_bounds_what_it_reads),
+        cmocka_unit_test(yaml_is_as_deep_as_json),
+        cmocka_unit_test(yaml_too_large_is_said_so),
         cmocka_unit_test(yaml_knows_lines),
         cmocka_unit_test(files_are_replaced_as_a_whole),
         cmocka_unit_test(workers_finish_what_was_taken),

@@ -100,6 +100,10 @@ static void writes_json_strings(void **state)
 
     buffer_json_string(&b, STR("a\"b\\c\n\t\x01 \x7f 中"));
     assert_string_equal(b.p, "\"a\\\"b\\\\c\\n\\t\\u0001 \x7f 中\"");
+    buffer_clear(&b);
+    buffer_json_string(&b, (struct str){NULL, 0});
+    buffer_json_string(&b, STR("\n"));
+    assert_string_equal(b.p, "\"\"\"\\n\"");
     buffer_free(&b);
 }
 
@@ -149,7 +153,26 @@ static void reads_and_writes_time(void **state)
                                       "2026-01-02T03:04:05",
                                       "2026-01-02T03:04:05+1:00",
                                       "2026-01-02 03:04:05Z",
-                                      "2026-01-02T03:04:05.Zx"};
+                                      "2026-01-02T03:04:05.Zx",
+                                      "2026-01-02T03:04:05.Z",
+                                      "2026-01-02T03:04:05.+08:00",
+                                      "2026-02-29T00:00:00Z",
+                                      "2026-02-31T00:00:00Z",
+                                      "2026-04-31T00:00:00Z",
+                                      "2100-02-29T00:00:00Z",
+                                      "2026-01-32T00:00:00Z",
+                                      "2026-01-00T00:00:00Z",
+                                      "2026-00-01T00:00:00Z",
+                                      "2026-01-01T24:00:00Z",
+                                      "2026-01-01T00:60:00Z",
+                                      "2026-01-01T00:00:61Z"};
+    static const struct {
+        const char *text, *same;
+    } good[] = {
+        {"2028-02-29T00:00:00Z", "2028-02-29T00:00:00Z"},      {"2000-02-29T00:00:00Z", "2000-02-29T00:00:00Z"},
+        {"2026-12-31t23:59:60z", "2027-01-01T00:00:00Z"},      {"2026-03-31T00:00:00.000001Z", "2026-03-31T00:00:00Z"},
+        {"2026-01-01T00:00:00-23:59", "2026-01-01T23:59:00Z"},
+    };
     char text[TIMESTAMP_SIZE];
     int64_t us;
 
@@ -160,6 +183,23 @@ static void reads_and_writes_time(void **state)
     assert_string_equal(text, "2026-01-01T19:04:05Z");
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         assert_int_equal(timestamp_parse(str_from(bad[i]), &us), -1);
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        assert_int_equal(timestamp_parse(str_from(good[i].text), &us), 0);
+        timestamp(text, us);
+        assert_string_equal(text, good[i].same);
+    }
+}
+
+static void secrets_are_equal_as_a_whole(void **state)
+{
+    static const char *const others[] = {"", "s", "secre", "secret1", "Secret", "secreT"};
+
+    assert_true(str_equal_secret(STR("secret"), STR("secret")));
+    assert_true(str_equal_secret(STR(""), STR("")));
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        assert_false(str_equal_secret(str_from(others[i]), STR("secret")));
+        assert_false(str_equal_secret(STR("secret"), str_from(others[i])));
+    }
 }
 
 static void errors_wrap_and_collect_causes(void **state)
@@ -227,6 +267,7 @@ int main(void)
         cmocka_unit_test(encodes_both_ways),
         cmocka_unit_test(decodes_percent),
         cmocka_unit_test(reads_and_writes_time),
+        cmocka_unit_test(secrets_are_equal_as_a_whole),
         cmocka_unit_test(errors_wrap_and_collect_causes),
         cmocka_unit_test(arena_keeps_and_defers),
         cmocka_unit_test(random_differs),

@@ -93,6 +93,7 @@ static void mistakes_name_file_line_and_key(void **state)
         {"hostIdBase: 100000\n", "hostIdBase"},
         {"hostIdRanges: 32768\nhostIdBase: 4294901760\n", "hostIdRanges"},
         {"apiListen: 127.0.0.1:31005\n", "overlap"},
+        {"apiListen: 127.0.0.2:31005\n", "overlap"}, /* told apart by port, not by host */
         {"tlsCertificate: /a\n", "go together"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

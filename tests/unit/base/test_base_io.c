@@ -1,0 +1,83 @@
+/* Files that are there as a whole after a power cut, with the mode that was asked for. */
+#include "base/io.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+
+/* A power cut cannot be had in a test, the calls that provide for it can be counted: the linker sends them here. */
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+static unsigned files_synced, folders_synced;
+
+int __wrap_fsync(int fd)
+{
+    struct stat st;
+
+    assert_int_equal(fstat(fd, &st), 0);
+    /* The content is on disk before the name is, and the name was given before its folder is. */
+    if (S_ISDIR(st.st_mode))
+        folders_synced++;
+    else
+        assert_int_equal(++files_synced, folders_synced + 1);
+    return __real_fsync(fd);
+}
+
+static char *make_folder(void)
+{
+    char folder[] = "/tmp/open-hydra-test-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    return xstrdup(folder);
+}
+
+static void files_are_synced_before_their_folders(void **state)
+{
+    _cleanup_free_ char *folder = make_folder(), *file = xasprintf("%s/f", folder);
+
+    files_synced = folders_synced = 0;
+    for (unsigned i = 1; i <= 2; i++) {
+        assert_int_equal(write_file_atomic(file, STR("x"), 0600, NULL), 0);
+        assert_int_equal(files_synced, i);
+        assert_int_equal(folders_synced, i);
+    }
+    unlink(file);
+    rmdir(folder);
+}
+
+static void modes_do_not_depend_on_the_umask(void **state)
+{
+    static const mode_t modes[] = {0600, 0640, 0644, 0755};
+    _cleanup_free_ char *folder = make_folder(), *file = xasprintf("%s/f", folder), *sub = xasprintf("%s/d", folder);
+    mode_t before = umask(077);
+    struct stat st;
+
+    for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+        assert_int_equal(write_file_atomic(file, STR("x"), modes[i], NULL), 0);
+        assert_int_equal(stat(file, &st), 0);
+        assert_int_equal(st.st_mode & 07777, modes[i]);
+        assert_int_equal(make_directory(sub, modes[i] | 0100, NULL), 0);
+        assert_int_equal(stat(sub, &st), 0);
+        assert_int_equal(st.st_mode & 07777, modes[i] | 0100);
+        rmdir(sub);
+    }
+    umask(before);
+    unlink(file);
+    rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files_are_synced_before_their_folders),
+        cmocka_unit_test(modes_do_not_depend_on_the_umask),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
