@@ -592,8 +592,31 @@ def test_an_engine_of_our_own_that_dies(engine):
         wait_until(lambda: "ada: adopted" in stack.log("runner").split("stopping")[-1], 30)
     finally:
         stack.__exit__(None, None, None)
-    left = subprocess.run(["pgrep", "-f", f"unix://{stack.runtime}/"], capture_output=True, text=True).stdout
-    assert left == "", "a service that nobody ends"
+    assert services(stack) == [], "a service that nobody ends"
+
+
+def services(stack):
+    return subprocess.run(["pgrep", "-f", f"unix://{stack.runtime}/"], capture_output=True, text=True).stdout.split()
+
+
+def test_a_runner_killed_at_its_start_leaves_no_engine(engine):
+    """Nobody comes after it who could end what it started."""
+    if os.path.exists("/run/podman/podman.sock") or os.path.exists("/var/run/docker.sock"):
+        pytest.skip("an engine's socket is in its usual place here")
+    stack = Stack(engine, own_service=True)
+    try:
+        seen = 0
+        for pause in (0.02, 0.05, 0.1, 0.15, 0.3, 0.6):
+            runner = subprocess.Popen(stack.command("runner"), env={**os.environ, "CONTAINER_HOST": "", "DOCKER_HOST": ""},
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(pause)
+            runner.kill()
+            runner.wait()
+            seen += len(services(stack))
+        assert seen, "none was started"
+        wait_until(lambda: services(stack) == [], 90, what="a service that nobody ends")
+    finally:
+        stack.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("kind", [[], ["docker"]], ids=["podman", "docker"])

@@ -5,7 +5,6 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 
-#define CALL_MS 20000
 #define MAX_LINE (8u << 20) /* one watch event */
 #define CONFLICT_TRIES 8
 
@@ -13,6 +12,7 @@ struct client {
     struct transport *transport;
     char *prefix;
     int stop_fd;
+    unsigned call_ms;
 };
 
 struct client *client_new(const struct client_options *options)
@@ -21,6 +21,7 @@ struct client *client_new(const struct client_options *options)
     c->transport = transport_new(&options->transport);
     c->prefix = xstrdup(options->prefix);
     c->stop_fd = options->stop_fd;
+    c->call_ms = options->call_ms ? options->call_ms : CLIENT_CALL_MS;
     return c;
 }
 
@@ -36,6 +37,18 @@ void client_free(struct client *c)
 int client_stop_fd(const struct client *c)
 {
     return c->stop_fd;
+}
+
+unsigned client_call_ms(const struct client *c)
+{
+    return c->call_ms;
+}
+
+uint64_t object_version(yyjson_val *object)
+{
+    const char *s = json_str_at(object, "metadata.resourceVersion");
+    unsigned long long n;
+    return s && str_to_u64(str_from(s), UINT64_MAX, &n) == 0 ? n : 0;
 }
 
 static enum reason reason_of(unsigned code, const char *name)
@@ -64,7 +77,7 @@ int client_call(struct client *c, const struct client_request *r, yyjson_doc **a
     _cleanup_free_ char *path = xasprintf("%s/%s", c->prefix, r->path);
     _cleanup_free_ char *body = NULL;
     struct call call = {
-        .method = r->method, .path = path, .timeout_ms = CALL_MS, .stop_fd = c->stop_fd, .max_body = 64u << 20};
+        .method = r->method, .path = path, .timeout_ms = c->call_ms, .stop_fd = c->stop_fd, .max_body = 64u << 20};
 
     if (r->body) {
         body = json_mut_write(yyjson_mut_doc_get_root(r->body), &call.body.n);

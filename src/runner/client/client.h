@@ -10,12 +10,16 @@ struct client_options {
     struct transport_options transport;
     const char *prefix; /* "/apis/open-hydra-server.openhydra.io/v1" */
     int stop_fd;
+    unsigned call_ms; /* 0: CLIENT_CALL_MS */
 };
+
+#define CLIENT_CALL_MS 20000 /* of one call that is no stream: a hung server holds a worker no longer */
 
 struct client;
 struct client *client_new(const struct client_options *options);
 void client_free(struct client *c);
 int client_stop_fd(const struct client *c);
+unsigned client_call_ms(const struct client *c);
 
 /* One request to PREFIX/path. A metav1.Status becomes an error with its reason. `answer` may be NULL. */
 struct client_request {
@@ -24,6 +28,9 @@ struct client_request {
     yyjson_mut_doc *body;     /* NULL: none */
 };
 int client_call(struct client *c, const struct client_request *r, yyjson_doc **answer, struct error **err) _must_check_;
+
+/* metadata.resourceVersion as the number that our server's is; 0: none. */
+uint64_t object_version(yyjson_val *object);
 
 /* An object as somebody has it: which one, and at which version. */
 struct object_ref {

@@ -1,9 +1,11 @@
 #include "runner/client/informer.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/encoding.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -15,6 +17,7 @@
 #define WATCH_GRACE_SECONDS 60
 #define FIRST_PAUSE_MS 100
 #define LONGEST_PAUSE_MS 5000
+#define GOOD_WATCH_US 5000000 /* one that ends sooner is a failure, in however good order: the pauses grow */
 
 struct informer {
     struct informer_options o;
@@ -22,6 +25,7 @@ struct informer {
     pthread_mutex_t lock;
     struct map *objects; /* name → struct cached */
     bool synced, started;
+    uint64_t at; /* `revision`, for others */
     /* The thread's own: */
     char *revision; /* NULL: to be listed */
     bool said_lost;
@@ -134,6 +138,12 @@ static void say_replaced(struct informer *i, struct map *old)
     say_changed(i, old);
 }
 
+static uint64_t version_from(const char *s)
+{
+    unsigned long long n;
+    return str_to_u64(str_from(s), UINT64_MAX, &n) == 0 ? n : 0;
+}
+
 static int list(struct informer *i, struct error **err)
 {
     struct map *fresh = map_new();
@@ -146,10 +156,15 @@ static int list(struct informer *i, struct error **err)
     }
     pthread_mutex_lock(&i->lock);
     struct map *old = i->objects;
+    uint64_t before = i->at;
     i->objects = fresh;
     i->synced = true;
+    i->at = version_from(revision);
+    uint64_t at = i->at;
     pthread_mutex_unlock(&i->lock);
     i->revision = revision;
+    if (at < before)
+        log_warning("%s: the server's store went back from revision %" PRIu64 " to %" PRIu64, i->o.plural, before, at);
     say_replaced(i, old);
     map_free(old, unref);
     return 0;
@@ -160,10 +175,22 @@ static int list(struct informer *i, struct error **err)
 static void set_revision(struct informer *i, yyjson_val *object)
 {
     const char *at = json_str_at(object, "metadata.resourceVersion");
-    if (at == NULL)
+    if (at == NULL || version_from(at) < i->at)
         return;
     free(i->revision);
     i->revision = xstrdup(at);
+    LOCK_SCOPE(&i->lock);
+    i->at = version_from(at);
+}
+
+/* An event that tells of a state before the one that is known: a server that keeps the conventions sends none. Under
+ * the lock. */
+static bool is_older(struct informer *i, yyjson_val *object)
+{
+    const struct cached *known = map_get(i->objects, str_from(name_of(object)));
+
+    return known && streq(json_str_at(known->object, "metadata.uid"), json_str_at(object, "metadata.uid")) &&
+           object_version(object) < object_version(known->object);
 }
 
 static void apply(struct informer *i, yyjson_val *object, bool deleted)
@@ -174,8 +201,10 @@ static void apply(struct informer *i, yyjson_val *object, bool deleted)
     if (name == NULL)
         return;
     {
-        struct cached *now = deleted ? NULL : cached_new(object);
         LOCK_SCOPE(&i->lock);
+        if (is_older(i, object))
+            return;
+        struct cached *now = deleted ? NULL : cached_new(object);
         old = deleted ? map_remove(i->objects, str_from(name)) : map_set(i->objects, str_from(name), now);
     }
     cached_unref(old);
@@ -204,9 +233,10 @@ static int take_event(void *arg, struct str line)
         return -1;
     if (strcmp(type, "ERROR") == 0)
         return take_error(i, object);
+    /* First: who is told of a deletion may ask at which revision that was. */
+    set_revision(i, object);
     if (strcmp(type, "BOOKMARK") != 0)
         apply(i, object, strcmp(type, "DELETED") == 0);
-    set_revision(i, object);
     return 0;
 }
 
@@ -257,6 +287,19 @@ static unsigned jittered(unsigned ms)
     return ms / 2 + dice % (ms / 2 + 1);
 }
 
+/* True: it lasted. */
+static bool watch_once(struct informer *i)
+{
+    _cleanup_error_ struct error *err = NULL;
+    int64_t begun = clock_monotonic_us();
+
+    if (watch(i, &err) < 0 && err->reason == REASON_EXPIRED) {
+        free(i->revision);
+        i->revision = NULL;
+    }
+    return clock_monotonic_us() - begun >= GOOD_WATCH_US;
+}
+
 static void *run(void *arg)
 {
     struct informer *i = arg;
@@ -265,18 +308,10 @@ static void *run(void *arg)
 
     while (!stop_said(stop_fd)) {
         _cleanup_error_ struct error *err = NULL;
-        if (connect_once(i, &err) == 0) {
-            pause = FIRST_PAUSE_MS;
-            if (watch(i, &err) == 0)
-                continue;
-            if (err->reason == REASON_EXPIRED) {
-                free(i->revision);
-                i->revision = NULL;
-                continue;
-            }
-        } else {
+        if (connect_once(i, &err) < 0)
             say_lost(i, err);
-        }
+        else if (watch_once(i))
+            pause = FIRST_PAUSE_MS;
         stop_wait(stop_fd, jittered(pause));
         pause = pause * 2 < LONGEST_PAUSE_MS ? pause * 2 : LONGEST_PAUSE_MS;
     }
@@ -320,6 +355,12 @@ struct cached *informer_get(struct informer *i, const char *name)
 {
     LOCK_SCOPE(&i->lock);
     return ref(map_get(i->objects, str_from(name)));
+}
+
+uint64_t informer_revision(struct informer *i)
+{
+    LOCK_SCOPE(&i->lock);
+    return i->at;
 }
 
 size_t informer_all(struct informer *i, struct cached ***out)

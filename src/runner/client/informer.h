@@ -37,6 +37,8 @@ void informer_start(struct informer *i);
 /* The client's stop descriptor must be readable; waits for the thread. */
 void informer_free(struct informer *i);
 bool informer_synced(struct informer *i);
+/* At which revision of the store the copy is. It goes back where the store does: an older one was restored. */
+uint64_t informer_revision(struct informer *i);
 struct cached *informer_get(struct informer *i, const char *name); /* NULL: none. The caller unrefs */
 /* All of them; the caller unrefs each and frees the list. */
 size_t informer_all(struct informer *i, struct cached ***out);

@@ -150,6 +150,9 @@ const char *queue_take(struct queue *q)
             continue;
         }
         pop(q);
+        /* Who waited for this one hands the wait for the next on: the others may all wait for nothing in particular. */
+        if (q->heap_len)
+            pthread_cond_signal(&q->wake);
         first->due_us = NEVER;
         first->working = true;
         return first->name;

@@ -224,13 +224,6 @@ static bool differs(struct filling *f, yyjson_val *object)
     return false;
 }
 
-static uint64_t version_of(yyjson_val *object)
-{
-    const char *s = json_str_at(object, "metadata.resourceVersion");
-    unsigned long long n;
-    return s && str_to_u64(str_from(s), UINT64_MAX, &n) == 0 ? n : 0;
-}
-
 void status_write(struct controller *c, struct environment *e, yyjson_val *object)
 {
     struct filling f = {.c = c, .e = e};
@@ -244,14 +237,14 @@ void status_write(struct controller *c, struct environment *e, yyjson_val *objec
         engine_message = NULL;
     collect_conditions(&f, &facts, known, engine_message);
     /* What the informer has may be older than what was written last. */
-    bool stale = version_of(object) < e->written;
+    bool stale = object_version(object) < e->written;
     if (stale ? !e->dirty : !differs(&f, object)) {
         e->dirty = false;
         return;
     }
     struct object_ref ref = {"devices", e->name, e->uid};
     if (client_patch_status(c->o.client, &ref, stale ? NULL : object, fill, &f, &answer, &err) == 0) {
-        e->written = version_of(yyjson_doc_get_root(answer));
+        e->written = object_version(yyjson_doc_get_root(answer));
         e->dirty = false;
         if (e->phase == PHASE_RUNNING || e->phase == PHASE_FAILED)
             e->failures = 0;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/thread.h"
 
 #define KILLED 137 /* 128 + SIGKILL */
@@ -149,7 +150,7 @@ static uint32_t count_subordinate(yyjson_val *map)
     return n;
 }
 
-static int read_podman_facts(struct engine *e, struct transport *t, struct error **err)
+static int read_podman_facts(struct engine *e, struct transport *t, struct runtime_facts *f, struct error **err)
 {
     struct request r = {"GET", LIBPOD "/info", NULL, SLOW_MS, {200}};
     _cleanup_json_ yyjson_doc *doc = NULL;
@@ -157,7 +158,6 @@ static int read_podman_facts(struct engine *e, struct transport *t, struct error
     if (request_on(e, t, &r, &doc, err) < 0)
         return -1;
     yyjson_val *host = json_at(yyjson_doc_get_root(doc), "host");
-    struct runtime_facts *f = &e->facts;
     f->rootless = json_bool_at(host, "security.rootless", false);
     f->user_namespace = !f->rootless;
     if (f->rootless) {
@@ -171,7 +171,7 @@ static int read_podman_facts(struct engine *e, struct transport *t, struct error
     return 0;
 }
 
-static int read_docker_facts(struct engine *e, struct transport *t, struct error **err)
+static int read_docker_facts(struct engine *e, struct transport *t, struct runtime_facts *f, struct error **err)
 {
     struct request r = {"GET", API "/info", NULL, SLOW_MS, {200}};
     _cleanup_json_ yyjson_doc *doc = NULL;
@@ -179,7 +179,6 @@ static int read_docker_facts(struct engine *e, struct transport *t, struct error
     if (request_on(e, t, &r, &doc, err) < 0)
         return -1;
     yyjson_val *info = yyjson_doc_get_root(doc), *v;
-    struct runtime_facts *f = &e->facts;
     size_t i, max;
     yyjson_arr_foreach (json_at(info, "SecurityOptions"), i, max, v) {
         if (yyjson_is_str(v) && starts_with(yyjson_get_str(v), "name=rootless"))
@@ -205,23 +204,44 @@ static int is_podman(struct engine *e, struct transport *t, struct error **err)
     return a.status == 200;
 }
 
+/* `old` is what was said before. */
+static void warn_of(const struct runtime_facts *old, const struct runtime_facts *f)
+{
+    if (f->user_namespace_why && f->user_namespace_why != old->user_namespace_why)
+        log_warning("%s", f->user_namespace_why);
+    if (f->limits_why && f->limits_why != old->limits_why)
+        log_warning("limits of environments are not enforced: %s", f->limits_why);
+}
+
 int engine_read_facts(struct engine *e, struct transport *t, struct error **err)
 {
+    struct runtime_facts f = {0};
     int podman = is_podman(e, t, err);
 
     if (podman < 0)
         return -1;
-    e->facts = (struct runtime_facts){0};
-    e->libpod = podman && !e->docker_only;
-    return e->libpod ? read_podman_facts(e, t, err) : read_docker_facts(e, t, err);
+    bool libpod = podman && !e->docker_only;
+    if ((libpod ? read_podman_facts(e, t, &f, err) : read_docker_facts(e, t, &f, err)) < 0)
+        return -1;
+    if (engine_check_side(e, libpod, &f, err) < 0)
+        return -1;
+    warn_of(&e->facts, &f);
+    LOCK_SCOPE(&e->lock);
+    e->facts = f;
+    e->libpod = libpod;
+    e->limits = f.limits;
+    return 0;
 }
 
 static int facts(struct runtime *r, struct runtime_facts *out, struct error **err)
 {
+    struct engine *e = engine_of(r);
     struct transport *t;
-    if (engine_transport(engine_of(r), &t, err) < 0)
+
+    if (engine_transport(e, &t, err) < 0)
         return -1;
-    *out = engine_of(r)->facts;
+    LOCK_SCOPE(&e->lock);
+    *out = e->facts;
     return 0;
 }
 

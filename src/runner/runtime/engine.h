@@ -30,10 +30,10 @@ struct engine {
     pthread_mutex_t lock;
     struct transport *transport; /* under the lock until set, then for good */
     char *missing;               /* why there is none; under the lock */
-    struct runtime_facts facts;  /* set before `transport` */
-    bool libpod;
-    char *own_socket; /* where it is (to be) ours. These two: watch thread only */
-    pid_t service;    /* 0: not started by this process */
+    struct runtime_facts facts;  /* under the lock; found out anew each time the engine comes back */
+    atomic_bool libpod, limits;  /* of these, for who holds no lock */
+    char *own_socket;            /* where it is (to be) ours. These two: watch thread only */
+    pid_t service;               /* 0: not started by this process */
     pthread_t thread;
     bool started;
     struct runtime_listener listener;
@@ -60,7 +60,10 @@ yyjson_mut_doc *engine_body(const struct engine *e, const struct runtime_spec *s
 
 /* Finds an engine that answers, starting one as a last resort; sets transport and facts. */
 int engine_connect(struct engine *e, struct error **err) _must_check_;
+/* What it is and can, and whether that will do: an engine that comes back may have been set up anew. */
 int engine_read_facts(struct engine *e, struct transport *t, struct error **err) _must_check_;
+int engine_check_side(const struct engine *e, bool libpod, const struct runtime_facts *f, struct error **err)
+    _must_check_;
 /* Starts `podman system service` on `socket`, where it does not run. */
 int engine_service_start(struct engine *e, const char *socket, struct error **err) _must_check_;
 /* Notices its end; true where it runs. */

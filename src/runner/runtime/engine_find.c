@@ -18,31 +18,27 @@ static bool answers(struct engine *e, struct transport *t)
 }
 
 /* What is mounted here must be what the engine finds at that path. */
-static int check_side(const struct engine *e, struct error **err)
+int engine_check_side(const struct engine *e, bool libpod, const struct runtime_facts *f, struct error **err)
 {
-    if (e->rootless && !(e->libpod && e->facts.rootless))
+    if (e->rootless && !(libpod && f->rootless))
         return error_set(err, REASON_FORBIDDEN,
                          "without root environments run on Podman without root alone, and this is another engine");
-    if (e->rootless && e->facts.subordinate_ids == 0)
+    if (e->rootless && f->subordinate_ids == 0)
         return error_set(
             err, REASON_FORBIDDEN,
             "Podman has no ids for what runs in containers (/etc/subuid, /etc/subgid): sudo usermod "
             "--add-subuids 100000-165535 --add-subgids 100000-165535 USER, then podman system migrate, and "
             "start again");
-    if (!e->rootless && e->facts.rootless)
+    if (!e->rootless && f->rootless)
         return error_set(err, REASON_FORBIDDEN, "this engine runs without root: start open-hydra as its user");
     return 0;
 }
 
 static int use(struct engine *e, struct transport *t, const char *socket, struct error **err)
 {
-    if (engine_read_facts(e, t, err) < 0 || check_side(e, err) < 0)
+    if (engine_read_facts(e, t, err) < 0)
         return error_wrap(err, "%s", socket);
     log_info("container engine: %s on %s", e->libpod ? "Podman" : "Docker", socket);
-    if (!e->facts.user_namespace)
-        log_warning("%s", e->facts.user_namespace_why);
-    if (!e->facts.limits)
-        log_warning("limits of environments are not enforced: %s", e->facts.limits_why);
     LOCK_SCOPE(&e->lock);
     e->transport = t;
     return 0;

@@ -17,13 +17,16 @@
 /*
  * A `podman system service` of our own, where no engine answers. It gets a containers.conf of its own
  * (deploy/containers.conf.in says why each line), so that the host's files stay as they are. It outlives a killed
- * runner and is then found by its socket; containers outlive both.
+ * runner for a moment, in which the next one finds it by its socket; containers outlive both.
  */
 #define CGROUP2_MAGIC 0x63677270
 #define PODMAN_WANTS 1048576 /* its own default for both limits */
 #define WAIT_STEP_MS 50
 #define WAIT_STEPS 300
 #define END_STEPS 100
+/* The stream of events keeps it: it ends by itself so many seconds after a runner that was killed, at whatever moment.
+ */
+#define SERVICE_IDLE "--time=15"
 
 extern char **environ;
 
@@ -126,7 +129,7 @@ static int spawn(struct engine *e, struct arena *a, const char *socket, const ch
     char *argv[] = {arena_strdup(a, "podman"),
                     arena_strdup(a, "system"),
                     arena_strdup(a, "service"),
-                    arena_strdup(a, "--time=0"),
+                    arena_strdup(a, SERVICE_IDLE),
                     arena_printf(a, "unix://%s", socket),
                     NULL};
     const char *log = arena_printf(a, "%s/engine.log", e->directory);

@@ -142,7 +142,7 @@ static void put_podman_mounts(document *d, value *root, const struct runtime_spe
 static void put_podman_limits(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
 {
     /* Asked for where it cannot be had, the engine would refuse the container. */
-    if (!e->facts.limits)
+    if (!e->limits)
         return;
     value *limits = put_obj(d, root, "resource_limits");
     value *memory = put_obj(d, limits, "memory"), *cpu = put_obj(d, limits, "cpu");
@@ -226,7 +226,7 @@ static void put_docker_variables(document *d, value *root, const struct runtime_
 
 static void put_docker_limits(document *d, value *host, const struct engine *e, const struct runtime_spec *s)
 {
-    if (!e->facts.limits)
+    if (!e->limits)
         return;
     put_int(d, host, "Memory", s->memory_bytes);
     put_int(d, host, "MemorySwap", s->memory_bytes);

@@ -102,7 +102,8 @@ static bool is_connected(struct engine *e)
     return e->transport != NULL;
 }
 
-/* One of our own that ended is started again; another's comes back by itself or not. */
+/* One of our own that ended is started again; another's comes back by itself or not, and may have been updated or set
+ * up anew by then. It is never replaced by another engine: that one would know nothing of what runs here. */
 static int bring_up(struct engine *e, struct error **err)
 {
     if (!is_connected(e))
@@ -110,7 +111,10 @@ static int bring_up(struct engine *e, struct error **err)
     if (e->own_socket && !engine_service_alive(e) && ping(e, NULL) < 0 &&
         engine_service_start(e, e->own_socket, err) < 0)
         return -1;
-    return ping(e, err);
+    struct transport *t;
+    if (ping(e, err) < 0 || engine_transport(e, &t, err) < 0)
+        return -1;
+    return engine_read_facts(e, t, err);
 }
 
 static void say_down(struct engine *e, bool *up, bool *said, const char *message)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/thread.h"
 #include "runner/client/informer.h"
 
@@ -64,6 +65,25 @@ static void test_reasons(void **state)
         assert_int_equal(err->reason, reasons[i]);
         assert_null(answer);
     }
+    end(&s);
+}
+
+static void test_a_server_that_hangs(void **state)
+{
+    static const struct line script[] = {{"GET /apis/g/v1/x HTTP", NULL, NULL, false}};
+    _cleanup_error_ struct error *err = NULL;
+    struct setup s;
+
+    begin(&s, script, 1);
+    assert_int_equal(client_call_ms(s.client), 20000);
+    struct client *hasty =
+        client_new(&(struct client_options){.transport = {.socket = s.peer.path, .url = "http://server"},
+                                            .prefix = "/apis/g/v1",
+                                            .stop_fd = s.stop_fd,
+                                            .call_ms = 100});
+    assert_true(client_call(hasty, &(struct client_request){"GET", "x", NULL, NULL}, NULL, &err) < 0);
+    assert_int_equal(err->reason, REASON_TIMEOUT);
+    client_free(hasty);
     end(&s);
 }
 
@@ -307,6 +327,85 @@ static void test_garbage_in_a_watch(void **state)
     end(&s);
 }
 
+/* One that ends at once, in good order or by a line that is too long, is no reason to ask without pause. */
+static void test_watches_that_end_at_once_are_begun_ever_later(void **state)
+{
+    static const struct line script[] = {
+        {"GET /apis/g/v1/things?limit=500", LIST("10", "", ""), NULL, false},
+        {WATCH(), OK_JSON(""), NULL, false},
+        {"GET /apis/g/v1/things?limit=1 HTTP", OK_JSON("{}"), NULL, false},
+        {WATCH(), STATUS("410", "Expired", "too old"), NULL, false},
+        {"GET /apis/g/v1/things?limit=500", LIST("10", "", ""), NULL, false},
+        {WATCH(), OK_JSON(EVENT("ERROR", "{\"code\":410}")), NULL, false},
+        {"GET /apis/g/v1/things?limit=500", LIST("10", "", ""), NULL, false},
+        {WATCH(), OK_JSON(""), NULL, true},
+    };
+    struct setup s;
+    struct heard h = {0};
+
+    begin(&s, script, ARRAY_SIZE(script));
+    int64_t begun = clock_monotonic_us();
+    struct informer *i = inform(&s, &h);
+    peer_wait(&s.peer, ARRAY_SIZE(script));
+    /* At least half of 100, 200 and 400 ms. */
+    assert_true(clock_monotonic_us() - begun >= 350000);
+    say_stop(&s);
+    informer_free(i);
+    end(&s);
+}
+
+static void test_an_older_state_is_no_news(void **state)
+{
+    static const struct line script[] = {
+        {"GET /apis/g/v1/things?limit=500", LIST("10", "", OBJECT("a", "1", "9") "," OBJECT("b", "2", "9")), NULL,
+         false},
+        {WATCH(),
+         OK_JSON(EVENT("MODIFIED", OBJECT("a", "1", "8")) EVENT("DELETED", OBJECT("b", "2", "7"))
+                     EVENT("ADDED", OBJECT("b", "3", "6")) EVENT("MODIFIED", OBJECT("a", "1", "12"))),
+         NULL, false},
+        {"GET /apis/g/v1/things?limit=1 HTTP", OK_JSON("{}"), NULL, false},
+        {WATCH(), OK_JSON(""), "resourceVersion=12 ", true},
+    };
+    struct setup s;
+    struct heard h = {0};
+
+    begin(&s, script, ARRAY_SIZE(script));
+    struct informer *i = inform(&s, &h);
+    wait_names(&h, 4);
+    assert_string_equal(h.names + 4, "b a "); /* another object of the name; and the newer state */
+    assert_true(has(i, "a", "12") && has(i, "b", "6"));
+    assert_int_equal(informer_revision(i), 12);
+    peer_wait(&s.peer, ARRAY_SIZE(script));
+    say_stop(&s);
+    informer_free(i);
+    end(&s);
+}
+
+static void test_a_store_that_went_back(void **state)
+{
+    static const struct line script[] = {
+        {"GET /apis/g/v1/things?limit=500", LIST("100", "", OBJECT("a", "1", "90")), NULL, false},
+        {WATCH(), STATUS("410", "Expired", "x"), NULL, false},
+        {"GET /apis/g/v1/things?limit=500", LIST("40", "", ""), NULL, false},
+        {WATCH(), OK_JSON(EVENT("BOOKMARK", "{\"metadata\":{\"resourceVersion\":\"41\"}}")), "resourceVersion=40 ",
+         false},
+        {"GET /apis/g/v1/things?limit=1 HTTP", OK_JSON("{}"), NULL, false},
+        {WATCH(), OK_JSON(""), "resourceVersion=41 ", true},
+    };
+    struct setup s;
+    struct heard h = {0};
+
+    begin(&s, script, ARRAY_SIZE(script));
+    struct informer *i = inform(&s, &h);
+    wait_names(&h, 2);
+    peer_wait(&s.peer, ARRAY_SIZE(script));
+    assert_true(has(i, "a", NULL));
+    assert_int_equal(informer_revision(i), 41);
+    say_stop(&s);
+    informer_free(i);
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +417,10 @@ int main(void)
         cmocka_unit_test(test_resume_at_the_bookmark),
         cmocka_unit_test(test_list_anew_after_410),
         cmocka_unit_test(test_garbage_in_a_watch),
+        cmocka_unit_test(test_watches_that_end_at_once_are_begun_ever_later),
+        cmocka_unit_test(test_an_older_state_is_no_news),
+        cmocka_unit_test(test_a_store_that_went_back),
+        cmocka_unit_test(test_a_server_that_hangs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,7 +81,7 @@ static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_
                              .pids = 99,
                              .stop_seconds = 3};
 
-    e.facts.limits = limits;
+    e.limits = limits;
     _cleanup_json_mut_ yyjson_mut_doc *doc = engine_body(&e, &s);
     free(e.installation);
     return yyjson_mut_doc_imut_copy(doc, NULL);
@@ -240,6 +240,50 @@ static void test_an_engine_of_the_other_side_is_refused(void **state)
     error_free(err);
 }
 
+#define ALL_OF_THEM                                                                                                    \
+    OK_JSON("{\"host\":{\"cgroupControllers\":[\"memory\",\"cpu\",\"pids\"],\"security\":{\"rootless\":false}}}")
+#define COMES_BACK(info)                                                                                               \
+    {"GET /v1.41/containers/json?limit=1", OK_JSON("[]"), NULL, false},                                                \
+        {"GET /v4.0.0/libpod/_ping", OK_JSON("OK"), NULL, false},                                                      \
+    {                                                                                                                  \
+        "GET /v4.0.0/libpod/info", info, NULL, false                                                                   \
+    }
+
+static void available(void *arg, bool up, const char *message)
+{
+    struct buffer *said = arg;
+    buffer_puts(said, up ? "up " : strstr(message, "as its user") ? "other side " : "down ");
+}
+
+/* An engine that was set up anew meanwhile is looked at anew, and may not do any more. */
+static void test_an_engine_that_comes_back_is_looked_at_again(void **state)
+{
+    static const struct line script[] = {
+        {"GET /_ping", OK_JSON("OK"), NULL, false},
+        {"GET /v4.0.0/libpod/_ping", OK_JSON("OK"), NULL, false},
+        {"GET /v4.0.0/libpod/info", INFO, NULL, false},
+        {"GET /v1.41/events?since=", OK_JSON(""), NULL, false},
+        COMES_BACK(WITHOUT_ROOT(MAP)),
+        COMES_BACK(ALL_OF_THEM),
+        {"GET /v1.41/events?since=", NULL, NULL, true},
+    };
+    struct buffer said = BUFFER_MAX(256);
+    struct runtime_facts f;
+    struct setup s;
+
+    peer_start(&s.peer, script, ARRAY_SIZE(script));
+    s.stop_fd = eventfd(0, EFD_CLOEXEC);
+    s.r = engine_new(&(struct engine_options){
+        .socket = s.peer.path, .directory = s.peer.directory, .installation = "i", .stop_fd = s.stop_fd});
+    s.r->ops->start(s.r, &(struct runtime_listener){no_change, available, &said});
+    peer_wait(&s.peer, ARRAY_SIZE(script));
+    assert_int_equal(s.r->ops->facts(s.r, &f, NULL), 0);
+    assert_true(f.limits && !f.limits_why && !f.rootless);
+    finish(&s);
+    assert_string_equal(said.p, "up other side up ");
+    buffer_free(&said);
+}
+
 #define BUSY "HTTP/1.1 500 X\r\nConnection: close\r\n\r\n{\"cause\":\"device or resource busy\",\"message\":\"busy\"}"
 #define GONE "HTTP/1.1 404 X\r\nConnection: close\r\n\r\n{\"message\":\"no such container\"}"
 #define DONE "HTTP/1.1 204 X\r\nConnection: close\r\n\r\n"
@@ -292,11 +336,16 @@ static void test_failures_have_reasons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_demultiplex),           cmocka_unit_test(test_demultiplex_ends),
-        cmocka_unit_test(test_podman_body),           cmocka_unit_test(test_podman_body_without_root),
-        cmocka_unit_test(test_docker_body),           cmocka_unit_test(test_service_conf),
-        cmocka_unit_test(test_busy_removal),          cmocka_unit_test(test_an_engine_of_the_other_side_is_refused),
+        cmocka_unit_test(test_demultiplex),
+        cmocka_unit_test(test_demultiplex_ends),
+        cmocka_unit_test(test_podman_body),
+        cmocka_unit_test(test_podman_body_without_root),
+        cmocka_unit_test(test_docker_body),
+        cmocka_unit_test(test_service_conf),
+        cmocka_unit_test(test_busy_removal),
+        cmocka_unit_test(test_an_engine_of_the_other_side_is_refused),
         cmocka_unit_test(test_failures_have_reasons),
+        cmocka_unit_test(test_an_engine_that_comes_back_is_looked_at_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -100,6 +101,63 @@ static void test_order_of_many(void **state)
     queue_free(q);
 }
 
+/* --- who sleeps is woken ---------------------------------------------------------------------------------------- */
+
+struct sleeper {
+    struct queue *q;
+    atomic_bool about_to;
+    char got[8];
+};
+
+static void *sleep_on(void *arg)
+{
+    struct sleeper *s = arg;
+
+    atomic_store(&s->about_to, true);
+    const char *name = queue_take(s->q);
+    snprintf(s->got, sizeof(s->got), "%s", name ? name : "");
+    if (name)
+        queue_done(s->q, name);
+    return NULL;
+}
+
+static pthread_t put_to_sleep(struct sleeper *s)
+{
+    pthread_t t = thread_start("sleeper", sleep_on, s);
+
+    while (!atomic_load(&s->about_to))
+        usleep(1000);
+    usleep(100000);
+    return t;
+}
+
+/* What comes again while it is worked on is for any worker, not for the one that is done with it alone. */
+static void test_work_that_comes_back_wakes_another(void **state)
+{
+    struct sleeper s = {.q = queue_new()};
+
+    queue_add(s.q, "a");
+    take_is(s.q, "a");
+    pthread_t t = put_to_sleep(&s);
+    queue_add(s.q, "a");
+    queue_done(s.q, "a");
+    pthread_join(t, NULL);
+    assert_string_equal(s.got, "a");
+    queue_free(s.q);
+}
+
+static void test_what_becomes_earlier_wakes(void **state)
+{
+    struct sleeper s = {.q = queue_new()};
+
+    queue_add_after(s.q, "a", 3600000);
+    pthread_t t = put_to_sleep(&s);
+    queue_add_after(s.q, "a", 20);
+    pthread_join(t, NULL);
+    assert_string_equal(s.got, "a");
+    queue_free(s.q);
+}
+
 #define NAMES 5
 struct crowd {
     struct queue *q;
@@ -148,8 +206,13 @@ static void test_never_two_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_once),          cmocka_unit_test(test_again_while_working), cmocka_unit_test(test_later),
-        cmocka_unit_test(test_order_of_many), cmocka_unit_test(test_never_two_at_once),
+        cmocka_unit_test(test_once),
+        cmocka_unit_test(test_again_while_working),
+        cmocka_unit_test(test_later),
+        cmocka_unit_test(test_order_of_many),
+        cmocka_unit_test(test_never_two_at_once),
+        cmocka_unit_test(test_work_that_comes_back_wakes_another),
+        cmocka_unit_test(test_what_becomes_earlier_wakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
