@@ -12,6 +12,12 @@ static void print_listen(const char *name, const struct listen_address *a)
         printf("%s: %s:%u-%u\n", name, a->host, a->first, a->last);
 }
 
+static void print_set(const char *name, const char *value)
+{
+    if (value)
+        printf("%s: %s\n", name, value);
+}
+
 int command_check_config(const struct config *c, int argc, char **argv)
 {
     _cleanup_free_ char *dashboard = config_dashboard_url(c);
@@ -27,6 +33,13 @@ int command_check_config(const struct config *c, int argc, char **argv)
     printf("defaultSandbox: %s\ndefaultCpuPerDevice: %llu\ndefaultRamPerDevice: %llu\npidsPerDevice: %u\n",
            c->default_sandbox, (unsigned long long)c->default_cpu_milli, (unsigned long long)c->default_ram_mib,
            c->pids_limit);
-    printf("hostIdBase: %u\nhostIdRanges: %u\n", c->host_id_base, c->host_id_count);
+    printf("hostIdBase: %u\nhostIdRanges: %u\nallowRootImages: %s\n", c->host_id_base, c->host_id_count,
+           c->allow_root_images ? "true" : "false");
+    printf("sessionSeconds: %u\ncertificateCheckSeconds: %u\n", c->session_seconds, c->certificate_check_seconds);
+    print_set("jupyterLabHostBaseDir", c->jupyter_lab_base);
+    print_set("vscodeBasePath", c->vscode_base);
+    print_set("datasetBasePath", c->dataset_path);
+    print_set("courseBasePath", c->course_path);
+    print_set("engineSocket", c->engine_socket);
     return 0;
 }

@@ -33,6 +33,7 @@ static struct config *config_new(void)
     c->host_id_size = HOST_ID_RANGE;
     c->host_id_count = 8192;
     c->session_seconds = 12 * 3600;
+    c->certificate_check_seconds = 3600;
     return c;
 }
 
@@ -204,7 +205,7 @@ struct config *config_load(const struct config_flags *flags, struct error **err)
     complete_hosts(c);
     c->server_id = c->host_id_base + 1;
     c->gateway_id = c->host_id_base + 2;
-    if (check_ids(c, err) < 0 || check_listeners(c, err) < 0) {
+    if (check_ids(c, err) < 0 || check_listeners(c, err) < 0 || places_check(c, err) < 0) {
         config_free(c);
         return NULL;
     }

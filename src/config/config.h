@@ -23,9 +23,9 @@ struct config {
 
     struct listen_address dashboard, environments, api;
     bool insecure; /* plain HTTP on other than loopback addresses, as in the seed's class-room network */
-    char *
-        *hosts; /* NULL-terminated: by which names and addresses (no ports) browsers and kubectl come here. The first
-                 * is in  every address that we show: from serverIP, else the listening address, else this machine's */
+    /* NULL-terminated: by which names and addresses (no ports) browsers and kubectl come here. The first is in every
+     * address that we show: from serverIP, else the listening address, else this machine's. */
+    char **hosts;
     char *certificate, *certificate_key; /* for the browser ports; NULL: the own CA's where TLS is needed */
     bool disable_auth;
 
@@ -46,6 +46,7 @@ struct config {
     bool allow_root_images;              /* where no user namespace can be had */
     uint32_t server_id, gateway_id;      /* numeric service users (when started as root) */
     unsigned session_seconds;            /* life of a login; 12 h */
+    unsigned certificate_check_seconds;  /* how often certificates are looked at; 1 h */
 };
 
 /* What the command line said; NULL or false: not given. */

@@ -18,3 +18,12 @@ char *runtime_default(void);
 /* As root, the service users must be able to go through the folders above the state; where they cannot (a clone in
  * /root), the state goes to the installed place, and the log says so. */
 void state_move_if_closed(char **data);
+/* The folders that the configuration names (places.c): none that environments get may be ours or the system's. */
+int places_check(const struct config *c, struct error **err) _must_check_;
+
+/* The table of keys, for whoever checks that each is bounded as it says. A key without bounds has 0 and 0. */
+struct key_bounds {
+    const char *path;
+    uint64_t min, max;
+};
+size_t config_numeric_keys(struct key_bounds *out, size_t max);

@@ -81,6 +81,7 @@ static const struct key keys[] = {
     {"hostIdBase", KEY_U32, FIELD(host_id_base), 65536, 4294901760, NULL},
     {"hostIdRanges", KEY_U32, FIELD(host_id_count), 1, 32768, NULL},
     {"allowRootImages", KEY_BOOL, FIELD(allow_root_images), 0, 0, NULL},
+    {"certificateCheckSeconds", KEY_U32, FIELD(certificate_check_seconds), 1, 86400, NULL},
     {"sessionSeconds", KEY_U32, FIELD(session_seconds), 60, 31536000, NULL},
 };
 
@@ -198,6 +199,16 @@ static int apply(struct config *c, const struct key *k, yyjson_val *v, const str
         return 0;
     }
     return 0;
+}
+
+size_t config_numeric_keys(struct key_bounds *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys) && n < max; i++)
+        if (keys[i].type == KEY_U32 || keys[i].type == KEY_U64)
+            out[n++] = (struct key_bounds){keys[i].path, keys[i].min, keys[i].max};
+    return n;
 }
 
 static const struct key *find_key(const char *name)

@@ -4,12 +4,13 @@ import pathlib
 import re
 import socket
 import subprocess
+import tempfile
 
 import pytest
 import yaml
 
 from support.answers import is_status
-from support.instance import PROGRAM, Client, Instance, kubectls, wait_until
+from support.instance import PROGRAM, ROOT, Client, Instance, kubectls, wait_until
 
 
 def program(*args, input=None, env=None, timeout=60):
@@ -51,6 +52,51 @@ def test_check_config_prints_what_holds(tmp_path):
     assert out.returncode == 0, out.stderr
     assert "defaultCpuPerDevice: 1500" in out.stdout and "127.0.0.1:4000" in out.stdout and "127.0.0.1:4001" in out.stdout
     assert "http://10.0.0.1:4000" in out.stdout
+
+
+@pytest.fixture
+def reachable():
+    """A folder whose parents anybody may go through: else the state would go elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="ohc-", dir="/tmp") as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)
+
+
+def documented(name):
+    """Keys and defaults as a README's table has them; a row may hold several."""
+    rows = {}
+    for line in (ROOT / name).read_text().splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        if not line.startswith("| `") or len(cells) != 5:
+            continue
+        keys, defaults = re.findall(r"`([A-Za-z]+)`", cells[1]), re.split(r"[,/] ?", cells[3])
+        rows.update({key: defaults[i] if len(defaults) == len(keys) else cells[3] for i, key in enumerate(keys)})
+    return rows
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/README-EN.md"])
+def test_defaults_are_as_documented(reachable, name):
+    out = check(reachable, "")
+    holds = dict(line.split(": ", 1) for line in out.stdout.splitlines() if ": " in line and not line.startswith("#"))
+    rows = documented(name)
+    assert {"sessionSeconds", "certificateCheckSeconds", "defaultCpuPerDevice", "defaultRamPerDevice", "disableAuth"} <= set(rows)
+    for key, default in rows.items():
+        default = default.strip().replace("DATA", str(reachable / "data")).strip("`")
+        if re.fullmatch(r"\d+|false|/.*", default):
+            assert holds[key] == default, key
+        elif default == "":
+            assert key not in holds, key
+
+
+@pytest.mark.parametrize("key", ["datasetBasePath", "courseBasePath", "jupyterLabHostBaseDir", "vscodeBasePath", "workspacePath"])
+@pytest.mark.parametrize("where", ["/", "/etc", "DATA", "DATA/pki", "RUNTIME", "ABOVE", "LINK"])
+def test_folders_that_environments_must_not_get(reachable, key, where):
+    (reachable / "data").mkdir()
+    (reachable / "link").symlink_to(reachable / "data")
+    where = {"ABOVE": str(reachable), "LINK": str(reachable / "link" / "x")}.get(
+        where, where.replace("DATA", str(reachable / "data")).replace("RUNTIME", str(reachable / "run")))
+    out = check(reachable, f"{key}: {where}\n")
+    assert out.returncode == 1 and f"{key}: {where}" in out.stderr, out.stderr
 
 
 def test_an_unknown_key_is_a_warning_with_its_line(tmp_path):

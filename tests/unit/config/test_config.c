@@ -5,12 +5,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
 #include "base/io.h"
+#include "config/internal.h"
 
 static char file[] = "/tmp/open-hydra-config-XXXXXX";
 
@@ -34,18 +36,377 @@ static struct config *load(const char *yaml, struct config_flags flags, struct e
 
 static void defaults_are_the_documented_ones(void **state)
 {
-    struct config *c = load("", (struct config_flags){0}, NULL);
+    struct config *c = load("", (struct config_flags){.data = "/srv/state"}, NULL);
 
     assert_string_equal(c->dashboard.host, "127.0.0.1");
     assert_int_equal(c->dashboard.first, 30001);
+    assert_int_equal(c->dashboard.last, 30001);
+    assert_string_equal(c->environments.host, "127.0.0.1");
     assert_int_equal(c->environments.first, 31000);
     assert_int_equal(c->environments.last, 31999);
+    assert_string_equal(c->api.host, "127.0.0.1");
     assert_int_equal(c->api.first, 30443);
+    assert_int_equal(c->api.last, 30443);
+    assert_string_equal(c->hosts[0], "127.0.0.1");
+    assert_string_equal(c->hosts[1], "localhost");
+    assert_null(c->hosts[2]);
+    assert_false(c->insecure);
+    assert_false(c->disable_auth);
+    assert_false(c->allow_root_images);
+    assert_null(c->certificate);
+    assert_null(c->certificate_key);
+    assert_int_equal(c->default_cpu_milli, 2000);
+    assert_int_equal(c->default_ram_mib, 8192);
+    assert_int_equal(c->default_gpu, 0);
+    assert_string_equal(c->default_sandbox, "jupyter-lab");
+    assert_int_equal(c->pids_limit, 1024);
+    assert_string_equal(c->workspace_path, "/srv/state/workspace");
+    assert_null(c->jupyter_lab_base);
+    assert_null(c->vscode_base);
+    assert_null(c->dataset_path);
+    assert_null(c->course_path);
+    assert_string_equal(c->dataset_mount, "/home/student/dataset-public");
+    assert_string_equal(c->course_mount, "/home/student/course-public");
+    assert_null(c->engine_socket);
+    assert_int_equal(c->host_id_base, 1879048192);
+    assert_int_equal(c->host_id_size, 65536);
+    assert_int_equal(c->host_id_count, 8192);
+    assert_int_equal(c->server_id, 1879048193);
+    assert_int_equal(c->gateway_id, 1879048194);
+    assert_int_equal(c->session_seconds, 12 * 3600);
+    assert_int_equal(c->certificate_check_seconds, 3600);
     assert_false(config_browser_tls(c));
     _cleanup_free_ char *url = config_environment_url(c, 31001);
     assert_string_equal(url, "http://127.0.0.1:31001");
-    assert_int_equal(c->host_id_base, 1879048192);
+    _cleanup_free_ char *api = config_api_url(c);
+    assert_string_equal(api, "https://127.0.0.1:30443");
     config_free(c);
+}
+
+static bool accepted(const char *key, const char *value)
+{
+    _cleanup_free_ char *yaml = xasprintf("%s: %s\n", key, value);
+    _cleanup_error_ struct error *err = NULL;
+    struct config *c = load(yaml, (struct config_flags){.data = "/srv/state"}, &err);
+    bool good = c != NULL;
+
+    /* Another rule may refuse what its own bounds allow: the ids' base and count. */
+    if (!good && strstr(err->message, "expected a whole number") == NULL && !starts_with(key, "hostId"))
+        fail_msg("%s: %s: %s", key, value, err->message);
+    if (!good && starts_with(key, "hostId"))
+        good = strstr(err->message, "expected a whole number") == NULL;
+    config_free(c);
+    return good;
+}
+
+static bool accepts_number(const char *key, uint64_t value)
+{
+    _cleanup_free_ char *text = xasprintf("%llu", (unsigned long long)value);
+    return accepted(key, text);
+}
+
+static void every_number_has_its_bounds(void **state)
+{
+    struct key_bounds rows[32];
+    size_t n = config_numeric_keys(rows, ARRAY_SIZE(rows));
+
+    assert_in_range(n, 8, ARRAY_SIZE(rows) - 1);
+    for (size_t i = 0; i < n; i++) {
+        const char *key = rows[i].path;
+        assert_true(rows[i].min < rows[i].max);
+        assert_true(accepts_number(key, rows[i].min));
+        assert_true(accepts_number(key, rows[i].max));
+        assert_false(rows[i].min && accepts_number(key, rows[i].min - 1));
+        assert_false(accepts_number(key, rows[i].max + 1));
+        /* What a narrower type would take for a value within the bounds. */
+        assert_false(accepts_number(key, (UINT64_C(1) << 32) + rows[i].min));
+        assert_false(accepts_number(key, UINT64_MAX));
+        assert_false(accepted(key, "18446744073709551617"));
+        assert_false(accepted(key, "-1"));
+        assert_false(accepted(key, "1000.5"));
+        assert_false(accepted(key, "'1000'"));
+        assert_false(accepted(key, "true"));
+    }
+}
+
+static void the_bounds_are_these(void **state)
+{
+    static const struct key_bounds expected[] = {
+        {"defaultCpuPerDevice", 10, 1024000}, {"defaultRamPerDevice", 64, 16777216}, {"defaultGpuPerDevice", 0, 255},
+        {"pidsPerDevice", 256, 1048576},      {"hostIdBase", 65536, 4294901760},     {"hostIdRanges", 1, 32768},
+        {"sessionSeconds", 60, 31536000},     {"certificateCheckSeconds", 1, 86400},
+    };
+    struct key_bounds rows[32];
+    size_t n = config_numeric_keys(rows, ARRAY_SIZE(rows));
+
+    for (size_t e = 0; e < ARRAY_SIZE(expected); e++) {
+        size_t i = 0;
+        while (i < n && !streq(rows[i].path, expected[e].path))
+            i++;
+        assert_true(i < n);
+        assert_int_equal(rows[i].min, expected[e].min);
+        assert_int_equal(rows[i].max, expected[e].max);
+    }
+}
+
+/* Each key reaches the field that is its own. */
+static void every_key_sets_its_own_field(void **state)
+{
+    struct config *c =
+        load("defaultCpuPerDevice: 1001\ndefaultRamPerDevice: 1002\ndefaultGpuPerDevice: 3\n"
+             "workspacePath: /srv/homes\njupyterLabHostBaseDir: /srv/jupyter\nvscodeBasePath: /srv/code\n"
+             "datasetBasePath: /srv/sets\ncourseBasePath: /srv/courses\n"
+             "datasetStudentMountPath: /mnt/a\ncourseStudentMountPath: /mnt/b\n"
+             "dataDirectory: /srv/state\nruntimeDirectory: /srv/run\nwebDirectory: /srv/web\n"
+             "dashboardListen: 127.0.0.1:1001\nenvironmentListen: 127.0.0.2:2001-2002\n"
+             "apiListen: 127.0.0.3:3001\ninsecure: true\ndisableAuth: true\nallowRootImages: true\n"
+             "tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\ndefaultSandbox: other\n"
+             "pidsPerDevice: 1004\nengineSocket: /srv/engine/sock\nhostIdBase: 131072\nhostIdRanges: 7\n"
+             "certificateCheckSeconds: 1005\nsessionSeconds: 1006\n",
+             (struct config_flags){0}, NULL);
+
+    assert_non_null(c);
+    assert_int_equal(c->default_cpu_milli, 1001);
+    assert_int_equal(c->default_ram_mib, 1002);
+    assert_int_equal(c->default_gpu, 3);
+    assert_string_equal(c->workspace_path, "/srv/homes");
+    assert_string_equal(c->jupyter_lab_base, "/srv/jupyter");
+    assert_string_equal(c->vscode_base, "/srv/code");
+    assert_string_equal(c->dataset_path, "/srv/sets");
+    assert_string_equal(c->course_path, "/srv/courses");
+    assert_string_equal(c->dataset_mount, "/mnt/a");
+    assert_string_equal(c->course_mount, "/mnt/b");
+    assert_string_equal(c->data, "/srv/state");
+    assert_string_equal(c->runtime, "/srv/run");
+    assert_string_equal(c->web, "/srv/web");
+    assert_int_equal(c->dashboard.first, 1001);
+    assert_string_equal(c->environments.host, "127.0.0.2");
+    assert_int_equal(c->environments.first, 2001);
+    assert_int_equal(c->environments.last, 2002);
+    assert_int_equal(c->api.first, 3001);
+    assert_true(c->insecure && c->disable_auth && c->allow_root_images);
+    assert_string_equal(c->certificate, "/srv/c");
+    assert_string_equal(c->certificate_key, "/srv/k");
+    assert_string_equal(c->default_sandbox, "other");
+    assert_int_equal(c->pids_limit, 1004);
+    assert_string_equal(c->engine_socket, "/srv/engine/sock");
+    assert_int_equal(c->host_id_base, 131072);
+    assert_int_equal(c->host_id_count, 7);
+    assert_int_equal(c->server_id, 131073);
+    assert_int_equal(c->gateway_id, 131074);
+    assert_int_equal(c->certificate_check_seconds, 1005);
+    assert_int_equal(c->session_seconds, 1006);
+    config_free(c);
+}
+
+static void tls_unless_everything_is_local(void **state)
+{
+    static const struct {
+        const char *dashboard, *environments;
+        bool insecure, tls;
+    } cases[] = {
+        {"127.0.0.1:1", "127.0.0.1:2-3", false, false}, {"127.0.0.1:1", "0.0.0.0:2-3", false, true},
+        {"0.0.0.0:1", "127.0.0.1:2-3", false, true},    {"0.0.0.0:1", "0.0.0.0:2-3", false, true},
+        {"[::1]:1", "[::1]:2-3", false, false},         {"[::]:1", "[::1]:2-3", false, true},
+        {"0.0.0.0:1", "0.0.0.0:2-3", true, false},      {"127.0.0.1:1", "0.0.0.0:2-3", true, false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct config_flags flags = {.data = "/srv/state",
+                                           .dashboard_listen = cases[i].dashboard,
+                                           .environment_listen = cases[i].environments,
+                                           .insecure = cases[i].insecure};
+        struct config *c = load("", flags, NULL);
+        assert_non_null(c);
+        assert_int_equal(config_browser_tls(c), cases[i].tls);
+        config_free(c);
+    }
+    struct config *c = load("tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\n", (struct config_flags){0}, NULL);
+    assert_true(config_browser_tls(c));
+    config_free(c);
+}
+
+static char *said_of(const char *yaml)
+{
+    struct error *err = NULL;
+    struct config *c = load(yaml, (struct config_flags){0}, &err);
+    char *message = err ? xstrdup(err->message) : NULL;
+
+    config_free(c);
+    error_free(err);
+    return message;
+}
+
+#define BASE "dataDirectory: /srv/state\nruntimeDirectory: /srv/run\n"
+
+static void folders_that_environments_must_not_get(void **state)
+{
+    static const char *const keys[] = {"workspacePath", "jupyterLabHostBaseDir", "vscodeBasePath", "datasetBasePath",
+                                       "courseBasePath"};
+    static const char *const bad[] = {
+        "/",
+        "//",
+        "/etc",
+        "/etc/",
+        "/etc/x",
+        "/etc/../etc/x",
+        "/root",
+        "/root/sets",
+        "/proc",
+        "/proc/1/root",
+        "/sys/fs",
+        "/dev",
+        "/dev/shm",
+        "/boot",
+        "/home",
+        "/tmp",
+        "/var/tmp",
+        "/var",
+        "/var/lib",
+        "/usr",
+        "/usr/bin",
+        "/run",
+        "/var/lib/containers",
+        "/var/lib/containers/storage/x",
+        "/var/lib/docker",
+        "/run/containers",
+        "/run/podman",
+        "/run/user/1000",
+        "/srv",
+        "/srv/state",
+        "/srv/state/server",
+        "/srv/state/workspacex",
+        "/srv/run",
+        "/srv/run/env",
+        "/srv/none/../state",
+        "/srv/engine",
+        "/srv/homes/..",
+    };
+
+    for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
+        for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+            _cleanup_free_ char *yaml = xasprintf(BASE "engineSocket: /srv/engine/sock\n%s: %s\n", keys[k], bad[i]);
+            _cleanup_free_ char *says = said_of(yaml);
+            if (says == NULL || !starts_with(says, keys[k]))
+                fail_msg("%s: %s is not refused: %s", keys[k], bad[i], says ? says : "accepted");
+        }
+}
+
+static void folders_that_are_good(void **state)
+{
+    static const char *const good[] = {
+        "",
+        "workspacePath: /srv/state/workspace\n",
+        "workspacePath: /srv/state/workspace/disk\n",
+        "workspacePath: /home/homes\n",
+        "datasetBasePath: /home/teacher/sets\ncourseBasePath: /home/teacher/courses\n",
+        "datasetBasePath: /srv/sets\ncourseBasePath: /srv/sets/courses\n",
+        "datasetBasePath: /usr/share/sets\n",
+        "datasetBasePath: /run/media/disk\n",
+        "datasetBasePath: /srv/statement\n",
+        "datasetBasePath: /etcetera\n",
+        "jupyterLabHostBaseDir: /mnt/homes\nvscodeBasePath: /mnt/homes\n",
+        "datasetBasePath: /mnt\n",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        _cleanup_free_ char *yaml = xasprintf(BASE "%s", good[i]);
+        _cleanup_free_ char *says = said_of(yaml);
+        if (says)
+            fail_msg("%s", says);
+    }
+}
+
+static void folders_that_stand_in_each_others_way(void **state)
+{
+    static const struct {
+        const char *yaml, *says;
+    } cases[] = {
+        {"workspacePath: /srv/h\njupyterLabHostBaseDir: /srv/h\n",
+         "jupyterLabHostBaseDir: /srv/h is /srv/h, workspacePath"},
+        {"workspacePath: /srv/h\njupyterLabHostBaseDir: /srv/h/lab\n",
+         "jupyterLabHostBaseDir: /srv/h/lab lies in /srv/h, workspacePath"},
+        {"jupyterLabHostBaseDir: /srv/h\nvscodeBasePath: /srv/h/code\n",
+         "vscodeBasePath: /srv/h/code lies in /srv/h, jupyterLabHostBaseDir"},
+        {"workspacePath: /srv/h\ndatasetBasePath: /srv/h/a/b\n",
+         "datasetBasePath: /srv/h/a/b lies in /srv/h, workspacePath"},
+        {"jupyterLabHostBaseDir: /srv/h\ncourseBasePath: /srv/h\n",
+         "courseBasePath: /srv/h is /srv/h, jupyterLabHostBaseDir"},
+        {"vscodeBasePath: /srv/s/h\ndatasetBasePath: /srv/s\n",
+         "datasetBasePath: /srv/s contains /srv/s/h, vscodeBasePath"},
+        {"datasetBasePath: /srv/state/workspace\n", "/srv/state"},
+        {"jupyterLabHostBaseDir: /srv/state/workspace/lab\n", "jupyterLabHostBaseDir: "},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *yaml = xasprintf(BASE "%s", cases[i].yaml);
+        _cleanup_free_ char *says = said_of(yaml);
+        if (says == NULL || strstr(says, cases[i].says) == NULL)
+            fail_msg("%s: says %s", cases[i].yaml, says ? says : "nothing");
+    }
+}
+
+static void our_own_folders_are_our_own(void **state)
+{
+    static const char *const keys[] = {"dataDirectory", "runtimeDirectory"};
+    static const char *const bad[] = {"/",    "/etc",     "/home", "/tmp", "/var/tmp",
+                                      "/var", "/var/lib", "/run",  "/usr", "/dev"};
+
+    for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
+        for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+            _cleanup_free_ char *yaml = xasprintf("workspacePath: /srv/homes\n%s: %s\n", keys[k], bad[i]);
+            _cleanup_free_ char *says = said_of(yaml);
+            if (says == NULL || !starts_with(says, keys[k]))
+                fail_msg("%s: %s is not refused: %s", keys[k], bad[i], says ? says : "accepted");
+        }
+}
+
+static void links_are_followed_before_they_are_judged(void **state)
+{
+    char base[] = "/tmp/open-hydra-links-XXXXXX";
+    assert_non_null(mkdtemp(base));
+    assert_int_equal(chmod(base, 0755), 0);
+    _cleanup_free_ char *link = xasprintf("%s/link", base), *data = xasprintf("%s/data", base);
+    _cleanup_free_ char *yaml = xasprintf("dataDirectory: %s\ndatasetBasePath: %s/sets\n", data, link);
+
+    assert_int_equal(mkdir(data, 0700), 0);
+    assert_int_equal(symlink(data, link), 0);
+    _cleanup_free_ char *says = said_of(yaml);
+    assert_non_null(says);
+    assert_non_null(strstr(says, "datasetBasePath"));
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink("/etc", link), 0);
+    _cleanup_free_ char *again = said_of(yaml);
+    assert_non_null(strstr(again, "/etc"));
+    unlink(link);
+    rmdir(data);
+    rmdir(base);
+}
+
+static void a_state_folder_that_service_users_cannot_reach(void **state)
+{
+    char base[] = "/tmp/open-hydra-closed-XXXXXX";
+
+    if (geteuid() != 0)
+        skip();
+    assert_non_null(mkdtemp(base)); /* 0700 */
+    _cleanup_free_ char *data = xasprintf("%s/data", base), *deeper = xasprintf("%s/a/b/data", base);
+    const char *const paths[] = {data, deeper};
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        struct config *c = load("", (struct config_flags){.data = paths[i]}, NULL);
+        assert_string_equal(c->data, "/var/lib/open-hydra");
+        assert_string_equal(c->workspace_path, "/var/lib/open-hydra/workspace");
+        config_free(c);
+    }
+    /* Going through is enough. */
+    assert_int_equal(chmod(base, 0711), 0);
+    struct config *c = load("", (struct config_flags){.data = data}, NULL);
+    assert_string_equal(c->data, data);
+    config_free(c);
+    /* The folder itself may be closed: it is ours to open. */
+    assert_int_equal(mkdir(data, 0700), 0);
+    c = load("", (struct config_flags){.data = data}, NULL);
+    assert_string_equal(c->data, data);
+    config_free(c);
+    rmdir(data);
+    rmdir(base);
 }
 
 static void reads_the_originals_file(void **state)
@@ -149,9 +510,22 @@ static void a_missing_file_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_the_documented_ones),   cmocka_unit_test(reads_the_originals_file),
-        cmocka_unit_test(mistakes_name_file_line_and_key),    cmocka_unit_test(flags_win_over_the_file),
-        cmocka_unit_test(other_addresses_need_tls_or_a_word), cmocka_unit_test(a_missing_file_is_an_error),
+        cmocka_unit_test(defaults_are_the_documented_ones),
+        cmocka_unit_test(every_number_has_its_bounds),
+        cmocka_unit_test(the_bounds_are_these),
+        cmocka_unit_test(every_key_sets_its_own_field),
+        cmocka_unit_test(tls_unless_everything_is_local),
+        cmocka_unit_test(folders_that_environments_must_not_get),
+        cmocka_unit_test(folders_that_are_good),
+        cmocka_unit_test(folders_that_stand_in_each_others_way),
+        cmocka_unit_test(our_own_folders_are_our_own),
+        cmocka_unit_test(links_are_followed_before_they_are_judged),
+        cmocka_unit_test(a_state_folder_that_service_users_cannot_reach),
+        cmocka_unit_test(reads_the_originals_file),
+        cmocka_unit_test(mistakes_name_file_line_and_key),
+        cmocka_unit_test(flags_win_over_the_file),
+        cmocka_unit_test(other_addresses_need_tls_or_a_word),
+        cmocka_unit_test(a_missing_file_is_an_error),
     };
     return cmocka_run_group_tests(tests, make_file, drop_file);
 }

@@ -1,0 +1,199 @@
+/* Which folders may not be those that the configuration names: what environments are given to see or to write must be
+ * nothing of ours and nothing of the system's, and what we own (and close to others) must be no folder of everybody's.
+ */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "config/internal.h"
+
+/* Nothing of these, nothing in them, nothing around them. */
+static const char *const closed[] = {"/etc",
+                                     "/root",
+                                     "/proc",
+                                     "/sys",
+                                     "/dev",
+                                     "/boot",
+                                     "/usr/bin",
+                                     "/usr/sbin",
+                                     "/usr/lib",
+                                     "/run/systemd",
+                                     "/run/user",
+                                     "/run/podman",
+                                     "/run/containers",
+                                     "/run/docker.sock",
+                                     "/var/lib/containers",
+                                     "/var/lib/docker",
+                                     "/var/lib/containerd"};
+/* Not these, but what is in them. */
+static const char *const common[] = {"/", "/home", "/tmp", "/var/tmp"};
+
+enum role { OWN, HOMES, SHARED };
+
+struct folder {
+    const char *key;
+    enum role role;
+    char *path; /* without links; NULL: not set */
+};
+
+enum { DATA, RUNTIME, WORKSPACE, JUPYTER, VSCODE, DATASETS, COURSES, FOLDERS };
+
+static bool is_in(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+
+    return strncmp(path, folder, n) == 0 && (path[n] == '\0' || path[n] == '/' || n == 1);
+}
+
+static bool overlaps(const char *a, const char *b)
+{
+    return is_in(a, b) || is_in(b, a);
+}
+
+/* What does not exist is taken as it is written, without empty and «.» parts. */
+static char *append_parts(char *head, const char *rest)
+{
+    struct str all = str_from(rest), part;
+    char *out = streq(head, "/") ? xstrdup("") : xstrdup(head);
+
+    free(head);
+    while (str_split(&all, '/', &part)) {
+        if (part.n == 0 || str_is(part, "."))
+            continue;
+        char *longer = xasprintf("%s/%.*s", out, (int)part.n, part.p);
+        free(out);
+        out = longer;
+    }
+    if (*out)
+        return out;
+    free(out);
+    return xstrdup("/");
+}
+
+/* Without links as far as it exists. */
+static char *resolve(const char *path)
+{
+    _cleanup_free_ char *head = xstrdup(path);
+    char *cut;
+
+    for (;;) {
+        char *real = realpath(*head ? head : "/", NULL);
+        if (real)
+            return append_parts(real, path + strlen(head));
+        if ((cut = strrchr(head, '/')) == NULL)
+            return xstrdup(path);
+        *cut = '\0';
+    }
+}
+
+static int refuse(const struct folder *f, const char *given, const char *other, const char *whose, struct error **err)
+{
+    bool same = streq(f->path, other);
+
+    return error_set(err, REASON_INVALID, "%s: %s %s %s%s%s: %s", f->key, given,
+                     same                    ? "is"
+                     : is_in(f->path, other) ? "lies in"
+                                             : "contains",
+                     other, *whose ? ", " : "", whose,
+                     f->role == OWN ? "that folder is closed to others, and must be one of its own"
+                                    : "environments must not get that");
+}
+
+static int check_system(const struct folder *f, const char *given, struct error **err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(common); i++)
+        if (streq(f->path, common[i]))
+            return refuse(f, given, common[i], "", err);
+    for (size_t i = 0; i < ARRAY_SIZE(closed); i++)
+        if (f->role == OWN ? is_in(closed[i], f->path) : overlaps(f->path, closed[i]))
+            return refuse(f, given, closed[i], "", err);
+    return 0;
+}
+
+/* Where an ordinary user's Podman keeps images and containers, and where the configured socket lies. */
+static int check_engine(const struct config *c, const struct folder *f, const char *given, struct error **err)
+{
+    const char *state = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    _cleanup_free_ char *store = state && *state ? xasprintf("%s/containers", state)
+                                                 : xasprintf("%s/.local/share/containers", home ? home : "/root");
+    _cleanup_free_ char *real = resolve(store);
+
+    if (f->role != OWN && overlaps(f->path, real))
+        return refuse(f, given, real, "the engine's storage", err);
+    if (f->role != OWN && c->engine_socket && is_in(c->engine_socket, f->path))
+        return refuse(f, given, c->engine_socket, "engineSocket", err);
+    return 0;
+}
+
+/* Homes may be in the one folder of DATA that is for them; the two bases of homes may be the same. */
+static bool may_overlap(const struct folder *all, const struct folder *f, const struct folder *other)
+{
+    if (f->role == SHARED && other->role == SHARED)
+        return true;
+    if (f->role == HOMES && other->role == HOMES)
+        return streq(f->path, other->path) && f != &all[WORKSPACE] && other != &all[WORKSPACE];
+    if (f == &all[WORKSPACE] && other == &all[DATA]) {
+        _cleanup_free_ char *ours = xasprintf("%s/workspace", all[DATA].path);
+        return is_in(f->path, ours);
+    }
+    return false;
+}
+
+static int check_against_others(const struct folder *all, const struct folder *f, const char *given, struct error **err)
+{
+    for (size_t i = 0; i < FOLDERS; i++) {
+        const struct folder *other = &all[i];
+        if (other == f || other->path == NULL || f->role == OWN || !overlaps(f->path, other->path) ||
+            may_overlap(all, f, other))
+            continue;
+        return refuse(f, given, other->path, other->key, err);
+    }
+    return 0;
+}
+
+static int check_alone(const struct config *c, const struct folder *f, const char *given, struct error **err)
+{
+    if (strstr(f->path, "/../") || ends_with(f->path, "/.."))
+        return error_set(err, REASON_INVALID, "%s: %s must not go up by \"..\"", f->key, given);
+    return check_system(f, given, err) < 0 || check_engine(c, f, given, err) < 0 ? -1 : 0;
+}
+
+static int check_all(const struct config *c, struct folder all[static FOLDERS], const char *const given[static FOLDERS],
+                     struct error **err)
+{
+    for (size_t i = 0; i < FOLDERS; i++)
+        all[i].path = given[i] ? resolve(given[i]) : NULL;
+    for (size_t i = 0; i < FOLDERS; i++)
+        if (all[i].path && check_alone(c, &all[i], given[i], err) < 0)
+            return -1;
+    /* From the last: what is named is the key that somebody wrote, rather than the folder of homes that follows DATA.
+     */
+    for (size_t i = FOLDERS; i-- > 0;)
+        if (all[i].path && check_against_others(all, &all[i], given[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+int places_check(const struct config *c, struct error **err)
+{
+    struct folder all[FOLDERS] = {
+        [DATA] = {"dataDirectory", OWN, NULL},        [RUNTIME] = {"runtimeDirectory", OWN, NULL},
+        [WORKSPACE] = {"workspacePath", HOMES, NULL}, [JUPYTER] = {"jupyterLabHostBaseDir", HOMES, NULL},
+        [VSCODE] = {"vscodeBasePath", HOMES, NULL},   [DATASETS] = {"datasetBasePath", SHARED, NULL},
+        [COURSES] = {"courseBasePath", SHARED, NULL},
+    };
+    const char *const given[FOLDERS] = {
+        [DATA] = c->data,
+        [RUNTIME] = c->runtime,
+        [WORKSPACE] = c->workspace_path,
+        [JUPYTER] = c->jupyter_lab_base,
+        [VSCODE] = c->vscode_base,
+        [DATASETS] = c->dataset_path,
+        [COURSES] = c->course_path,
+    };
+    int rc = check_all(c, all, given, err);
+
+    for (size_t i = 0; i < FOLDERS; i++)
+        free(all[i].path);
+    return rc;
+}
