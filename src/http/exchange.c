@@ -7,9 +7,6 @@
 #include "base/log.h"
 #include "http/server.h"
 
-/* Nobody needs more, and each costs memory. */
-#define MAX_PARAMETERS 1024
-
 struct http_exchange *exchange_new(struct http_server *server, struct MHD_Connection *connection, const char *uri)
 {
     struct http_exchange *x = xcalloc(1, sizeof(*x));
@@ -138,10 +135,8 @@ static void parse_query(struct http_exchange *x)
 
     for (size_t i = 0; i < rest.n; i++)
         n += rest.p[i] == '&';
-    if (n > MAX_PARAMETERS)
-        n = MAX_PARAMETERS;
     x->parameters = arena_alloc(x->arena, n * sizeof(*x->parameters));
-    while (x->parameters_len < n && query_next(&rest, x->arena, &p))
+    while (query_next(&rest, x->arena, &p))
         x->parameters[x->parameters_len++] = p;
 }
 

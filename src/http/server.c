@@ -24,10 +24,14 @@
  * would hit every duplicate of it): the daemon gets a duplicate and is quiesced before it stops.
  */
 
-/* Of one connection: 16 KiB of request headers, their table and the answer's headers fit. At most 32 KiB, since beyond
- * that libmicrohttpd maps pages for each connection instead of taking it from the heap. */
-#define POOL_SIZE ((size_t)28 * 1024)
+/* Of one connection, cleared with every request. What nginx lets through fits: an address of 8 KiB, 16 KiB of headers,
+ * its own, their table and the answer's headers; more is 431. At most 32 KiB, since beyond that libmicrohttpd maps
+ * pages for each connection instead of taking it from the heap. Runner and server ask each other for little. */
+#define POOL_SIZE ((size_t)32 * 1024)
+#define SMALL_POOL_SIZE ((size_t)12 * 1024)
 #define POOL_INCREMENT ((size_t)1024)
+/* Nobody needs more of them. */
+#define MAX_PARAMETERS 256
 /* A body larger than allowed is read up to this factor of the limit, for a client that does not look for an answer
  * before it has sent everything. */
 #define DROP_FACTOR 4
@@ -40,9 +44,9 @@
 /* Peers that go or send nonsense are everyday life, and nobody's business at the usual level. */
 static bool is_about_peer(const char *line)
 {
-    static const char *const beginnings[] = {"Closing connection",       "Failed to send",  "Application reported",
-                                             "Error processing request", "Failed to parse", "Received",
-                                             "Too many meaningless"};
+    static const char *const beginnings[] = {"Closing connection",       "Failed to send",   "Application reported",
+                                             "Error processing request", "Failed to parse",  "Received",
+                                             "Too many meaningless",     "Not enough memory"};
 
     for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
         if (starts_with(line, beginnings[i]))
@@ -108,9 +112,18 @@ static size_t keep_raw(void *arg, struct MHD_Connection *connection, char *s)
     return strlen(s);
 }
 
+/* libmicrohttpd would keep a record of each query parameter in the connection's pool, and where that overflows leaves
+ * the connection open without an answer. We read them from a copy of the address; what it parses afterwards becomes a
+ * single one. The bytes are its own buffer's. */
 static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
 {
-    return exchange_new(arg, connection, uri);
+    struct http_exchange *x = exchange_new(arg, connection, uri);
+    char *query = strchr((char *)(uintptr_t)uri, '?');
+
+    for (char *c = query; c && *c; c++)
+        if (*c == '&')
+            *c = '_';
+    return x;
 }
 
 static enum MHD_Result queue(struct http_exchange *x, unsigned status, struct MHD_Response *response)
@@ -120,11 +133,25 @@ static enum MHD_Result queue(struct http_exchange *x, unsigned status, struct MH
     return ok;
 }
 
+static enum MHD_Result refuse(struct http_exchange *x, enum reason reason, const char *message)
+{
+    x->state = ANSWERED;
+    return queue(x, reason_code(reason), exchange_status_response(reason, message));
+}
+
 static enum MHD_Result refuse_body(struct http_exchange *x)
 {
     _cleanup_free_ char *message = xasprintf("Request entity too large: limit is %zu", x->server->options.max_body);
-    x->state = ANSWERED;
-    return queue(x, MHD_HTTP_CONTENT_TOO_LARGE, exchange_status_response(REASON_REQUEST_TOO_LARGE, message));
+    return refuse(x, REASON_REQUEST_TOO_LARGE, message);
+}
+
+static bool has_too_many_parameters(const struct http_exchange *x)
+{
+    size_t n = 1;
+
+    for (size_t i = 0; i < x->query.n; i++)
+        n += x->query.p[i] == '&';
+    return n > MAX_PARAMETERS;
 }
 
 /* Headers are there; the body is not. A client that announces too much and waits for «100 Continue», or announces
@@ -135,6 +162,8 @@ static enum MHD_Result begin(struct http_exchange *x, const char *method)
     size_t max = x->server->options.max_body;
 
     exchange_take_request(x, method);
+    if (has_too_many_parameters(x))
+        return refuse(x, REASON_BAD_REQUEST, "the address has too many query parameters");
     const char *announced = http_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
     if (announced == NULL || str_to_u64(str_from(announced), ULLONG_MAX, &length) < 0 || length <= max)
         return MHD_YES;
@@ -311,11 +340,12 @@ static int start_daemon(struct http_server *s, struct error **err)
 {
     /* Ours is the limit that counts (on_connection): at its own the library stops to accept. */
     unsigned limit = s->options.max_connections + 64;
+    bool small = s->options.role == HTTP_RUNNER || s->options.role == HTTP_LOGS;
 
     s->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
         on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, s, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
-        MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_SIZE,
+        MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT, small ? SMALL_POOL_SIZE : POOL_SIZE,
         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, POOL_INCREMENT, MHD_OPTION_CONNECTION_TIMEOUT, s->options.idle_seconds,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_raw, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,

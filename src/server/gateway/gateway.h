@@ -24,8 +24,8 @@ struct gateway *gateway_new(const struct config *config, struct store *store, st
 void gateway_free(struct gateway *g);
 
 /* Every request on auth.sock. Answers or defers (a running device whose endpoint is not known yet, for a few seconds).
- * That server's limits: headers of 48 KiB (nginx lets 32 through, the address comes twice), no body, idle for 30 s or
- * more. */
+ * Headers as http/server.c takes them (32 KiB in all: the address, up to 8 KiB, and of 16 KiB of headers those that
+ * nginx.conf names), no body. */
 void gateway_handle(struct gateway *g, struct http_exchange *x);
 
 struct endpoint {

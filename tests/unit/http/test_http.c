@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/thread.h"
+#include "http/server.h"
 #include "unit/http/client.h"
 
 /* --- A handler that tells what it saw --- */
@@ -81,37 +82,75 @@ static void test_head_and_keep_alive(void **state)
     fixture_cleanup(&f);
 }
 
-static char *request_with_header_of(size_t n)
+/* An address and headers of about that many bytes, in that many headers. */
+static char *request_of(size_t uri, size_t headers, size_t count)
 {
     struct buffer b = BUFFER_MAX(1 << 20);
 
-    buffer_puts(&b, "GET /x HTTP/1.1\r\nHost: h\r\n");
-    while (b.n + 1200 < n) {
-        buffer_printf(&b, "Cookie: c%zu=", b.n);
-        for (int i = 0; i < 1000; i++)
-            buffer_puts(&b, "x");
-        buffer_puts(&b, "\r\n");
-    }
+    buffer_printf(&b, "GET /x?%0*d HTTP/1.1\r\nHost: h\r\n", (int)uri, 7);
+    for (size_t i = 0; i < count; i++)
+        buffer_printf(&b, "C%zu: %0*d\r\n", i, (int)(headers / count > 8 ? headers / count - 8 : 1), 7);
     buffer_puts(&b, "X-Test: last\r\n\r\n");
     return buffer_steal(&b);
 }
 
-static void test_header_limit(void **state)
+/* What nginx lets through, and what it adds. */
+static void test_the_largest_head(void **state)
+{
+    _cleanup_free_ char *few = request_of(8192, 17 * 1024, 4), *usual = request_of(8192, 17 * 1024, 40),
+                        *many = request_of(100, 4096, 200);
+
+    check_echo(few, " header=last body=0");
+    check_echo(usual, " header=last body=0");
+    check_echo(many, " header=last body=0");
+}
+
+static void check_431(const char *request)
 {
     struct fixture f;
     struct http_options o = default_options();
-    _cleanup_free_ char *fits = request_with_header_of(16 * 1024), *large = request_with_header_of(64 * 1024);
-
-    check_echo(fits, "GET /x header=last");
-    fixture_start(&f, &o, echo, NULL);
     struct buffer b = {0};
+
+    fixture_start(&f, &o, echo, NULL);
     int fd = client_connect(&f);
-    send(fd, large, strlen(large), MSG_NOSIGNAL);
+    send(fd, request, strlen(request), MSG_NOSIGNAL);
     client_read_all(fd, &b);
-    assert_true(starts_with(b.p, "HTTP/1.1 431"));
+    assert_true(starts_with(b.p, "HTTP/1.1 431") || starts_with(b.p, "HTTP/1.1 414"));
     close(fd);
     buffer_free(&b);
     fixture_cleanup(&f);
+}
+
+static void test_a_larger_head_is_refused(void **state)
+{
+    _cleanup_free_ char *headers = request_of(1, 64 * 1024, 60), *uri = request_of(64 * 1024, 1, 1),
+                        *tiny = request_of(1, 1, 2000);
+
+    check_431(headers);
+    check_431(uri);
+    check_431(tiny);
+}
+
+static char *request_with_parameters(size_t n, const char *first)
+{
+    struct buffer b = BUFFER_MAX(1 << 20);
+
+    buffer_printf(&b, "GET /x?%s", first);
+    for (size_t i = 1; i < n; i++)
+        buffer_puts(&b, i == n - 1 ? "&z=last" : "&");
+    buffer_puts(&b, " HTTP/1.1\r\nHost: h\r\n\r\n");
+    return buffer_steal(&b);
+}
+
+static void test_query_parameters(void **state)
+{
+    _cleanup_free_ char *most = request_with_parameters(256, "a=1"), *more = request_with_parameters(257, "a=1"),
+                        *many = request_with_parameters(500, "x=yyyyyyyyyy"), *full = request_with_parameters(8000, "");
+
+    check_echo(most, "GET /x [a=1] [z=last] header=none");
+    check_echo(more, "HTTP/1.1 400");
+    check_echo(many, "\"reason\":\"BadRequest\"");
+    check_echo(full, "too many query parameters");
 }
 
 static void test_body_limit(void **state)
@@ -386,6 +425,51 @@ static void test_answer_races_with_sleep(void **state)
     fixture_cleanup(&f);
 }
 
+struct stopping {
+    struct fixture f;
+    _Atomic(struct http_exchange *) taken;
+};
+
+/* Leaves without an answer when the server has begun to stop: too late to be told with the others. */
+static void leave_late(struct http_exchange *x, void *arg)
+{
+    struct stopping *s = arg;
+
+    atomic_store(&s->taken, x);
+    while (!atomic_load(&s->f.server->stopping))
+        usleep(1000);
+}
+
+static void *stop_server(void *arg)
+{
+    http_server_stop(arg);
+    return NULL;
+}
+
+static void test_stop_while_a_handler_runs(void **state)
+{
+    struct stopping s = {0};
+    struct http_options o = default_options();
+    struct buffer b = {0};
+
+    fixture_start(&s.f, &o, leave_late, &s);
+    int fd = client_connect(&s.f);
+    client_send(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    while (!atomic_load(&s.taken))
+        usleep(1000);
+    pthread_t stopper = thread_start("stop", stop_server, s.f.server);
+    client_read_response(fd, &b, false);
+    /* 503: clients try again, and a restart is seen by nobody. */
+    assert_true(starts_with(b.p, "HTTP/1.1 503"));
+    assert_non_null(strstr(b.p, "\"reason\":\"ServiceUnavailable\""));
+    http_reply(atomic_load(&s.taken), 200, "text/plain", STR("nobody reads it"));
+    pthread_join(stopper, NULL);
+    s.f.server = NULL;
+    close(fd);
+    buffer_free(&b);
+    fixture_cleanup(&s.f);
+}
+
 /* The peer goes while its exchange waits: the owner still answers, into nothing. */
 static void test_peer_gone_while_deferred(void **state)
 {
@@ -520,7 +604,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_head_and_keep_alive),
-        cmocka_unit_test(test_header_limit),
+        cmocka_unit_test(test_the_largest_head),
+        cmocka_unit_test(test_a_larger_head_is_refused),
+        cmocka_unit_test(test_query_parameters),
         cmocka_unit_test(test_body_limit),
         cmocka_unit_test(test_expect_continue),
         cmocka_unit_test(test_malformed),
@@ -530,6 +616,7 @@ int main(void)
         cmocka_unit_test(test_answer_races_with_sleep),
         cmocka_unit_test(test_peer_gone_while_deferred),
         cmocka_unit_test(test_stop_with_deferred),
+        cmocka_unit_test(test_stop_while_a_handler_runs),
         cmocka_unit_test(test_socket_survives),
         cmocka_unit_test(test_bad_socket),
         cmocka_unit_test(test_idle),
