@@ -20,6 +20,7 @@
 #define MAX_BODY ((size_t)3 << 20)
 #define MAX_PORTS_FILE ((size_t)1 << 20)
 #define LOG_MAX_EVENTS 20000
+#define LOG_MAX_BYTES ((size_t)64 << 20)
 #define LOG_MAX_AGE_SECONDS 3600
 #define IDLE_SECONDS 75
 /* argon2id takes 64 MiB a piece: two at a time are what a small machine bears beside its environments. */
@@ -81,8 +82,10 @@ static void read_excluded_ports(struct server *s)
 static int open_store(struct server *s, struct error **err)
 {
     _cleanup_free_ char *directory = xasprintf("%s/server", s->options->config->data);
-    struct store_options options = {
-        .directory = directory, .log_max_events = LOG_MAX_EVENTS, .log_max_age_seconds = LOG_MAX_AGE_SECONDS};
+    struct store_options options = {.directory = directory,
+                                    .log_max_events = LOG_MAX_EVENTS,
+                                    .log_max_bytes = LOG_MAX_BYTES,
+                                    .log_max_age_seconds = LOG_MAX_AGE_SECONDS};
 
     s->store = store_open(&options, err);
     return s->store ? 0 : -1;

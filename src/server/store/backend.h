@@ -48,8 +48,10 @@ struct backend_ops {
     int (*load)(struct backend *b, const struct backend_sink *sink, uint64_t *revision, struct error **err);
     /* The error is ServiceUnavailable: whoever asked may try again. */
     int (*commit)(struct backend *b, const struct backend_batch *batch, struct error **err);
-    /* Removes events up to and including that revision. */
-    int (*compact)(struct backend *b, uint64_t revision, struct error **err);
+    /* Removes the oldest events, up to and including that revision at most; *reached says how far it came. */
+    int (*compact)(struct backend *b, uint64_t revision, uint64_t *reached, struct error **err);
+    /* Gives a piece of what is free in the file back to the disk. 1: there is more, 0: all done. */
+    int (*shrink)(struct backend *b, struct error **err);
     void (*close)(struct backend *b);
 };
 

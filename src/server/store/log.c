@@ -16,10 +16,23 @@ static struct log_entry *entry(const struct event_log *l, uint64_t revision)
     return &l->ring[revision & (l->capacity - 1)];
 }
 
+static size_t object_bytes(const struct object *o)
+{
+    return o ? sizeof(*o) + strlen(o->name) + strlen(o->uid) + o->json.n : 0;
+}
+
+static size_t entry_bytes(const struct log_entry *e)
+{
+    return sizeof(*e) + sizeof(uint64_t) + object_bytes(e->object) + object_bytes(e->previous);
+}
+
 static void drop_oldest(struct event_log *l)
 {
     struct log_entry *e = entry(l, ++l->start);
+    size_t bytes = entry_bytes(e);
 
+    l->bytes -= bytes;
+    l->dropped_bytes += bytes;
     e->track->head = (e->track->head + 1) % e->track->capacity;
     e->track->n--;
     object_unref(e->object);
@@ -71,13 +84,29 @@ void log_append(struct event_log *l, struct log_track *track, enum event_type ty
         grow(l);
     l->end++;
     *entry(l, l->end) = (struct log_entry){type, (uint32_t)realtime_s, object, previous, track};
+    l->bytes += entry_bytes(entry(l, l->end));
     track_append(track, l->end);
 }
 
-void log_trim(struct event_log *l, size_t max, int64_t oldest_s)
+int64_t log_trim(struct event_log *l, const struct log_limits *limits)
 {
-    while (l->start < l->end && (log_size(l) > max || entry(l, l->start + 1)->realtime_s < oldest_s))
+    int64_t for_bytes = 0;
+
+    while (l->start < l->end) {
+        int64_t time = entry(l, l->start + 1)->realtime_s;
+        bool old = log_size(l) > limits->events || time < limits->oldest_s;
+        if (!old && l->bytes <= limits->bytes)
+            break;
+        if (!old)
+            for_bytes = time;
         drop_oldest(l);
+    }
+    return for_bytes;
+}
+
+const struct object *log_last(const struct event_log *l)
+{
+    return l->start < l->end ? entry(l, l->end)->object : NULL;
 }
 
 static size_t first_after(const struct log_track *t, uint64_t after)

@@ -21,9 +21,16 @@ struct log_entry {
 
 struct event_log {
     struct log_entry *ring;
-    size_t capacity; /* a power of two */
-    uint64_t start;  /* the last revision that is no longer there */
-    uint64_t end;    /* the newest */
+    size_t capacity;        /* a power of two */
+    uint64_t start;         /* the last revision that is no longer there */
+    uint64_t end;           /* the newest */
+    size_t bytes;           /* of what the events keep in memory, at most: what several of them share counts for each */
+    uint64_t dropped_bytes; /* of all that were ever dropped */
+};
+
+struct log_limits {
+    size_t events, bytes;
+    int64_t oldest_s; /* events from before go */
 };
 
 /* An empty log after that revision. */
@@ -32,11 +39,14 @@ void log_free(struct event_log *l);
 /* Takes both references. Its revision is end + 1. */
 void log_append(struct event_log *l, struct log_track *track, enum event_type type, struct object *object,
                 struct object *previous, int64_t realtime_s);
-/* Drops the oldest events beyond `max` and those from before `oldest_s`. */
-void log_trim(struct event_log *l, size_t max, int64_t oldest_s);
+/* Drops the oldest events until the limits hold. Returns the time of the last that went for its bytes alone, 0: none.
+ */
+int64_t log_trim(struct event_log *l, const struct log_limits *limits);
 /* As store_events, without its errors: `after` lies in start … end. */
 size_t log_read(const struct event_log *l, const struct log_track *track, uint64_t after, struct event *out, size_t max,
                 uint64_t *reached);
+/* Of the newest event; NULL: there is none. */
+const struct object *log_last(const struct event_log *l);
 static inline size_t log_size(const struct event_log *l)
 {
     return (size_t)(l->end - l->start);

@@ -16,15 +16,23 @@
  * The backend on SQLite: one connection, used by one thread at a time, in WAL mode with synchronous=FULL (a commit has
  * reached the disk when it returns).
  *
- * What is checked at the start: the file's marks, and, because everything is read into memory anyway, every page of the
- * tables and of the one index (counted against its table). A full integrity_check would read everything once more and
- * is left to whoever has a reason for it.
+ * What is checked at the start: the file's marks; how its pages hang together (quick_check: a copy that was taken while
+ * the server wrote is found out here, and not by a later write); that the one index has as many entries as its table.
+ *
+ * The file gets smaller again (auto_vacuum=INCREMENTAL): what old events leave behind is given back a piece at a time.
  */
 
 /* Pages of WAL after which it is copied back: it stays below 16 MiB and one transaction, and many commits share
  * the cost. */
 #define CHECKPOINT_PAGES 4000
 #define WAL_KEEP_BYTES 33554432
+/* One compaction goes through at most that many bytes of events, and a row. */
+#define COMPACT_BYTES 16777216
+/* Free pages that stay for the next writes, and how many are given back in one transaction. */
+#define FREE_PAGES_KEPT 1024
+#define FREE_PAGES_AT_ONCE 512
+/* A database from before auto_vacuum is written anew, in memory, where it holds no more than this. */
+#define CONVERT_BYTES 67108864
 
 enum statement {
     BEGIN,
@@ -38,6 +46,7 @@ enum statement {
     FILL_EVENT,
     SET_SECRET,
     DELETE_SECRET,
+    OLD_EVENTS,
     COMPACT,
     STATEMENTS,
 };
@@ -56,6 +65,7 @@ static const char *const sql[STATEMENTS] = {
     [SET_SECRET] =
         "INSERT INTO secrets VALUES (?1, ?2, ?3) ON CONFLICT (scope, key) DO UPDATE SET value = excluded.value",
     [DELETE_SECRET] = "DELETE FROM secrets WHERE scope = ?1 AND key = ?2",
+    [OLD_EVENTS] = "SELECT revision, ifnull(length(json), 0) FROM log WHERE revision <= ?1 ORDER BY revision",
     [COMPACT] = "DELETE FROM log WHERE revision <= ?1",
 };
 
@@ -315,12 +325,60 @@ static int commit(struct backend *b, const struct backend_batch *batch, struct e
     return 0;
 }
 
-static int compact(struct backend *b, uint64_t revision, struct error **err)
+/* The last revision that one compaction takes. The length of a value is read without its pages. */
+static sqlite3_int64 compact_until(struct sqlite *s, sqlite3_int64 revision)
+{
+    sqlite3_stmt *q = s->statements[OLD_EVENTS];
+    sqlite3_int64 bytes = 0, until = revision;
+
+    sqlite3_bind_int64(q, 1, revision);
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        until = sqlite3_column_int64(q, 0);
+        bytes += sqlite3_column_int64(q, 1);
+        if (bytes >= COMPACT_BYTES)
+            break;
+        until = revision;
+    }
+    sqlite3_reset(q);
+    return until;
+}
+
+static int compact(struct backend *b, uint64_t revision, uint64_t *reached, struct error **err)
 {
     struct sqlite *s = (struct sqlite *)b;
+    sqlite3_int64 until = compact_until(s, (sqlite3_int64)revision);
 
-    sqlite3_bind_int64(s->statements[COMPACT], 1, (sqlite3_int64)revision);
-    return run(s, COMPACT) ? 0 : fail_write(s, err);
+    sqlite3_bind_int64(s->statements[COMPACT], 1, until);
+    if (!run(s, COMPACT))
+        return fail_write(s, err);
+    *reached = (uint64_t)until;
+    return 0;
+}
+
+static bool execute(struct sqlite *s, const char *text)
+{
+    return sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static int shrink(struct backend *b, struct error **err)
+{
+    struct sqlite *s = (struct sqlite *)b;
+    sqlite3_int64 spare = number(s, "SELECT freelist_count FROM pragma_freelist_count", err);
+
+    if (spare < 0)
+        return -1;
+    spare -= FREE_PAGES_KEPT;
+    if (spare <= 0)
+        return 0;
+    bool last = spare <= FREE_PAGES_AT_ONCE;
+    _cleanup_free_ char *text =
+        xasprintf("PRAGMA incremental_vacuum(%lld)", (long long)(last ? spare : FREE_PAGES_AT_ONCE));
+    if (!execute(s, text))
+        return fail_write(s, err);
+    /* The file itself is cut when the WAL has been copied back; where that fails, a later commit does it. */
+    if (last)
+        sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return !last;
 }
 
 /* --- Open --- */
@@ -335,11 +393,6 @@ static void close_database(struct backend *b)
         log_error("the database could not be closed: %s", sqlite3_errmsg(s->db));
     free(s->path);
     free(s);
-}
-
-static bool execute(struct sqlite *s, const char *text)
-{
-    return sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK;
 }
 
 static int migrate(struct sqlite *s, sqlite3_int64 from, struct error **err)
@@ -380,11 +433,53 @@ static int identify(struct sqlite *s, sqlite3_int64 *version, struct error **err
     return 0;
 }
 
+static int check_pages(struct sqlite *s, struct error **err)
+{
+    sqlite3_stmt *q;
+    int rc = -1;
+
+    if (sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &q, NULL) != SQLITE_OK)
+        return fail_open(s, err);
+    if (sqlite3_step(q) != SQLITE_ROW)
+        fail_open(s, err);
+    else if (!str_is(column(q, 0), "ok"))
+        damaged(s, column_text(q, 0), err);
+    else
+        rc = 0;
+    sqlite3_finalize(q);
+    return rc;
+}
+
+/* A database from before auto_vacuum has to be written anew for it, which is done where it costs a moment; a larger one
+ * works as it did, and its free pages are used again. */
+static int convert(struct sqlite *s, struct error **err)
+{
+    sqlite3_int64 mode = number(s, "SELECT auto_vacuum FROM pragma_auto_vacuum", err);
+    sqlite3_int64 bytes = mode < 0 ? -1
+                                   : number(s,
+                                            "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, "
+                                            "pragma_freelist_count, pragma_page_size",
+                                            err);
+
+    if (bytes < 0)
+        return -1;
+    if (mode == 2)
+        return 0;
+    if (bytes > CONVERT_BYTES)
+        log_info("the database %s keeps the size that it once had: the start after one with less in it changes that",
+                 s->path);
+    else if (!execute(s, "PRAGMA auto_vacuum = INCREMENTAL; VACUUM"))
+        log_warning("the database %s keeps the size that it once had: %s", s->path, sqlite3_errmsg(s->db));
+    return 0;
+}
+
 static int prepare(struct sqlite *s, bool no_sync, struct error **err)
 {
     sqlite3_int64 version;
+    /* auto_vacuum counts before the first table is made. */
     _cleanup_free_ char *settings =
-        xasprintf("PRAGMA journal_mode = WAL; PRAGMA synchronous = %s; PRAGMA wal_autocheckpoint = %d;"
+        xasprintf("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = %s;"
+                  "PRAGMA wal_autocheckpoint = %d;"
                   "PRAGMA journal_size_limit = %d; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
                   no_sync ? "OFF" : "FULL", CHECKPOINT_PAGES, WAL_KEEP_BYTES);
 
@@ -392,7 +487,7 @@ static int prepare(struct sqlite *s, bool no_sync, struct error **err)
         return -1;
     if (!execute(s, settings))
         return fail_open(s, err);
-    if (migrate(s, version, err) < 0)
+    if (migrate(s, version, err) < 0 || check_pages(s, err) < 0 || convert(s, err) < 0)
         return -1;
     for (size_t i = 0; i < STATEMENTS; i++)
         if (sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statements[i], NULL) != SQLITE_OK)
@@ -409,7 +504,7 @@ static int make_private(const char *path, struct error **err)
 
 struct backend *sqlite_open(const char *directory, bool no_sync, struct error **err)
 {
-    static const struct backend_ops ops = {load, commit, compact, close_database};
+    static const struct backend_ops ops = {load, commit, compact, shrink, close_database};
     struct sqlite *s = xcalloc(1, sizeof(*s));
 
     s->base.ops = &ops;

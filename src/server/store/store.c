@@ -9,13 +9,15 @@
 #include "server/store/lock.h"
 
 #define DEFAULT_LOG_EVENTS 10000
+#define DEFAULT_LOG_BYTES ((size_t)64 << 20)
+#define DEFAULT_TRIM_MS 15000
 
 /* --- Load --- */
 
 struct loading {
     struct store *store;
     uint64_t newest; /* of any object */
-    bool sorted, twice, gap;
+    bool sorted, twice, gap, any_event;
 };
 
 static void load_object(void *arg, const char *collection, struct object *o)
@@ -57,6 +59,9 @@ static void load_event(void *arg, enum event_type type, uint64_t revision, const
     struct event_log *log = &l->store->cache.log;
 
     sort(l);
+    if (!l->any_event)
+        l->store->disk_log_start = revision - 1;
+    l->any_event = true;
     struct collection *c = cache_make_collection(&l->store->cache, collection);
     if (o == NULL) {
         struct object *present = collection_get(c, name);
@@ -64,13 +69,15 @@ static void load_event(void *arg, enum event_type type, uint64_t revision, const
             o = object_ref(present);
     }
     if (o && revision != log->end + 1) {
-        l->gap = log_size(log) > 0;
+        l->gap |= log_size(log) > 0;
         restart_log(log, revision - 1);
     }
     if (o)
         log_append(log, &c->track, type, o, NULL, realtime_s);
     else
         restart_log(log, revision);
+    /* A log from before there was a limit may be larger than what memory there is. */
+    store_trim(l->store);
 }
 
 static int load(struct store *s, struct error **err)
@@ -87,13 +94,15 @@ static int load(struct store *s, struct error **err)
                          "the database contradicts itself (%s): put a backup in its place, or move it away",
                          l.twice ? "a name is there twice" : "an object is newer than the last revision");
     if (c->log.end != c->revision) {
-        l.gap = log_size(&c->log) > 0;
+        l.gap |= log_size(&c->log) > 0;
         restart_log(&c->log, c->revision);
     }
     if (l.gap)
         log_warning("the log of events has a hole: watches from before it have to list again");
-    /* What lies below on the disk, if anything, goes with the first compaction. */
-    s->disk_log_start = c->log.start;
+    /* What lies below on the disk goes with the first compactions. */
+    if (!l.any_event)
+        s->disk_log_start = c->log.start;
+    s->more_to_do = true;
     return 0;
 }
 
@@ -116,7 +125,9 @@ struct store *store_open(const struct store_options *options, struct error **err
     struct store *s = xcalloc(1, sizeof(*s));
 
     s->log_max_events = options->log_max_events ? options->log_max_events : DEFAULT_LOG_EVENTS;
+    s->log_max_bytes = options->log_max_bytes ? options->log_max_bytes : DEFAULT_LOG_BYTES;
     s->log_max_age_seconds = options->log_max_age_seconds;
+    s->trim_milliseconds = options->trim_milliseconds ? options->trim_milliseconds : DEFAULT_TRIM_MS;
     s->queue_end = &s->queue;
     pthread_mutex_init(&s->queue_lock, NULL);
     cond_init_monotonic(&s->queue_filled);
@@ -130,6 +141,7 @@ struct store *store_open(const struct store_options *options, struct error **err
         return NULL;
     }
     store_trim(s);
+    s->pushed_out_s = 0; /* nobody watches yet */
     s->notifier = notifier_new();
     writer_start(s);
     return s;
@@ -184,6 +196,14 @@ size_t store_count(struct store *s, const char *collection)
     size_t n = c ? c->n : 0;
     pthread_rwlock_unlock(&s->cache.lock);
     return n;
+}
+
+struct store_log_size store_log_size(struct store *s)
+{
+    pthread_rwlock_rdlock(&s->cache.lock);
+    struct store_log_size size = {log_size(&s->cache.log), s->cache.log.bytes};
+    pthread_rwlock_unlock(&s->cache.lock);
+    return size;
 }
 
 char *store_secret(struct store *s, const char *scope, struct str key, size_t *n)

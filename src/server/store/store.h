@@ -36,8 +36,10 @@ static inline void cleanup_objectp(struct object **o)
 
 struct store_options {
     const char *directory;        /* exists; holds open-hydra.db and a lock file */
-    size_t log_max_events;        /* 0: 10,000; in memory and on disk; compacted by count first … */
-    unsigned log_max_age_seconds; /* … then by age; 0: no limit */
+    size_t log_max_events;        /* 0: 10,000; in memory and on disk; the oldest go by count, … */
+    size_t log_max_bytes;         /* … by what they keep in memory, 0: 64 MiB, … */
+    unsigned log_max_age_seconds; /* … and by age; 0: no limit */
+    unsigned trim_milliseconds;   /* that often while nobody writes; 0: 15,000 */
     bool no_sync;                 /* benches only: synchronous=OFF */
 };
 
@@ -55,6 +57,11 @@ struct object *store_get(struct store *s, const char *collection, struct str nam
 uint64_t store_list(struct store *s, const char *collection, struct str after,
                     bool (*each)(void *arg, struct object *o), void *arg);
 size_t store_count(struct store *s, const char *collection);
+/* What the log of events holds: `bytes` of memory at most, as objects that several share count for each. */
+struct store_log_size {
+    size_t events, bytes;
+};
+struct store_log_size store_log_size(struct store *s);
 /* A private record; the caller frees. NULL: absent. */
 char *store_secret(struct store *s, const char *scope, struct str key, size_t *n);
 void store_secret_list(struct store *s, const char *scope, bool (*each)(void *arg, struct str key, struct str value),

@@ -14,14 +14,21 @@
 #define GROUP_MAX 256
 /* Large objects make smaller groups: what a transaction holds is in memory, and then in the WAL, all at once. */
 #define GROUP_BYTES ((size_t)8 << 20)
-/* Old events are dropped without any write, too. */
-#define TRIM_INTERVAL_US 15000000
 /* Rows that one compaction removes at most: between two groups it must not be felt. */
 #define COMPACT_MAX 4096
+/* What memory dropped and the disk still has, before callers wait for its removal. */
+#define COMPACT_BYTES ((uint64_t)8 << 20)
+/* How long nobody has written before the disk is tidied, a piece at a time. */
+#define QUIET_US 50000
+/* An event that went before has left slow watchers behind; said once in … */
+#define PUSHED_OUT_SECONDS 60
+#define SAY_AGAIN_US 60000000
+/* After a compaction that failed, most likely as the disk is full. */
+#define COMPACT_PAUSE_US 60000000
 
 static struct request *take(struct store *s)
 {
-    int64_t until = clock_monotonic_us() + TRIM_INTERVAL_US;
+    int64_t until = clock_monotonic_us() + (s->more_to_do ? QUIET_US : (int64_t)s->trim_milliseconds * 1000);
 
     LOCK_SCOPE(&s->queue_lock);
     while (s->queue == NULL && !s->ending)
@@ -97,8 +104,15 @@ static struct request *run_group(struct store *s, struct request *first)
 
 void store_trim(struct store *s)
 {
-    int64_t oldest = s->log_max_age_seconds ? clock_realtime_us() / 1000000 - s->log_max_age_seconds : 0;
-    log_trim(&s->cache.log, s->log_max_events, oldest);
+    const struct log_limits limits = {
+        .events = s->log_max_events,
+        .bytes = s->log_max_bytes,
+        .oldest_s = s->log_max_age_seconds ? clock_realtime_us() / 1000000 - s->log_max_age_seconds : 0,
+    };
+
+    int64_t pushed_out = log_trim(&s->cache.log, &limits);
+    if (pushed_out)
+        s->pushed_out_s = pushed_out;
 }
 
 static void trim_idle(struct store *s)
@@ -108,19 +122,57 @@ static void trim_idle(struct store *s)
     pthread_rwlock_unlock(&s->cache.lock);
 }
 
+/* Few large objects that change again and again take the log from everybody: their watches list again, and again. */
+static void say_pushed_out(struct store *s)
+{
+    int64_t now = clock_monotonic_us(), age = clock_realtime_us() / 1000000 - s->pushed_out_s;
+
+    if (s->pushed_out_s && age < PUSHED_OUT_SECONDS && now >= s->pushed_said_us) {
+        const struct object *last = log_last(&s->cache.log);
+        log_warning("large objects push events out of the log after %lld s: slow watches have to list again (last "
+                    "written: %s, %zu bytes)",
+                    (long long)age, last ? last->name : "larger than the log", last ? last->json.n : 0);
+        s->pushed_said_us = now + SAY_AGAIN_US;
+    }
+    s->pushed_out_s = 0;
+}
+
+static bool must_compact(const struct store *s, uint64_t behind, bool idle)
+{
+    if (behind == 0 || clock_monotonic_us() < s->compact_after_us)
+        return false;
+    return idle || behind >= COMPACT_MAX / 4 || s->cache.log.dropped_bytes - s->compacted_bytes >= COMPACT_BYTES;
+}
+
 /* What memory dropped goes from the disk too, many at once. */
 static void compact(struct store *s, bool idle)
 {
     uint64_t behind = s->cache.log.start - s->disk_log_start;
     _cleanup_error_ struct error *err = NULL;
 
-    if (behind == 0 || (!idle && behind < COMPACT_MAX / 4))
+    if (!must_compact(s, behind, idle))
         return;
     uint64_t up_to = s->disk_log_start + (behind < COMPACT_MAX ? behind : COMPACT_MAX);
-    if (s->backend->ops->compact(s->backend, up_to, &err) < 0)
+    if (s->backend->ops->compact(s->backend, up_to, &s->disk_log_start, &err) < 0) {
         log_warning("old events stay for now: %s", err->message);
-    else
-        s->disk_log_start = up_to;
+        s->compact_after_us = clock_monotonic_us() + COMPACT_PAUSE_US;
+        return;
+    }
+    s->compacted_bytes = s->cache.log.dropped_bytes;
+    s->more_to_do = true;
+}
+
+/* While nobody writes: what is behind, then the file itself. */
+static void tidy(struct store *s)
+{
+    _cleanup_error_ struct error *err = NULL;
+
+    if (s->cache.log.start != s->disk_log_start && clock_monotonic_us() >= s->compact_after_us)
+        return;
+    int rc = s->backend->ops->shrink(s->backend, &err);
+    if (rc < 0)
+        log_warning("the database stays as large as it is: %s", err->message);
+    s->more_to_do = rc > 0;
 }
 
 static void *run(void *arg)
@@ -134,9 +186,12 @@ static void *run(void *arg)
             first = run_group(s, first);
         if (idle)
             trim_idle(s);
+        say_pushed_out(s);
         compact(s, idle);
         if (!idle)
             continue;
+        if (s->more_to_do)
+            tidy(s);
         LOCK_SCOPE(&s->queue_lock);
         if (s->ending && s->queue == NULL)
             return NULL;

@@ -177,6 +177,8 @@ static void metrics(void **state)
     assert_true(answer_has(a, "open_hydra_api_watchers{resource=\"widgets\"} 0\n"));
     assert_true(answer_has(a, "open_hydra_api_request_duration_seconds_count{verb=\"create\"} 1\n"));
     assert_true(answer_has(a, "open_hydra_store_revision "));
+    assert_true(answer_has(a, "open_hydra_store_log_events 1\n"));
+    assert_true(answer_has(a, "open_hydra_store_log_bytes "));
 }
 
 static void documents(void **state)

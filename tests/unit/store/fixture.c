@@ -23,6 +23,12 @@ void fixture_reopen(struct fixture *f)
         fail_msg("%s", err->message);
 }
 
+void fixture_close(struct fixture *f)
+{
+    store_close(f->store);
+    f->store = NULL;
+}
+
 void fixture_open(struct fixture *f)
 {
     snprintf(f->directory, sizeof(f->directory), "/tmp/store-test-XXXXXX");
@@ -114,6 +120,16 @@ void expect(struct store *s, const char *collection, const char *name, const cha
     assert_string_equal(o->uid, uid);
     assert_int_equal(o->revision, revision);
     object_unref(o);
+}
+
+void database_run(const char *path, const char *sql)
+{
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 long long database_number(const char *path, const char *sql)

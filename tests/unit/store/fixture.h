@@ -11,6 +11,7 @@ struct fixture {
 
 void fixture_open(struct fixture *f);    /* a new folder */
 void fixture_reopen(struct fixture *f);  /* closes it before, where it is open */
+void fixture_close(struct fixture *f);   /* leaves the folder */
 void fixture_cleanup(struct fixture *f); /* closes it, removes the folder */
 char *fixture_path(const struct fixture *f, const char *file);
 
@@ -29,3 +30,5 @@ char *list(struct store *s, const char *collection);
 void expect(struct store *s, const char *collection, const char *name, const char *text, uint64_t revision);
 /* Runs SQL on a database behind the store's back; the first column of the first row, or 0. */
 long long database_number(const char *path, const char *sql);
+/* The same with several statements, which share a connection. */
+void database_run(const char *path, const char *sql);

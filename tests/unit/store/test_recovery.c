@@ -37,12 +37,6 @@ static void check_refusal(struct fixture *f, const char *expected)
         fail_msg("no '%s' in: %s", expected, message);
 }
 
-static void close_store(struct fixture *f)
-{
-    store_close(f->store);
-    f->store = NULL;
-}
-
 /* Whatever is written, and however long: the WAL is copied back again and again. */
 static void test_wal_is_bounded(void **state)
 {
@@ -57,7 +51,7 @@ static void test_wal_is_bounded(void **state)
         put(f.store, "c", i % 2 ? "a" : "b", text);
     assert_int_equal(stat(wal, &st), 0);
     assert_true(st.st_size < 40 << 20);
-    close_store(&f);
+    fixture_close(&f);
     /* A clean end leaves the database alone. */
     assert_false(path_exists(wal));
     assert_true(path_exists(db));
@@ -71,7 +65,7 @@ static void test_foreign(void **state)
     struct fixture f = {0};
 
     fixture_open(&f);
-    close_store(&f);
+    fixture_close(&f);
     _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
     unlink(path);
     database_number(path, "CREATE TABLE theirs (x)");
@@ -97,7 +91,7 @@ static void test_newer(void **state)
     struct fixture f = {0};
 
     fixture_open(&f);
-    close_store(&f);
+    fixture_close(&f);
     _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
     database_number(path, "PRAGMA user_version = 1000");
     check_refusal(&f, "written by a newer version of this program (schema 1000");
@@ -110,11 +104,11 @@ static void test_half_made(void **state)
     struct fixture f = {0};
 
     fixture_open(&f);
-    close_store(&f);
+    fixture_close(&f);
     _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
     assert_int_equal(truncate(path, 0), 0);
     fixture_reopen(&f);
-    close_store(&f);
+    fixture_close(&f);
     unlink(path);
     database_number(path, "PRAGMA journal_mode = WAL");
     fixture_reopen(&f);
@@ -168,7 +162,7 @@ static void test_damaged(void **state)
 
     fixture_open(&f);
     fill(f.store, 150);
-    close_store(&f);
+    fixture_close(&f);
     _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
     char *good = read_file(path, 16 << 20, &n, NULL);
     assert_non_null(good);
@@ -203,7 +197,7 @@ static void test_contradiction(void **state)
     put(f.store, "c", "a", "1");
     put(f.store, "c", "b", "2");
     put(f.store, "c", "c", "3");
-    close_store(&f);
+    fixture_close(&f);
     _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
     /* A hole in the log costs the events before it, no object. */
     database_number(path, "DELETE FROM log WHERE revision = 2");
@@ -216,9 +210,52 @@ static void test_contradiction(void **state)
     assert_int_equal(err->reason, REASON_EXPIRED);
     assert_int_equal(store_events(f.store, "c", 2, &e, 1, &reached, &err), 1);
     event_release(&e);
-    close_store(&f);
+    fixture_close(&f);
     database_number(path, "UPDATE meta SET value = 1");
     check_refusal(&f, "contradicts itself");
+    fixture_cleanup(&f);
+}
+
+/* An index that lost an entry would be found out by a wrong write alone. The table of that shape is put over its pages,
+ * so that a row can be taken from it. */
+static void test_index_lost_a_row(void **state)
+{
+    struct fixture f = {0};
+
+    fixture_open(&f);
+    put(f.store, "c", "a", "1");
+    put(f.store, "c", "b", "2");
+    fixture_close(&f);
+    _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
+    database_run(path,
+                 "PRAGMA writable_schema = ON; INSERT INTO sqlite_master SELECT 'table', 'over', 'over', rootpage,"
+                 "'CREATE TABLE over (c, n, i, PRIMARY KEY (c, n, i)) WITHOUT ROWID' FROM sqlite_master "
+                 "WHERE name = 'sqlite_autoindex_objects_1'");
+    database_run(path, "DELETE FROM over WHERE n = 'b'; PRAGMA writable_schema = ON;"
+                       "DELETE FROM sqlite_master WHERE name = 'over'");
+    check_refusal(&f, "its index does not match its objects");
+    fixture_cleanup(&f);
+}
+
+/* A write that fails for another reason than a full disk leaves no transaction open behind it. */
+static void test_write_refused(void **state)
+{
+    struct fixture f = {0};
+    struct change_args bad = {"c", "bad", "1", 0};
+    _cleanup_error_ struct error *err = NULL;
+
+    fixture_open(&f);
+    _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
+    database_run(path, "CREATE TRIGGER no BEFORE INSERT ON objects WHEN NEW.name = 'bad' BEGIN "
+                       "SELECT RAISE(FAIL, 'not this one'); END");
+    assert_int_equal(store_run(f.store, put_fn, &bad, &err), -1);
+    assert_int_equal(err->reason, REASON_SERVICE_UNAVAILABLE);
+    assert_non_null(strstr(err->message, "not this one"));
+    expect(f.store, "c", "bad", NULL, 0);
+    assert_int_equal(put(f.store, "c", "good", "1"), 1);
+    fixture_reopen(&f);
+    expect(f.store, "c", "good", "1", 1);
+    expect(f.store, "c", "bad", NULL, 0);
     fixture_cleanup(&f);
 }
 
@@ -339,7 +376,7 @@ static void test_disk_full(void **state)
     fixture_reopen(&f);
     expect(f.store, "c", "full", "2", before + 1);
     expect(f.store, "c", "first", "1", 1);
-    close_store(&f);
+    fixture_close(&f);
     assert_int_equal(umount(f.directory), 0);
     fixture_cleanup(&f);
 }
@@ -403,7 +440,7 @@ static void test_kill(void **state)
     size_t all = 0;
 
     fixture_open(&f);
-    close_store(&f);
+    fixture_close(&f);
     for (int round = 0; round < 12; round++) {
         int report[2];
         struct buffer acknowledged = BUFFER_MAX(64 << 20);
@@ -432,7 +469,7 @@ static void test_kill(void **state)
         uint64_t revision = store_revision(f.store);
         assert_true(store_count(f.store, "c") <= revision);
         assert_int_equal(put(f.store, "d", "probe", "x"), revision + 1);
-        close_store(&f);
+        fixture_close(&f);
         buffer_free(&acknowledged);
     }
     assert_true(all > 100);
@@ -447,7 +484,8 @@ int main(void)
         cmocka_unit_test(test_damaged),        cmocka_unit_test(test_contradiction),
         cmocka_unit_test(test_second_opener),  cmocka_unit_test(test_missing_directory),
         cmocka_unit_test(test_wal_is_bounded), cmocka_unit_test(test_disk_full),
-        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_kill),           cmocka_unit_test(test_index_lost_a_row),
+        cmocka_unit_test(test_write_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
