@@ -9,7 +9,7 @@ import tempfile
 import pytest
 import yaml
 
-from support.answers import is_status
+from support.answers import Watch, is_status
 from support.instance import PROGRAM, ROOT, Client, Instance, kubectls, wait_until
 
 
@@ -230,6 +230,8 @@ def test_kubeconfig_renew(fresh):
     """The old certificate is refused by the running server, the new one is good."""
     old = Client(fresh)
     assert old.get("devices").status_code == 200
+    watch = Watch(old, "openhydrausers", resourceVersion=old.get("openhydrausers").json()["metadata"]["resourceVersion"],
+                  timeoutSeconds=3000)
     out = subprocess.run(fresh.command("kubeconfig", "--renew"), capture_output=True, text=True, env=fresh.env)
     assert out.returncode == 0, out.stderr
     new = Client(fresh)
@@ -237,6 +239,11 @@ def test_kubeconfig_renew(fresh):
     assert new.get("devices").status_code == 200
     wait_until(lambda: old.get("devices").status_code == 401, 30, what="the old certificate refused")
     is_status(old.get("devices"), 401, "Unauthorized", "revoked")
+    # What was open ends too, though nothing happens that it could tell.
+    event = watch.until(lambda kind, _: kind != "BOOKMARK")
+    assert event["type"] == "ERROR" and event["object"]["code"] == 401
+    assert watch.next() is None
+    watch.close()
     fresh.stop()
     fresh.start()
     is_status(Client(fresh, certificate=False).get("devices", cert=old.cert), 401, "Unauthorized", "revoked")

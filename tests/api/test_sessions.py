@@ -6,7 +6,7 @@ import time
 import pytest
 import requests
 
-from support.answers import fresh_name, is_status
+from support.answers import Watch, fresh_name, is_status
 from support.instance import Client, Instance
 
 KEY = "X-Open-Hydra-Session-Key"
@@ -93,6 +93,25 @@ def test_logout(hydra, user):
         KEY: session.headers[KEY], "Cookie": "; ".join(f"{k}={v}" for k, v in cookies.items())}), 401, "Unauthorized")
     assert other.get("devices").status_code == 200, "the others go on"
     assert hydra.visitor().post("/auth/logout").status_code == 204
+
+
+@pytest.mark.parametrize("end", ["logout", "password", "delete"])
+def test_a_quiet_watch_ends_with_its_right(hydra, admin, user, end):
+    session, other = hydra.login(user, "password"), hydra.login(user, "password")
+    revision = session.get("sandboxes").json()["metadata"]["resourceVersion"]
+    with Watch(session, "sandboxes", resourceVersion=revision) as watch, Watch(admin, "sandboxes", resourceVersion=revision) as going_on:
+        if end == "logout":
+            session.post("/auth/logout")
+        elif end == "password":
+            other.post("/auth/password", json={"currentPassword": "password", "newPassword": "a-better-one"})
+        else:
+            admin.delete(f"openhydrausers/{user}")
+        event = watch.until(lambda kind, _: kind == "ERROR")
+        assert event["object"]["code"] == 401 and event["object"]["reason"] == "Unauthorized"
+        assert watch.next() is None
+        name = fresh_name()
+        assert admin.post("sandboxes", json={"metadata": {"name": name}, "spec": {"cpuImageName": "a"}}).status_code == 201
+        going_on.until_name(name, "ADDED")
 
 
 def test_bearer(hydra, user):

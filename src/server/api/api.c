@@ -199,7 +199,8 @@ void api_handle(struct api *a, struct http_exchange *x, const struct identity *w
     r->who = (struct identity){.name = copy(arena, who->name ? who->name : "system:anonymous"),
                                .role = who->role,
                                .uid = copy(arena, who->uid),
-                               .session = copy(arena, who->session)};
+                               .session = copy(arena, who->session),
+                               .certificate = copy(arena, who->certificate)};
     if (answer(r, &err) < 0)
         request_fail(r, err);
 }

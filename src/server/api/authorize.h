@@ -6,10 +6,11 @@
 
 /* Who is asking. The strings live as long as the exchange. */
 struct identity {
-    const char *name;    /* user name; "system:runner", "system:anonymous" */
-    int role;            /* the authorizer's own numbering */
-    const char *uid;     /* of the user object; NULL where there is none */
-    const char *session; /* an id of the session, no secret; NULL where there is none */
+    const char *name;        /* user name; "system:runner", "system:anonymous" */
+    int role;                /* the authorizer's own numbering */
+    const char *uid;         /* of the user object; NULL where there is none */
+    const char *session;     /* an id of the session, no secret; NULL where there is none */
+    const char *certificate; /* the serial number of the client certificate; NULL where there is none */
 };
 
 struct attributes {

@@ -5,6 +5,7 @@
 #include "server/api/watch.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -20,6 +21,8 @@
 
 #define DEFAULT_SECONDS 1800
 #define BOOKMARK_INTERVAL_US (60 * 1000000LL)
+/* Whether who watches may still is asked this often, and with each event. */
+#define LOOK_INTERVAL_US (2 * 1000000LL)
 #define EVENT_MAX ((size_t)16 << 20)
 /* Read from the log in one go; what does not fit into the connection's buffer is read again. */
 #define EVENTS_AT_ONCE 16
@@ -44,6 +47,8 @@ struct watcher {
     uint64_t position;         /* everything up to this revision has been sent or passed over */
     int64_t deadline_us;       /* clock_monotonic_us */
     _Atomic int64_t due_us;    /* of the next bookmark, or the deadline */
+    int64_t look_us;           /* the hub's: when it looks again */
+    atomic_bool right_ended;   /* … and what it saw */
     bool registered, headers_sent;
     bool bookmarks, wants_initial_end;
     bool ending, ended; /* after this line; now */
@@ -61,12 +66,30 @@ struct watch_hub {
 
 /* --- The hub --- */
 
+/* A session that ended, a revoked certificate, a user demoted or deleted: what happened since is not told any more. */
+static bool right_has_ended(const struct watcher *w)
+{
+    const struct api_options *o = &w->r->api->options;
+
+    return o->still_holds && !o->still_holds(o->context, &w->r->who);
+}
+
+static bool look_at_right(struct watcher *w, int64_t now_us)
+{
+    if (now_us >= w->look_us) {
+        w->look_us = now_us + LOOK_INTERVAL_US;
+        if (right_has_ended(w))
+            atomic_store(&w->right_ended, true);
+    }
+    return atomic_load(&w->right_ended);
+}
+
 static void wake_due(struct watch_hub *hub)
 {
     int64_t now = clock_monotonic_us();
 
     for (struct watcher *w = hub->first; w; w = w->next)
-        if (atomic_load_explicit(&w->due_us, memory_order_relaxed) <= now)
+        if (look_at_right(w, now) || atomic_load_explicit(&w->due_us, memory_order_relaxed) <= now)
             http_stream_wake(w->r->x);
 }
 
@@ -327,12 +350,9 @@ static void set_event(struct watcher *w, const struct event *e)
         set_gone(w, e);
 }
 
-/* A session that ended, a user demoted or deleted: what happened since is not told any more. */
-static bool right_has_ended(const struct watcher *w)
+static int right_ended(struct error **err)
 {
-    const struct api_options *o = &w->r->api->options;
-
-    return o->still_holds && !o->still_holds(o->context, &w->r->who);
+    return error_set(err, REASON_UNAUTHORIZED, "the right to this watch has ended: log in again");
 }
 
 /* Events into `out`, as many as fit. False: there are no more now. */
@@ -348,7 +368,7 @@ static bool copy_events(struct watcher *w, char *out, size_t max, size_t *n)
     if (count > 0 && right_has_ended(w)) {
         for (int i = 0; i < count; i++)
             event_release(&events[i]);
-        count = error_set(&err, REASON_UNAUTHORIZED, "the right to this watch has ended: log in again");
+        count = right_ended(&err);
     }
     if (count < 0) {
         set_error(w, err);
@@ -401,6 +421,18 @@ static bool advance_initial(struct watcher *w)
     return true;
 }
 
+/* Between two lines, and once. */
+static bool end_without_right(struct watcher *w)
+{
+    struct error *err = NULL;
+
+    if (!atomic_load(&w->right_ended))
+        return false;
+    right_ended(&err);
+    set_error(w, err);
+    return true;
+}
+
 static bool next_timed(struct watcher *w)
 {
     int64_t now = clock_monotonic_us();
@@ -429,7 +461,7 @@ static bool step(struct watcher *w, char *out, size_t max, size_t *n)
         w->ended = true;
         return false;
     }
-    if (next_timed(w) || (w->state && next_initial(w)))
+    if (end_without_right(w) || next_timed(w) || (w->state && next_initial(w)))
         return true;
     return copy_events(w, out, max, n) || (w->state && advance_initial(w));
 }

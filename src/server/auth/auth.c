@@ -84,6 +84,8 @@ bool auth_still_holds(struct auth *a, const struct identity *who)
         who->session ? sessions_by_id(a->sessions, who->session, clock_realtime_us()) : NULL;
     if (who->session && s == NULL)
         return false;
+    if (who->certificate && revoked_has(a->revoked, who->certificate))
+        return false;
     if (who->uid == NULL)
         return true;
     return account_find(a->store, who->name, arena, &account) && streq(account.uid, who->uid) &&

@@ -37,7 +37,8 @@ void auth_handle(struct auth *a, struct http_exchange *x);
 /* A session by its cookie, for the gateway («who opens this environment»): whether the session with that id is still
  * valid. */
 bool auth_session_valid(struct auth *a, const char *session_id);
-/* Whether somebody identified earlier would still be the same: session not ended, user there in the same role. */
+/* Whether somebody identified earlier would still be the same: session not ended, certificate not revoked, user there
+ * in the same role. */
 bool auth_still_holds(struct auth *a, const struct identity *who);
 
 /* Passwords, for the user kind's hooks (worker threads). The hash is libsodium's string form. */

@@ -85,6 +85,7 @@ static int by_certificate(struct auth *a, struct http_exchange *x, const char *s
         take_account(who, &account);
     else
         be(who, subject.common_name, ROLE_NONE);
+    who->certificate = serial;
     return KNOWN;
 }
 

@@ -252,31 +252,77 @@ static bool has_line(struct str text, struct str serial)
     return false;
 }
 
+/* One that was issued: "SERIAL EXPIRY". */
+struct issued {
+    struct str serial, expires;
+};
+
+static bool next_issued(struct str *rest, struct issued *out)
+{
+    struct str line;
+
+    while (str_split(rest, '\n', &line)) {
+        out->expires = str_trim(line);
+        if (str_split(&out->expires, ' ', &out->serial) && out->serial.n)
+            return true;
+    }
+    return false;
+}
+
 /* What has expired needs no revoking. */
-static bool is_live(struct str expires)
+static bool is_live(const struct issued *c)
 {
     int64_t at;
-    return timestamp_parse(expires, &at) < 0 || at > clock_realtime_us();
+    return timestamp_parse(c->expires, &at) < 0 || at > clock_realtime_us();
+}
+
+static bool has_expired(struct str admins, struct str serial)
+{
+    struct issued c;
+
+    while (next_issued(&admins, &c))
+        if (str_equal(c.serial, serial))
+            return !is_live(&c);
+    return false; /* not known, as it was written by hand */
+}
+
+static void add_line(struct buffer *list, struct str line)
+{
+    buffer_add(list, line);
+    buffer_puts(list, "\n");
+}
+
+/* Both lists without what has expired, or they would grow until they are full. */
+static void sift(struct str admins, struct str revoked, const char *kept, struct buffer *live, struct buffer *out)
+{
+    struct str line;
+    struct issued c;
+
+    while (str_split(&revoked, '\n', &line))
+        if (str_trim(line).n && !has_expired(admins, str_trim(line)))
+            add_line(out, str_trim(line));
+    while (next_issued(&admins, &c)) {
+        if (!is_live(&c))
+            continue;
+        buffer_add(live, c.serial);
+        buffer_puts(live, " ");
+        add_line(live, c.expires);
+        if (!str_is(c.serial, kept) && !has_line(buffer_str(out), c.serial))
+            add_line(out, c.serial);
+    }
 }
 
 int pki_revoke_admins_but(const char *directory, X509 *spared, struct error **err)
 {
-    _cleanup_buffer_ struct buffer admins = BUFFER_MAX(LIST_MAX), revoked = BUFFER_MAX(LIST_MAX);
+    _cleanup_buffer_ struct buffer admins = BUFFER_MAX(LIST_MAX), revoked = BUFFER_MAX(LIST_MAX),
+                                   live = BUFFER_MAX(LIST_MAX), now = BUFFER_MAX(LIST_MAX);
     _cleanup_free_ char *kept = x509_serial(spared);
-    struct str line;
 
     if (read_list(directory, "admins", &admins, err) < 0 || read_list(directory, "revoked", &revoked, err) < 0)
         return -1;
-    for (struct str rest = buffer_str(&admins); str_split(&rest, '\n', &line);) {
-        struct str expires = str_trim(line), serial = {0};
-        if (!str_split(&expires, ' ', &serial) || serial.n == 0 || str_is(serial, kept) || !is_live(expires))
-            continue;
-        if (has_line(buffer_str(&revoked), serial))
-            continue;
-        buffer_add(&revoked, serial);
-        buffer_puts(&revoked, "\n");
-    }
-    return write_list(directory, "revoked", &revoked, err);
+    sift(buffer_str(&admins), buffer_str(&revoked), kept, &live, &now);
+    /* In this order: a revoked one that is in no list of issued ones would never be known to have expired. */
+    return write_list(directory, "revoked", &now, err) < 0 ? -1 : write_list(directory, "admins", &live, err);
 }
 
 bool pki_is_revoked(const char *directory, X509 *certificate)

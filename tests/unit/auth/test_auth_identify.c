@@ -5,7 +5,10 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <unistd.h>
+
+#include <stdatomic.h>
 
 #include "base/alloc.h"
 #include "base/encoding.h"
@@ -103,6 +106,31 @@ static void test_revoked_certificates(void **state)
     assert_api(w, "GET", "X-Client-Verify: SUCCESS\r\n" MASTERS, "401 Unauthorized");
 }
 
+/* What was let in before, and hangs on the answer (a watch). */
+static void test_a_revoked_certificate_holds_no_more(void **state)
+{
+    struct world *w = *state;
+    const struct identity old = {.name = "open-hydra-admin", .role = ROLE_ADMIN, .certificate = "AB1"},
+                          other = {.name = "open-hydra-admin", .role = ROLE_ADMIN, .certificate = "AB2"};
+    _cleanup_free_ char *path = xasprintf("%s/revoked", w->pki);
+    assert_true(auth_still_holds(w->auth, &old));
+    assert_int_equal(write_file_atomic(path, STR("ab1\n"), 0644, NULL), 0);
+    for (int i = 0; i < 1000 && auth_still_holds(w->auth, &old); i++)
+        usleep(10000);
+    assert_false(auth_still_holds(w->auth, &old));
+    assert_true(auth_still_holds(w->auth, &other));
+}
+
+/* The object of another user under the name, as a restored database may have it. */
+static void test_a_session_is_its_users_alone(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *mine = browser(w, "student", PASSWORD);
+    assert_is(w, mine, "student 2 uid-s");
+    put_user(w, "student", "uid-other", ROLE_USER, w->hash);
+    assert_is(w, mine, "401 Unauthorized");
+}
+
 static void test_browsers_on_the_api_listener(void **state)
 {
     assert_api(*state, "POST", "Origin: http://127.0.0.1:30001\r\n", "403 Forbidden");
@@ -187,6 +215,53 @@ static void test_many_at_once_need_one_verification(void **state)
     }
 }
 
+struct asking {
+    struct world *w;
+    const char *headers;
+    char *who;
+    atomic_bool done;
+};
+
+static void *ask_for(void *arg)
+{
+    struct asking *a = arg;
+    a->who = whoami(a->w, a->headers);
+    atomic_store(&a->done, true);
+    return NULL;
+}
+
+/* A verification that takes seconds. */
+static char *slow_hash(const char *password)
+{
+    char *out = xmalloc(crypto_pwhash_STRBYTES);
+    assert_int_equal(
+        crypto_pwhash_str_alg(out, password, strlen(password), 24, (size_t)64 << 20, crypto_pwhash_ALG_ARGON2ID13), 0);
+    return out;
+}
+
+/* Two send the old password; while it is being verified, it changes: neither is let in. */
+static void test_who_joins_is_let_in_by_the_present_password(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *headers = old_header("student:" PASSWORD), *slow = slow_hash(PASSWORD),
+                        *new = password_hash("battery staple");
+    struct asking asking[2] = {{.w = w, .headers = headers}, {.w = w, .headers = headers}};
+    pthread_t threads[2];
+
+    put_user(w, "student", "uid-s", ROLE_USER, slow);
+    for (size_t i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, ask_for, &asking[i]);
+    usleep(300000); /* begun, and not ended; were it otherwise, nothing would be shown, and nothing fail */
+    bool early = atomic_load(&asking[0].done) || atomic_load(&asking[1].done);
+    put_user(w, "student", "uid-s", ROLE_USER, new);
+    for (size_t i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        if (!early)
+            assert_string_equal(asking[i].who, "401 Unauthorized");
+        free(asking[i].who);
+    }
+}
+
 static void test_without_authentication_everybody_is_the_first_admin(void **state)
 {
     struct world *w = *state;
@@ -215,6 +290,9 @@ int main(void)
         T(test_nobody),
         T(test_certificates),
         T(test_revoked_certificates),
+        T(test_a_revoked_certificate_holds_no_more),
+        T(test_a_session_is_its_users_alone),
+        T(test_who_joins_is_let_in_by_the_present_password),
         T(test_browsers_on_the_api_listener),
         T(test_browsers_on_the_dashboard_listener),
         T(test_the_originals_header),

@@ -328,6 +328,40 @@ static void test_renewal_revokes_the_older_ones(void **state)
     assert_true(is_written_anew(p, URL));
 }
 
+/* Expired ones leave both lists; what somebody wrote by hand, and what has no date, stays. */
+static void test_lists_hold_what_lives(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(pki_write_kubeconfig(&p->options, URL, p->kubeconfig, NULL), 0);
+    put(p, "pki/admins", "A1 2001-01-01T00:00:00Z\nB2 2001-01-01T00:00:00Z\nC3 2999-01-01T00:00:00Z\nD4 someday\n");
+    put(p, "pki/revoked", "A1\n\nC3\nE5\n");
+    assert_int_equal(pki_renew_kubeconfig(&p->options, URL, p->kubeconfig, NULL), 0);
+    _cleanup_x509_ X509 *now = admin_of(p);
+    _cleanup_free_ char *serial = x509_serial(now), *revoked = text_of(p, "pki/revoked"),
+                        *admins = text_of(p, "pki/admins");
+    assert_string_equal(revoked, "C3\nE5\nD4\n");
+    assert_true(starts_with(admins, "C3 2999-01-01T00:00:00Z\nD4 someday\n"));
+    assert_non_null(strstr(admins, serial));
+    assert_null(strstr(admins, "A1 "));
+    assert_null(strstr(admins, "B2 "));
+}
+
+/* An authority of the same name and key identifier, whose key is another's. */
+static void test_a_namesake_has_signed_nothing(void **state)
+{
+    static const struct certificate_request authority = {.common_name = "ca", .authority = true, .seconds = 3600},
+                                            request = {.common_name = "leaf", .seconds = 600};
+    _cleanup_key_ EVP_PKEY *key = x509_make_key(NULL), *other = x509_make_key(NULL), *leaf_key = x509_make_key(NULL);
+    _cleanup_x509_ X509 *ca = x509_issue(&authority, key, NULL, NULL), *namesake = X509_dup(ca);
+    assert_int_equal(X509_set_pubkey(namesake, other), 1);
+    assert_true(X509_sign(namesake, other, EVP_sha256()) > 0);
+    const struct issuer issuer = {ca, key};
+    _cleanup_x509_ X509 *leaf = x509_issue(&request, leaf_key, &issuer, NULL);
+    assert_int_equal(X509_check_issued(namesake, leaf), X509_V_OK);
+    assert_false(x509_signed_by(leaf, namesake));
+    assert_true(x509_signed_by(leaf, ca));
+}
+
 static void test_no_folder_is_an_error(void **state)
 {
     struct place *p = *state;
@@ -353,6 +387,8 @@ int main(void)
         T(test_kubeconfig_holds_an_administrator),
         T(test_kubeconfig_is_kept_while_good),
         T(test_renewal_revokes_the_older_ones),
+        T(test_lists_hold_what_lives),
+        T(test_a_namesake_has_signed_nothing),
         T(test_no_folder_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,6 +140,27 @@ static void test_all_of_a_user_end(void **state)
     sessions_free(second);
 }
 
+/* The session that changed the well-known password is told of it no more, nor after a restart. */
+static void test_the_spared_one_is_clean(void **state)
+{
+    struct world *w = *state;
+    const struct session_options options = {
+        .user_uid = "u1", .user_name = "u", .well_known_password = true, .now_us = start, .seconds = 100};
+    _cleanup_free_ char *token = NULL, *key = NULL;
+    _cleanup_session_ struct session *s = session_new(&options, &token, &key);
+    assert_int_equal(store_run(w->store, put, s, NULL), 0);
+    struct end e = {"u1", s->id, false};
+    assert_int_equal(store_run(w->store, end, &e, NULL), 0);
+    struct sessions *again = sessions_new(w->store), *tables[] = {sessions, again};
+    for (size_t i = 0; i < 2; i++) {
+        _cleanup_session_ struct session *now = sessions_by_token(tables[i], str_from(token), start);
+        assert_non_null(now);
+        assert_false(now->well_known_password);
+        assert_true(session_key_fits(now, key));
+    }
+    sessions_free(again);
+}
+
 /* More than one page of them, as an older program may have left. */
 static int put_many(struct store_txn *t, void *arg, struct error **err)
 {
@@ -210,13 +231,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_a_session_ends_by_itself),
-        T(test_expired_ones_are_swept),
-        T(test_a_user_has_not_too_many),
-        T(test_all_of_a_user_end),
-        T(test_very_many_end_in_the_transaction_that_made_them),
-        T(test_damaged_records_are_nobody),
-        T(test_records_say_all),
+        T(test_a_session_ends_by_itself),   T(test_expired_ones_are_swept),
+        T(test_a_user_has_not_too_many),    T(test_all_of_a_user_end),
+        T(test_the_spared_one_is_clean),    T(test_very_many_end_in_the_transaction_that_made_them),
+        T(test_damaged_records_are_nobody), T(test_records_say_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

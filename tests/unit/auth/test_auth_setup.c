@@ -66,6 +66,12 @@ static void test_refused_setups(void **state)
     _cleanup_reply_ struct reply too_early = set_up(w, "", "boss", "battery staple");
     assert_int_equal(too_early.status, 403);
     _cleanup_free_ char *code = auth_setup_code(w->auth);
+    _cleanup_free_ char *half = xstrndup(code, strlen(code) / 2), *longer = xasprintf("%sx", code);
+    const char *const codes[] = {"", half, longer};
+    for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+        _cleanup_reply_ struct reply r = set_up(w, codes[i], "boss", "battery staple");
+        assert_int_equal(r.status, 403);
+    }
     _cleanup_reply_ struct reply wrong = set_up(w, "x", "boss", "battery staple"),
                                  name = set_up(w, code, "Big Boss", "short"),
                                  taken = set_up(w, code, "student", "battery staple");
