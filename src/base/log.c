@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/str.h"
+#include "base/text.h"
 
 #define LINE_MAX_BYTES 2048
 
@@ -71,9 +71,7 @@ void log_write(enum log_level level, const char *fmt, ...)
     va_end(args);
     if (text > 0)
         n += (size_t)text < sizeof(line) - n - 1 ? (size_t)text : sizeof(line) - n - 2;
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = ' ';
+    n = text_clean(line, n, "");
     line[n++] = '\n';
     /* One write, so that lines of several threads and processes do not mix. */
     ssize_t ignored _unused_ = write(STDERR_FILENO, line, n);

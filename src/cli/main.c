@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "cli/command.h"
 
 static const struct command commands[] = {
@@ -147,6 +148,7 @@ static const struct command *find_command(const char *name)
 
 int command_fail(struct error *err)
 {
+    err->message[text_clean(err->message, strlen(err->message), "\n")] = '\0';
     if (log_is_journal())
         log_error("%s", err->message);
     else

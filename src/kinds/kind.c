@@ -179,7 +179,7 @@ static int read_schema(struct loader *l)
     struct kind *k = l->kind;
 
     k->schema = json_at(l->version, "schema.openAPIV3Schema");
-    k->root = schema_node_compile(k->arena, k->schema, k->kind, l->err);
+    k->root = schema_node_compile(k->arena, k->schema, k->kind, true, l->err);
     if (k->root == NULL)
         return -1;
     if (k->root->type != SCHEMA_OBJECT)

@@ -8,13 +8,21 @@
 
 /*
  * A kind as data: what its CustomResourceDefinition file says (apiextensions.k8s.io/v1, one version), with extension
- * keys of ours in the schema: x-open-hydra-write-only: true    (a string) taken out of what clients send before
- * anything is stored, logged or shown x-open-hydra-output-only: true   ignored in what clients send, kept from the
- * present object (old output fields in spec) x-open-hydra-immutable: true     may not change once the object exists
- * (422 that says: delete and create) (all three below object properties only: their paths are keys joined by dots),
+ * keys of ours, in the schema:
+ *
+ * x-open-hydra-write-only: true: a string that is taken out of what clients send before anything is stored, logged or
+ * shown.
+ * x-open-hydra-output-only: true: ignored in what clients send, kept from the present object (old output fields in
+ * spec).
+ * x-open-hydra-immutable: true: may not change once the object exists (422 that says: delete and create).
+ * These three below object properties only: their paths are keys joined by dots.
+ * x-open-hydra-lines: true: a string that may hold line feeds and tabs. All others are one line; none holds anything
+ * that steers a terminal (base/text.h).
+ *
  * and, beside `names`, in spec:
- *   x-open-hydra-owner: spec.openHydraUsername   the path that names the user to whom an object belongs
- *   x-open-hydra-name: label         names are DNS labels, not subdomains
+ *
+ * x-open-hydra-owner: spec.openHydraUsername: the path that names the user to whom an object belongs.
+ * x-open-hydra-name: label: names are DNS labels, not subdomains.
  */
 struct schema_node;
 

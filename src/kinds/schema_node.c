@@ -9,7 +9,7 @@ static const char *const known_keywords[] = {
     "type", "format", "nullable", "properties", "required", "additionalProperties", "items", "enum", "default",
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems",
     "minProperties", "maxProperties", "pattern", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string",
-    "x-open-hydra-write-only", "x-open-hydra-output-only", "x-open-hydra-immutable",
+    "x-open-hydra-write-only", "x-open-hydra-output-only", "x-open-hydra-immutable", "x-open-hydra-lines",
     /* for people and for other programs */
     "description", "title", "example", "externalDocs", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
     "x-kubernetes-map-type"};
@@ -20,6 +20,7 @@ static const char *const type_names[] = {
 
 struct compiler {
     struct arena *arena;
+    bool plain;
     struct error **err;
 };
 
@@ -243,11 +244,12 @@ static int read_properties(struct compiler *c, yyjson_val *schema, const char *w
 static int read_children(struct compiler *c, yyjson_val *schema, const char *where, struct schema_node *n,
                          unsigned depth)
 {
-    static const struct schema_node anything = {.type = SCHEMA_ANY, .preserve_unknown = true};
+    static const struct schema_node anything[] = {{.preserve_unknown = true},
+                                                  {.preserve_unknown = true, .plain = true, .lines = true}};
     yyjson_val *additional = yyjson_obj_get(schema, "additionalProperties"), *items = yyjson_obj_get(schema, "items");
 
     if (yyjson_is_true(additional))
-        n->additional = &anything;
+        n->additional = &anything[c->plain];
     else if (yyjson_is_obj(additional)) {
         _cleanup_free_ char *path = xasprintf("%s[*]", where);
         n->additional = compile(c, additional, path, depth + 1);
@@ -273,6 +275,8 @@ static int read_values(struct compiler *c, yyjson_val *schema, const char *where
     n->write_only = yyjson_is_true(yyjson_obj_get(schema, "x-open-hydra-write-only"));
     n->output_only = yyjson_is_true(yyjson_obj_get(schema, "x-open-hydra-output-only"));
     n->immutable = yyjson_is_true(yyjson_obj_get(schema, "x-open-hydra-immutable"));
+    n->lines = n->type == SCHEMA_ANY || yyjson_is_true(yyjson_obj_get(schema, "x-open-hydra-lines"));
+    n->plain = c->plain && !n->write_only && !n->output_only;
     n->allowed = yyjson_obj_get(schema, "enum");
     n->fallback = yyjson_obj_get(schema, "default");
     n->has_defaults = n->fallback != NULL;
@@ -299,10 +303,10 @@ static const struct schema_node *compile(struct compiler *c, yyjson_val *schema,
     return n;
 }
 
-const struct schema_node *schema_node_compile(struct arena *a, yyjson_val *schema, const char *where,
+const struct schema_node *schema_node_compile(struct arena *a, yyjson_val *schema, const char *where, bool plain,
                                               struct error **err)
 {
-    struct compiler c = {a, err};
+    struct compiler c = {a, plain, err};
     return compile(&c, schema, where, 0);
 }
 

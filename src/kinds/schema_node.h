@@ -37,6 +37,7 @@ struct schema_node {
     enum schema_format format;
     bool nullable, preserve_unknown;
     bool write_only, output_only, immutable; /* x-open-hydra-… */
+    bool plain, lines;                       /* a string that people read; line feeds and tabs are allowed */
     bool has_minimum, has_maximum, exclusive_minimum, exclusive_maximum;
     double minimum, maximum;
     uint64_t min_length, max_length; /* characters; of a list or map: items, properties */
@@ -57,8 +58,9 @@ struct schema_node {
 #define SCHEMA_PATTERN_MAX 4096
 
 /* The node lives in the arena, with the JSON schema, which must outlive it. NULL: Invalid, naming the path below
- * `where`. */
-const struct schema_node *schema_node_compile(struct arena *a, yyjson_val *schema, const char *where,
+ * `where`. `plain`: strings hold nothing that steers a terminal (base/text.h), unless only the server writes them, or
+ * nobody reads them (x-open-hydra-output-only, -write-only). */
+const struct schema_node *schema_node_compile(struct arena *a, yyjson_val *schema, const char *where, bool plain,
                                               struct error **err) _must_check_;
 /* The schema of a key of an object: its property, or additionalProperties. NULL: unknown. */
 const struct schema_node *schema_node_child(const struct schema_node *n, struct str key);

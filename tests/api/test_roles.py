@@ -56,10 +56,10 @@ def test_no_change_of_users(hydra, student, other, change):
 
 
 def test_own_device(hydra, student, other, imageless):
-    body = {"metadata": {"name": fresh_name("own")}, "spec": {"openHydraUsername": student.user, "sandboxName": imageless}}
+    name = student.user
+    body = {"metadata": {"name": name}, "spec": {"openHydraUsername": name, "sandboxName": imageless}}
     answer = student.post("devices", json=body)
     assert answer.status_code == 201, answer.text
-    name = answer.json()["metadata"]["name"]
     assert names(student.get("devices")) == [name]
     assert student.get(f"devices/{name}").status_code == 200
     is_status(merge(student, f"devices/{name}", {"metadata": {"finalizers": None}}), 403, "Forbidden")
@@ -86,10 +86,66 @@ def test_anothers_device(student, other, imageless):
     assert theirs not in names(student.get("devices"))
     table = student.get("devices", headers={"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}).json()
     assert all(row["cells"][0] != theirs for row in table["rows"])
-    # A name that is taken tells nothing but that.
-    answer = student.post("devices", json={"metadata": {"name": theirs}, "spec": {"openHydraUsername": student.user, "sandboxName": imageless}})
-    is_status(answer, 409, "AlreadyExists")
-    assert other + '"' not in answer.json()["message"].replace(theirs, "")
+
+
+def own(student, imageless, **metadata):
+    return {"metadata": {"name": student.user, **metadata}, "spec": {"openHydraUsername": student.user, "sandboxName": imageless}}
+
+
+def test_names_cannot_be_found_out(student, other, imageless):
+    """Whether others have something of a name looks the same in every way of asking."""
+    there, away = f"{other}-env", fresh_name("nothing")
+    ways = [lambda name: student.get(f"devices/{name}"), lambda name: student.get(f"devices/{name}/status"),
+            lambda name: student.get(f"devices/{name}/log"), lambda name: student.post(f"devices/{name}/ticket"),
+            lambda name: student.delete(f"devices/{name}"), lambda name: student.delete(f"devices/{name}", params={"dryRun": "All"}),
+            lambda name: merge(student, f"devices/{name}", {"spec": {}}),
+            lambda name: student.put(f"devices/{name}", json=own(student, imageless, name=name)),
+            lambda name: student.post("devices", json=own(student, imageless, name=name)),
+            lambda name: student.post("devices", params={"dryRun": "All"}, json=own(student, imageless, name=name)),
+            lambda name: student.get("devices", params={"fieldSelector": f"metadata.name={name}"})]
+    for way in ways:
+        one, two = way(there), way(away)
+        assert one.status_code == two.status_code in (200, 403), (one.text, two.text)
+        if one.status_code == 403:
+            assert one.text.replace(there, "NAME") == two.text.replace(away, "NAME")
+        else:
+            assert names(one) == names(two) == []
+
+
+def test_a_name_is_nobody_elses(hydra, student, other, imageless):
+    """One student cannot take the name that another's environment, or the teacher's, will have."""
+    for name in ("headmaster", other, f"{student.user}-2"):
+        for params in ({}, {"dryRun": "All"}):
+            is_status(student.post("devices", params=params, json=own(student, imageless, name=name)), 403, "Forbidden", "metadata.name")
+    body = own(student, imageless, generateName=student.user)
+    del body["metadata"]["name"]
+    is_status(student.post("devices", json=body), 403, "Forbidden", "generateName")
+    assert student.post("devices", json=own(student, imageless)).status_code == 201
+
+
+@pytest.mark.parametrize("metadata", [{"finalizers": ["evil.example/x"]},
+                                      {"ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "n", "uid": "u"}]},
+                                      {"labels": {"open-hydra-server.openhydra.io/x": "y"}}, {"annotations": {"kubernetes.io/x": "y"}},
+                                      {"labels": {f"l{i}": "" for i in range(33)}}, {"annotations": {"a": "x" * 20000}},
+                                      {"annotations": {"a": "\x1b[31m"}}])
+def test_what_the_owner_may_not_set(student, imageless, metadata):
+    is_status(student.post("devices", json=own(student, imageless, **metadata)), 403, "Forbidden", f"metadata.{next(iter(metadata))}"
+              if "x" * 99 not in str(metadata) else "metadata")
+
+
+def test_what_the_owner_may_set(student, imageless):
+    answer = student.post("devices", json=own(student, imageless, labels={"group": "mine"}, annotations={"note": "two\nlines"},
+                                              managedFields=[{"manager": "x"}], finalizers=[]))
+    assert answer.status_code == 201, answer.text
+    made = answer.json()["metadata"]
+    assert made["labels"] == {"group": "mine"} and made["annotations"] == {"note": "two\nlines"} and "managedFields" not in made
+    assert made["finalizers"] == ["open-hydra-server.openhydra.io/environment"]
+
+
+def test_figures_are_for_administrators(admin, student):
+    assert admin.get("/metrics").status_code == 200
+    is_status(student.get("/metrics"), 403, "Forbidden")
+    is_status(student.get("/metrics/"), 403, "Forbidden")
 
 
 @pytest.mark.parametrize("spec", [{"deviceGpu": 1}, {"deviceCpu": "2001"}, {"deviceRam": "8193"}])

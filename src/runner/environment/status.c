@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "runner/environment/internal.h"
 
 /* What a device's status says. Written where it differs from what is there, so that an event of our own writing leads
@@ -18,6 +19,7 @@ void environment_set(struct environment *e, enum phase phase, const char *reason
     va_start(args, fmt);
     vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
+    message[text_clean(message, strlen(message), "")] = '\0';
     if (e->phase == phase && streq(e->reason, reason) && streq(e->message, message))
         return;
     e->phase = phase;

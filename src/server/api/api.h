@@ -23,10 +23,11 @@ struct api_options {
     /* Whether who was let in would be so still: asked before a watch tells more. NULL: always. From any thread, quick.
      */
     bool (*still_holds)(void *context, const struct identity *who);
-    struct workers *workers; /* for hooks->prepare */
-    void *context;           /* handed to hooks */
-    unsigned watch_seconds;  /* default timeoutSeconds of a watch, jittered; 0: 1800 */
-    const char *version;     /* of the product, for /version */
+    struct workers *workers;   /* for hooks->prepare */
+    void *context;             /* handed to hooks */
+    unsigned watch_seconds;    /* default timeoutSeconds of a watch, jittered; 0: 1800 */
+    unsigned bookmark_seconds; /* between two bookmarks; 0: 60 */
+    const char *version;       /* of the product, for /version */
 };
 
 struct api;

@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "base/yaml.h"
 
 #define FINDINGS_MAX ((size_t)16384)
@@ -138,15 +139,17 @@ int field_findings_end(const struct field_findings *f, struct error **err)
                      unknown && duplicate ? ", " : "", duplicate ? f->duplicate.p : "");
 }
 
-/* quoted-string of RFC 9110 §5.6.4; control characters would end the header. */
+/* quoted-string of RFC 9110 §5.6.4; control characters would end the header, or steer the terminal that shows it. */
 static void add_quoted(struct buffer *b, const char *text)
 {
+    _cleanup_free_ char *plain = xstrdup(text);
+    size_t n = text_clean(plain, strlen(plain), "");
+
     buffer_puts(b, "299 - \"");
-    for (; *text; text++) {
-        char c = (unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text;
-        if (c == '"' || c == '\\')
+    for (size_t i = 0; i < n; i++) {
+        if (plain[i] == '"' || plain[i] == '\\')
             buffer_append(b, "\\", 1);
-        buffer_append(b, &c, 1);
+        buffer_append(b, plain + i, 1);
     }
     buffer_puts(b, "\"");
 }

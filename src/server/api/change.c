@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "server/api/merge_patch.h"
 #include "server/api/metadata.h"
+#include "server/api/own.h"
 #include "server/api/same.h"
 #include "server/api/schema.h"
 #include "server/api/verbs.h"
@@ -51,7 +52,7 @@ static int build_new(struct write *w, yyjson_val *sent, struct error **err)
     const struct kind *k = w->a.kind;
 
     write_take(w, sent);
-    if (decode(w, err) < 0 || write_take_secrets(w, err) < 0)
+    if (decode(w, err) < 0 || own_check(w->r, NULL, w->a.object, err) < 0 || write_take_secrets(w, err) < 0)
         return -1;
     schema_restore_output_only(k, NULL, w->a.doc, w->a.object);
     if (k->has_status)
@@ -168,7 +169,8 @@ static int build_main(struct write *w, struct error **err)
     schema_default(k, w->a.doc, w->a.object);
     if (schema_validate(k, w->a.object, err) < 0)
         rc = -1;
-    if (metadata_validate_update(k, w->a.old, w->a.object, err) < 0 || rc < 0)
+    if (metadata_validate_update(k, w->a.old, w->a.object, err) < 0 || rc < 0 ||
+        own_check(w->r, w->a.old, w->a.object, err) < 0)
         return -1;
     metadata_stamp_update(k, w->a.doc, w->a.object, w->a.old);
     return write_check_owner(w, err);

@@ -109,8 +109,8 @@ static void make(void)
     document = json_parse((struct str){schemas_text, sizeof(schemas_text) - 1}, &err);
     arena = arena_new();
     if (document)
-        object_node =
-            schema_node_compile(arena, yyjson_obj_get(yyjson_doc_get_root(document), "ObjectMeta"), "ObjectMeta", &err);
+        object_node = schema_node_compile(arena, yyjson_obj_get(yyjson_doc_get_root(document), "ObjectMeta"),
+                                          "ObjectMeta", false, &err);
     if (object_node == NULL) {
         log_error("%s", err->message);
         abort();

@@ -26,7 +26,8 @@ static void translate_marks(yyjson_mut_doc *doc, yyjson_mut_val *v)
         const char *ours, *standard;
     } marks[] = {{"x-open-hydra-write-only", "writeOnly"},
                  {"x-open-hydra-output-only", "readOnly"},
-                 {"x-open-hydra-immutable", NULL}};
+                 {"x-open-hydra-immutable", NULL},
+                 {"x-open-hydra-lines", NULL}};
     yyjson_mut_obj_iter iter = yyjson_mut_obj_iter_with(v);
     yyjson_mut_val *k;
 

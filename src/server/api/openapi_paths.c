@@ -84,7 +84,7 @@ static const struct parameter list_parameters[] = {
     {"resourceVersion", "string", "From which state on a watch begins; how old a list may be."},
     {"resourceVersionMatch", "string", "How resourceVersion is to be read in a list."},
     {"sendInitialEvents", "boolean", "A watch begins with an event for every object there is."},
-    {"timeoutSeconds", "integer", "Ends a watch after that time."},
+    {"timeoutSeconds", "integer", "Ends a watch after that time; no later than after an hour."},
     {"watch", "boolean", "Sends changes as they come instead of a list."},
     {NULL, NULL, NULL}};
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "server/api/metrics.h"
+#include "server/api/own.h"
 
 const char *verb_name(enum verb verb)
 {
@@ -118,9 +119,7 @@ int(error_forbidden)(struct error **err, const struct request *r)
 
 int(error_absent)(struct error **err, const struct request *r)
 {
-    struct attributes create = {.verb = verb_name(VERB_CREATE), .kind = r->resource->kind};
-
-    if (r->verdict == VERDICT_OWN && r->api->options.authorize(&r->who, &create) == VERDICT_DENY)
+    if (!own_is_own_name(r, r->name))
         return error_forbidden(err, r);
     return error_not_found(err, r->resource->kind, r->name);
 }

@@ -87,8 +87,7 @@ bool owned_by_val(const struct kind *kind, yyjson_val *object, const struct iden
 int error_not_found(struct error **err, const struct kind *kind, const char *name);
 int error_forbidden(struct error **err, const struct request *r);
 /* There is no object of the request's name. Who sees own ones alone is told the same as of somebody else's, for names
- * are no business of strangers. Not where the caller may create some: taken names show then in any case, and kubectl
- * waits after a delete until it reads NotFound. */
+ * are no business of strangers; but for the own name, of which kubectl waits after a delete to read NotFound. */
 int error_absent(struct error **err, const struct request *r);
 
 /* As in base/error.h: seen to fail. */

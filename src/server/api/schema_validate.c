@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "kinds/schema_node.h"
 #include "server/api/place.h"
 #include "server/api/schema_node_walk.h"
@@ -225,6 +226,9 @@ static void check_string(struct check *c, const struct schema_node *n, yyjson_mu
         invalid(c, n, v, p, "should be at least %llu chars long", (unsigned long long)n->min_length);
     if (n->pattern && !matches(n, s, length))
         invalid(c, n, v, p, "should match '%s'", n->pattern_text);
+    else if (n->plain && !text_is_plain((struct str){s, length}, n->lines ? "\n\t" : ""))
+        invalid(c, n, v, p, "must not hold control, bidirectional or line separating characters%s",
+                n->lines ? " other than line feeds and tabs" : "");
     if (n->format == SCHEMA_FORMAT_DATE_TIME && timestamp_parse((struct str){s, length}, &us) < 0)
         invalid(c, n, v, p, "must be of type date-time");
 }
@@ -267,6 +271,10 @@ static bool check_count(struct check *c, const struct schema_node *n, yyjson_mut
     return false;
 }
 
+/* What is kept unknown is shown to people as well. */
+static const struct schema_node unknown = {
+    .preserve_unknown = true, .plain = true, .lines = true, .items = &unknown, .additional = &unknown};
+
 static void check_array(struct check *c, const struct schema_node *n, yyjson_mut_val *v, const struct place *p)
 {
     yyjson_mut_arr_iter iter = yyjson_mut_arr_iter_with(v);
@@ -277,13 +285,27 @@ static void check_array(struct check *c, const struct schema_node *n, yyjson_mut
         return;
     while ((item = yyjson_mut_arr_iter_next(&iter)) && !is_full(c)) {
         struct place at = place_index(p, i++);
-        check_value(c, n->items, item, &at);
+        check_value(c, n->items ? n->items : &unknown, item, &at);
     }
 }
 
 static bool is_type_meta(const struct place *p, struct str key)
 {
     return p == NULL && (str_is(key, "apiVersion") || str_is(key, "kind") || str_is(key, "metadata"));
+}
+
+static void check_member(struct check *c, const struct schema_node *n, struct str key, yyjson_mut_val *v,
+                         const struct place *p)
+{
+    const struct schema_node *child = schema_node_child(n, key);
+    struct place at = place_key(p, key);
+
+    if (n->plain && !text_is_plain(key, ""))
+        fixed_cause(c, p, "FieldValueInvalid", "Invalid value: a key holds control characters");
+    else if (child == NULL && n->plain)
+        check_value(c, &unknown, v, &at);
+    else if (child)
+        check_value(c, child, v, &at);
 }
 
 static void check_object(struct check *c, const struct schema_node *n, yyjson_mut_val *v, const struct place *p)
@@ -301,10 +323,8 @@ static void check_object(struct check *c, const struct schema_node *n, yyjson_mu
     }
     while ((k = yyjson_mut_obj_iter_next(&iter)) && !is_full(c)) {
         struct str key = {yyjson_mut_get_str(k), yyjson_mut_get_len(k)};
-        const struct schema_node *child = schema_node_child(n, key);
-        struct place at = place_key(p, key);
-        if (child && !is_type_meta(p, key))
-            check_value(c, child, yyjson_mut_obj_iter_get_val(k), &at);
+        if (!is_type_meta(p, key))
+            check_member(c, n, key, yyjson_mut_obj_iter_get_val(k), p);
     }
 }
 
@@ -322,7 +342,7 @@ static void check_value(struct check *c, const struct schema_node *n, yyjson_mut
         check_string(c, n, v, p);
     else if (yyjson_mut_is_num(v))
         check_number(c, n, v, p);
-    else if (yyjson_mut_is_arr(v) && n->items)
+    else if (yyjson_mut_is_arr(v) && (n->items || n->plain))
         check_array(c, n, v, p);
     else if (yyjson_mut_is_obj(v))
         check_object(c, n, v, p);

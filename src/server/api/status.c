@@ -2,12 +2,21 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "server/api/api.h"
 
 /* metav1.Status: Kubernetes API conventions, «Response Status Kind». */
 
 #define STATUS_MAX ((size_t)1 << 20)
 #define CAUSES_MAX 100 /* a reader has enough to do with these */
+
+/* kubectl prints messages as they are, and what was sent is quoted in them. */
+static void add_text(struct buffer *b, const char *text)
+{
+    _cleanup_free_ char *plain = xstrdup(text ? text : "");
+
+    buffer_json_string(b, (struct str){plain, text_clean(plain, strlen(plain), "\n\t")});
+}
 
 static void add_message(struct buffer *b, const struct error *err, const struct kind *kind, const char *name)
 {
@@ -20,13 +29,13 @@ static void add_message(struct buffer *b, const struct error *err, const struct 
                           message, list ? "]" : "");
         message = whole;
     }
-    buffer_json_string(b, str_from(message));
+    add_text(b, message);
 }
 
 static void add_member(struct buffer *b, const char *before, const char *key, const char *value)
 {
     buffer_printf(b, "%s\"%s\":", before, key);
-    buffer_json_string(b, str_from(value));
+    add_text(b, value);
 }
 
 static void add_causes(struct buffer *b, const struct error *err)

@@ -18,9 +18,8 @@
 #include "server/api/revision.h"
 #include "server/api/verbs.h"
 #include "server/api/watch_state.h"
+#include "server/api/watch_time.h"
 
-#define DEFAULT_SECONDS 1800
-#define BOOKMARK_INTERVAL_US (60 * 1000000LL)
 /* Whether who watches may still is asked this often, and with each event. */
 #define LOOK_INTERVAL_US (2 * 1000000LL)
 #define EVENT_MAX ((size_t)16 << 20)
@@ -321,10 +320,12 @@ static void set_bookmark(struct watcher *w, bool initial_end)
 
 static void set_due(struct watcher *w)
 {
+    unsigned configured = w->r->api->options.bookmark_seconds;
     int64_t due = w->deadline_us;
+    int64_t bookmark = clock_monotonic_us() + (int64_t)(configured ? configured : WATCH_BOOKMARK_SECONDS) * 1000000;
 
-    if (w->bookmarks && clock_monotonic_us() + BOOKMARK_INTERVAL_US < due)
-        due = clock_monotonic_us() + BOOKMARK_INTERVAL_US;
+    if (w->bookmarks && bookmark < due)
+        due = bookmark;
     atomic_store_explicit(&w->due_us, due, memory_order_relaxed);
 }
 
@@ -495,20 +496,12 @@ static const struct http_stream_ops watch_ops = {.read = watch_read, .close = wa
 
 static int read_deadline(struct watcher *w, struct error **err)
 {
-    const char *text = http_query(w->r->x, "timeoutSeconds");
-    unsigned configured = w->r->api->options.watch_seconds;
-    unsigned long long seconds = 0;
     uint32_t jitter;
+    int64_t us;
 
-    if (text && text[0] && str_to_u64(str_from(text), INT32_MAX, &seconds) < 0)
-        return error_set(err, REASON_BAD_REQUEST, "timeoutSeconds: Invalid value: \"%s\"", text);
-    int64_t us = (int64_t)seconds * 1000000;
-    if (us == 0) {
-        /* Between once and twice as long, so that many that began together do not end together. */
-        us = (int64_t)(configured ? configured : DEFAULT_SECONDS) * 1000000;
-        random_bytes(&jitter, sizeof(jitter));
-        us += us / 1000 * (jitter % 1000);
-    }
+    random_bytes(&jitter, sizeof(jitter));
+    if (watch_duration(http_query(w->r->x, "timeoutSeconds"), w->r->api->options.watch_seconds, jitter, &us, err) < 0)
+        return -1;
     w->deadline_us = clock_monotonic_us() + us;
     return 0;
 }

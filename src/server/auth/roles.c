@@ -46,11 +46,19 @@ static bool has_verb(const char *verbs, const char *verb)
     return false;
 }
 
+/* Discovery and schemas: for whoever has proved to be somebody. /metrics tells how many there are of everything, and
+ * what others do: for administrators. */
+static enum verdict authorize_path(const struct identity *who, const char *path)
+{
+    bool allowed = streq(path, "/metrics") ? who->role == ROLE_ADMIN : who->role != ROLE_NONE;
+
+    return allowed ? VERDICT_ALLOW : VERDICT_DENY;
+}
+
 enum verdict auth_authorize(const struct identity *who, const struct attributes *what)
 {
-    /* Discovery, schemas, /version, /metrics: for whoever has proved to be somebody. */
     if (what->kind == NULL)
-        return who->role == ROLE_NONE ? VERDICT_DENY : VERDICT_ALLOW;
+        return authorize_path(who, what->name);
 
     const char *subresource = what->subresource ? what->subresource : "";
     for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {

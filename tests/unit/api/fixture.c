@@ -19,8 +19,6 @@ static enum verdict authorize(const struct identity *who, const struct attribute
         return VERDICT_ALLOW;
     if (who->role == 2 && what->kind)
         return VERDICT_OWN;
-    if (who->role == 4 && what->kind)
-        return streq(what->verb, "create") ? VERDICT_DENY : VERDICT_OWN;
     return VERDICT_DENY;
 }
 
@@ -53,6 +51,7 @@ static void start(struct fixture *f)
                                   .authorize = authorize,
                                   .workers = f->workers,
                                   .watch_seconds = f->watch_seconds,
+                                  .bookmark_seconds = f->bookmark_seconds,
                                   .version = "0.0-test"};
     f->api = api_new(&options, &err);
     assert_non_null(f->api);

@@ -19,8 +19,8 @@ struct fixture {
     struct api *api;
     struct http_server *server;
     int listen_fd;
-    size_t log_max_events;  /* 0: 10000; set before the start */
-    unsigned watch_seconds; /* likewise; 0: the default */
+    size_t log_max_events;                    /* 0: 10000; set before the start */
+    unsigned watch_seconds, bookmark_seconds; /* likewise; 0: the default */
 };
 
 void fixture_start(struct fixture *f);

@@ -124,6 +124,34 @@ static void in_pages(void **state)
     expect(400, get(WIDGETS "?limit=many"));
 }
 
+/* Whoever lists by pages and watches from there loses no change: all pages carry the first one's revision, in every
+ * form, with and without a selector. */
+static void later_pages_stand_for_the_first(void **state)
+{
+    static const struct {
+        const char *query, *accept;
+    } ways[] = {{"", NULL},
+                {"&labelSelector=!nothing", NULL},
+                {"", "application/json;as=Table;v=v1;g=meta.k8s.io"},
+                {"", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}};
+
+    make(6);
+    for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+        _cleanup_free_ char *begin = xasprintf(WIDGETS "?limit=2%s", ways[i].query);
+        struct answer *a = expect(200, CALL(&f, .path = begin, .accept = ways[i].accept));
+        uint64_t first = answer_revision(a);
+        for (int page = 1; page < 3; page++) {
+            _cleanup_free_ char *next = xasprintf("%s&continue=%s", begin, answer_str(a, "metadata.continue"));
+            _cleanup_free_ char *body = xasprintf("{\"spec\":{\"size\":%d}}", (int)(2 * i) + page + 10);
+            expect(200, CALL(&f, .method = "PATCH", .path = WIDGETS "/w000", .body = body,
+                             .type = "application/merge-patch+json"));
+            a = expect(200, CALL(&f, .path = next, .accept = ways[i].accept));
+            assert_int_equal(answer_revision(a), first);
+        }
+        assert_string_equal(answer_str(a, "metadata.continue"), "(absent)");
+    }
+}
+
 static void old_pages_expire(void **state)
 {
     make(5);
@@ -215,8 +243,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        TEST(whole),     TEST(selected), TEST(in_pages),       TEST(old_pages_expire),
-        TEST(revisions), TEST(tables),   TEST(metadata_alone),
+        TEST(whole),
+        TEST(selected),
+        TEST(in_pages),
+        TEST(later_pages_stand_for_the_first),
+        TEST(old_pages_expire),
+        TEST(revisions),
+        TEST(tables),
+        TEST(metadata_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

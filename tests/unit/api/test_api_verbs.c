@@ -183,6 +183,10 @@ static void update_with_locking(void **state)
     expect(400, CALL(&f, .method = "PUT", .path = WIDGETS "/a", .body = WIDGET("b", "{}")));
     expect(404, CALL(&f, .method = "PUT", .path = WIDGETS "/b", .body = WIDGET("b", "{}")));
     expect(409, patch(WIDGETS "/a", "{\"metadata\":{\"resourceVersion\":\"1\"},\"spec\":{\"size\":4}}"));
+    /* One from the future is of another, newer database. */
+    expect(409, patch(WIDGETS "/a", "{\"metadata\":{\"resourceVersion\":\"1000000\"},\"spec\":{\"size\":4}}"));
+    expect(409, CALL(&f, .method = "PUT", .path = WIDGETS "/a",
+                     .body = "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"1000000\"},\"spec\":{}}"));
     expect(409, patch(WIDGETS "/a", "{\"metadata\":{\"uid\":\"other\"}}"));
     expect(400, patch(WIDGETS "/a", "{\"metadata\":{\"name\":\"b\"}}"));
 }

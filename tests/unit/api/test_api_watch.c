@@ -231,6 +231,18 @@ static void ends_in_time_with_a_bookmark(void **state)
     expect(400, CALL(&f, .path = WIDGETS "?watch=1&timeoutSeconds=soon"));
 }
 
+/* Again and again, so that who reads on goes on from a revision that is still known. */
+static void bookmarks_come_again(void **state)
+{
+    fixture_stop(&f);
+    f = (struct fixture){.bookmark_seconds = 1};
+    fixture_start(&f);
+    struct watching *w = open_watch("&allowWatchBookmarks=true");
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(watch_next_text(w), "BOOKMARK ");
+    watch_free(w);
+}
+
 static void tables(void **state)
 {
     make("a", "x");
@@ -320,6 +332,7 @@ int main(void)
         TEST(streaming_list),
         TEST(a_silent_watch_says_at_once_that_it_is_there),
         TEST(ends_in_time_with_a_bookmark),
+        TEST(bookmarks_come_again),
         TEST(tables),
         TEST(large_objects_go_out_in_pieces),
         TEST(watchers_are_counted),

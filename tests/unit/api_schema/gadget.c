@@ -40,6 +40,7 @@ static const char definition[] =
     "              tags: {type: array, minItems: 1, maxItems: 3, items: {type: string}}\n"
     "              labels: {type: object, maxProperties: 2, additionalProperties: {type: string, maxLength: 3}}\n"
     "              port: {x-kubernetes-int-or-string: true}\n"
+    "              note: {type: string, x-open-hydra-lines: true}\n"
     "              maybe: {type: string, nullable: true}\n"
     "              flag: {type: boolean, default: true}\n"
     "              free: {type: object, x-kubernetes-preserve-unknown-fields: true, properties: {n: {type: integer}}}\n"

@@ -136,6 +136,49 @@ static void test_strings(void **state)
           "Invalid value: \"yesterday\": spec.when in body must be of type date-time");
 }
 
+/* Characters, not bytes: the names are Chinese. */
+static void test_lengths_are_of_characters(void **state)
+{
+    ok("{\"role\":1,\"labels\":{\"k\":\"\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97\"}}");
+    check("{\"role\":1,\"labels\":{\"k\":\"\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97\xe5\xad\x97\"}}", "spec.labels.k",
+          "FieldValueTooLong", "Too long: may not be more than 3 characters");
+}
+
+/* Every string, wherever it stands, unless only the server writes it or nobody reads it. */
+static void test_nothing_steers_a_terminal(void **state)
+{
+    static const struct {
+        const char *spec, *field;
+    } refused[] = {
+        {"{\"role\":1,\"maybe\":\"a\\u001b[31m\"}", "spec.maybe"},
+        {"{\"role\":1,\"maybe\":\"a\\nb\"}", "spec.maybe"},
+        {"{\"role\":1,\"maybe\":\"\\u009b\"}", "spec.maybe"},
+        {"{\"role\":1,\"maybe\":\"\\u202e\"}", "spec.maybe"},
+        {"{\"role\":1,\"maybe\":\"\\u0000\"}", "spec.maybe"},
+        {"{\"role\":1,\"note\":\"\\r\"}", "spec.note"},
+        {"{\"role\":1,\"note\":\"\\u2028\"}", "spec.note"},
+        {"{\"role\":1,\"tags\":[\"a\",\"\\u007f\"]}", "spec.tags[1]"},
+        {"{\"role\":1,\"port\":\"\\u0007\"}", "spec.port"},
+        {"{\"role\":1,\"parts\":[{\"name\":\"\\u2066\"}]}", "spec.parts[0].name"},
+        {"{\"role\":1,\"labels\":{\"a\\u001b\":\"b\"}}", "spec.labels"},
+        {"{\"role\":1,\"free\":{\"x\":[{\"y\":\"\\u001b\"}]}}", "spec.free.x[0].y"},
+        {"{\"role\":1,\"any\":[\"\\u001b\"]}", "spec.any[0]"},
+        {"{\"role\":1,\"any\":{\"a\":{\"\\u001b\":1}}}", "spec.any.a"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        _cleanup_free_ char *text = xasprintf("{\"metadata\":{\"name\":\"g\"},\"spec\":%s}", refused[i].spec);
+        struct gadget g = gadget_parse(text);
+        _cleanup_error_ struct error *err = NULL;
+        if (schema_validate(kind, g.object, &err) == 0)
+            fail_msg("%s is taken", refused[i].spec);
+        assert_string_equal(err->causes[0].field, refused[i].field);
+        assert_string_equal(err->causes[0].reason, "FieldValueInvalid");
+        gadget_free(&g);
+    }
+    ok("{\"role\":1,\"note\":\"a\\n\\tb\",\"any\":\"a\\nb\",\"url\":\"\\u001b\",\"password\":\"\\u001b\"}");
+}
+
 static void test_sizes(void **state)
 {
     check("{\"role\":1,\"tags\":[]}", "spec.tags", "FieldValueInvalid",
@@ -230,6 +273,8 @@ int main(void)
         cmocka_unit_test(test_enum),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_lengths_are_of_characters),
+        cmocka_unit_test(test_nothing_steers_a_terminal),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_long_values),
         cmocka_unit_test(test_findings_are_limited),

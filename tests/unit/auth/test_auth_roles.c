@@ -101,6 +101,25 @@ static void test_runner(void **state)
     check(ROLE_RUNNER, lines, ARRAY_SIZE(lines));
 }
 
+static enum verdict ask_path(int role, const char *path)
+{
+    struct identity who = {.name = "u", .role = role};
+    struct attributes what = {.verb = "get", .name = path};
+    return auth_authorize(&who, &what);
+}
+
+/* How many there are of everything, and what others do, is for administrators. */
+static void test_paths(void **state)
+{
+    assert_int_equal(ask_path(ROLE_ADMIN, "/metrics"), VERDICT_ALLOW);
+    assert_int_equal(ask_path(ROLE_USER, "/metrics"), VERDICT_DENY);
+    assert_int_equal(ask_path(ROLE_RUNNER, "/metrics"), VERDICT_DENY);
+    assert_int_equal(ask_path(ROLE_NONE, "/metrics"), VERDICT_DENY);
+    assert_int_equal(ask_path(ROLE_USER, "/apis"), VERDICT_ALLOW);
+    assert_int_equal(ask_path(ROLE_RUNNER, "/apis"), VERDICT_ALLOW);
+    assert_int_equal(ask_path(ROLE_NONE, "/apis"), VERDICT_DENY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +127,7 @@ int main(void)
         cmocka_unit_test(test_nobody_may_nothing),
         cmocka_unit_test(test_students),
         cmocka_unit_test(test_runner),
+        cmocka_unit_test(test_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,10 +6,12 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/str.h"
+#include "base/text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -255,6 +257,59 @@ static void random_differs(void **state)
     free(t);
 }
 
+/* What steers a terminal, or shows one text as another, and its neighbours that do not. */
+static void tells_text_from_controls(void **state)
+{
+    static const char *const plain[] = {"",
+                                        "a b~",
+                                        "\xc2\xa0",
+                                        "\xd8\x9b",
+                                        "\xd8\x9d",
+                                        "\xe2\x80\x8d",
+                                        "\xe2\x80\x90",
+                                        "\xe2\x80\xa7",
+                                        "\xe2\x80\xaf",
+                                        "\xe2\x81\xa5",
+                                        "\xe2\x81\xaa",
+                                        "\xe4\xb8\xad\xe6\x96\x87",
+                                        "\xf0\x9f\x98\x80",
+                                        "\xf4\x8f\xbf\xbf"};
+    static const char *const steering[] = {
+        "\x01",         "\t",           "\n",           "\r",           "\x1b",         "\x1f",         "\x7f",
+        "\xc2\x80",     "\xc2\x9b",     "\xc2\x9f",     "\xd8\x9c",     "\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xa8",
+        "\xe2\x80\xa9", "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa9"};
+    static const char *const malformed[] = {
+        "\xff",    "\x80", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80",
+        "\xe4\xb8"};
+    char text[32];
+
+    for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {
+        snprintf(text, sizeof(text), "a%sb", plain[i]);
+        assert_true(text_is_plain(str_from(text), ""));
+        assert_int_equal(text_clean(text, strlen(text), ""), strlen(plain[i]) + 2);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(steering); i++) {
+        snprintf(text, sizeof(text), "a%sb", steering[i]);
+        assert_false(text_is_plain(str_from(text), ""));
+        assert_int_equal(text_clean(text, strlen(text), ""), 3);
+        assert_true(text[0] == 'a' && (text[1] == '?' || text[1] == ' ') && text[2] == 'b');
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(malformed); i++)
+        assert_false(text_is_plain(str_from(malformed[i]), "\n\t"));
+    assert_false(text_is_plain(STR("a\0b"), ""));
+    assert_false(text_is_plain(STR("a\0b"), "\n\t"));
+    assert_true(text_is_plain(STR("a\nb\t"), "\n\t"));
+    assert_false(text_is_plain(STR("a\rb"), "\n\t"));
+}
+
+static void cleans_in_place(void **state)
+{
+    char text[] = "a\x1b[31m \xe2\x80\xae\xe4\xb8\xad\n\tb\xff\xc2\x9b";
+    size_t n = text_clean(text, sizeof(text) - 1, "\t");
+
+    assert_true(str_is((struct str){text, n}, "a?[31m ?\xe4\xb8\xad \tb??"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +326,8 @@ int main(void)
         cmocka_unit_test(errors_wrap_and_collect_causes),
         cmocka_unit_test(arena_keeps_and_defers),
         cmocka_unit_test(random_differs),
+        cmocka_unit_test(tells_text_from_controls),
+        cmocka_unit_test(cleans_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ static struct compiled compile(const char *text)
 
     c.doc = json_parse(str_from(text), &c.err);
     assert_non_null(c.doc);
-    c.node = schema_node_compile(c.arena, yyjson_doc_get_root(c.doc), "X", &c.err);
+    c.node = schema_node_compile(c.arena, yyjson_doc_get_root(c.doc), "X", true, &c.err);
     return c;
 }
 

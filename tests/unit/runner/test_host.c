@@ -322,7 +322,8 @@ static void test_last_lines(void **state)
     SAID("\n\n", NULL);
     SAID("one\ntwo\n", "one\ntwo");
     SAID("it is secret, secretsecret\n", "it is ******, ************");
-    SAID("colour \x1b[31m\r\0\x7f.\n", "colour ?[31m???.");
+    SAID("colour \x1b[31m\r\0\x7f.\n", "colour ?[31m ??.");
+    SAID("\xc2\x9b 31m \xc2\x9d \xe2\x80\xae \xe2\x81\xa6 \xd8\x9c\tx", "? 31m ? ? ? ?\tx");
     SAID("\xe4\xb8\xad\xe6\x96\x87 \xc3\xa4", "\xe4\xb8\xad\xe6\x96\x87 \xc3\xa4");
     SAID("bad \xff \xc3 \xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe4\xb8", "bad ? ? ?? ??? ???? ??");
     for (unsigned i = 0; i < 50; i++)
@@ -338,6 +339,12 @@ static void test_long_lines_are_cut(void **state)
         buffer_append(&b, i % 1000 == 999 ? "\n" : "x", 1);
     _cleanup_free_ char *lines = last_lines(&b, NULL);
     assert_int_equal(strlen(lines), 20 * 512 + 19);
+    buffer_clear(&b);
+    for (unsigned i = 0; i < 200; i++)
+        buffer_puts(&b, "\xe4\xb8\xad");
+    _cleanup_free_ char *whole = last_lines(&b, NULL);
+    assert_int_equal(strlen(whole), 510); /* characters are not cut through */
+    assert_null(strchr(whole, '?'));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
