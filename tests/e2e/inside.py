@@ -2,6 +2,7 @@
 import json
 import pathlib
 import re
+import subprocess
 import textwrap
 import uuid
 
@@ -71,6 +72,28 @@ def processes(root):
         found.append(pid)
         new += map(int, children)
     return found
+
+
+# ---- system calls ---------------------------------------------------------------------------------------------------------
+
+CALLS = pathlib.Path(__file__).parent / "hostile/calls.c"
+
+
+def build_calls(home):
+    """hostile/calls.c, for whoever runs in the environment of that home."""
+    program = home / "calls"
+    subprocess.run(["cc", "-static", "-O1", "-o", program, CALLS], check=True)
+    program.chmod(0o755)
+
+
+def check_calls(refused, works):
+    """What it printed when asked for the one and the other."""
+    refused, works = (dict(line.split() for line in text.strip().splitlines()) for text in (refused, works))
+    assert len(refused) > 60 and "done" not in refused.values(), {name: end for name, end in refused.items() if end == "done"}
+    assert len(works) > 10 and set(works.values()) == {"done"}, works
+    # What programs fall back on: without it they would give up, or not start at all.
+    expected = {"clone3": "ENOSYS", "socket-vsock": "EAFNOSUPPORT", "mount": "EPERM", "unshare-user": "EPERM"}
+    assert {name: refused[name] for name in expected} == expected
 
 
 # ---- the image that does what it is told --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from inside import container, host_id, socket_on_host, status_of
+from inside import build_calls, check_calls, container, host_id, socket_on_host, status_of
 from support.docker import ended, started
 from support.instance import Instance, wait_until
 from support.lab import Lab, Student
@@ -73,6 +73,14 @@ def test_hardening(ada):
     assert pathlib.Path(f"/proc/{ada.pid}/net/route").read_text().count("\n") == 1, "a network"
     settings = container(ada.hydra, "ada")["HostConfig"]
     assert settings["Memory"] > 0 and settings["PidsLimit"] > 0 and settings["CpuQuota"] > 0 and not settings["Privileged"]
+
+
+def test_system_calls(hydra, ada):
+    build_calls(hydra.data / "workspace/jupyter-lab/ada")
+    kernel = ada.lab().kernel()
+    say = "import subprocess; print(subprocess.run(['/home/student/calls', %r], capture_output=True, text=True).stdout)"
+    check_calls(*(kernel.execute(say % what) for what in ("refused", "works")))
+    kernel.close()
 
 
 def test_users_have_ids_of_their_own(hydra, ada):

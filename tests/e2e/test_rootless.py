@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from inside import status_of
+from inside import build_calls, check_calls, status_of
 from runner.stack import BUILD, IMAGE, archive
 from support.instance import wait_until
 from support.lab import Student
@@ -121,6 +121,14 @@ def test_inside_is_neither_the_user_nor_an_account(ada, user):
     home = ada.hydra.data / "workspace/jupyter-lab/ada"
     assert (home.stat().st_uid, home.stat().st_mode & 0o777) == (user.SUBORDINATE + 999, 0o700)
     assert (home.parent.stat().st_uid, home.parent.stat().st_mode & 0o777) == (user.uid, 0o700)
+
+
+def test_system_calls(hydra, ada):
+    build_calls(hydra.data / "workspace/jupyter-lab/ada")
+    kernel = ada.lab().kernel()
+    say = "import subprocess; print(subprocess.run(['/home/student/calls', %r], capture_output=True, text=True).stdout)"
+    check_calls(*(kernel.execute(say % what) for what in ("refused", "works")))
+    kernel.close()
 
 
 def test_the_sockets_folder(ada, user):

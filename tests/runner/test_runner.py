@@ -666,3 +666,24 @@ def test_what_belongs_to_nobody_goes(stack, engine):
         assert stack.status("ada")["phase"] == "Running"
     finally:
         ask(engine, "DELETE", "/v1.41/containers/open-hydra-1111-ghost?force=true")
+
+
+def test_what_has_only_the_name_of_ours_is_left_alone(stack, engine):
+    """The server chooses uids: with another container's it would otherwise end, read or start that one."""
+    stack.stop("runner")
+    stack.create("ada")
+    uid = stack.uid("ada")
+    labels = {LABEL: "another", "io.openhydra.device": "ada", "io.openhydra.device-uid": uid}
+    status, answer = ask(engine, "POST", f"/v1.41/containers/create?name=open-hydra-{uid}", {"Image": IMAGE, "Labels": labels, "Env": ["BEHAVIOUR=silent"]})
+    assert status == 201, answer
+    try:
+        stack.start("runner")
+        wait_until(lambda: "not ours" in stack.status("ada").get("message", ""), 30, what="noticed")
+        for what in ("log", "usage"):
+            status, text = ask(stack.runtime / "logs.sock", "GET", f"/devices/{uid}/{what}")
+            assert status == 409 and "not ours" in str(text), text
+        assert stack.delete("ada")[0] == 200
+        stack.wait_gone("ada")
+        assert stack.inspect(uid)["State"]["Status"] in ("created", "configured", "initialized")
+    finally:
+        ask(engine, "DELETE", f"/v1.41/containers/open-hydra-{uid}?force=true")

@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "runner/runtime/seccomp.h"
 
 #define KILLED 137 /* 128 + SIGKILL */
 #define QUICK_MS 10000
@@ -259,7 +260,59 @@ static int image_present(struct runtime *r, const char *image, struct error **er
     return error_set(err, why->reason, "%s", why->message);
 }
 
+/* --- ours, or another's with that name ------------------------------------------------------------------------- */
+
+int engine_inspect(struct engine *e, struct arena *a, const char *uid, yyjson_doc **out, struct error **err)
+{
+    struct request q = {
+        "GET", arena_printf(a, API "/containers/%s/json", container_name(a, uid)), NULL, SLOW_MS, {200}};
+    _cleanup_json_ yyjson_doc *doc = NULL;
+
+    if (engine_request(e, &q, &doc, err) < 0)
+        return -1;
+    yyjson_val *labels = json_at(yyjson_doc_get_root(doc), "Config.Labels");
+    if (!streq(yyjson_get_str(yyjson_obj_get(labels, LABEL_INSTALLATION)), e->installation) ||
+        !streq(yyjson_get_str(yyjson_obj_get(labels, LABEL_UID)), uid))
+        return error_set(err, REASON_CONFLICT, "a container with the name of this environment's is not ours");
+    *out = steal_ptr(doc);
+    return 0;
+}
+
+/* 1: there, with its id, by which no other can be meant; 0: there is none. */
+static int find_ours(struct engine *e, struct arena *a, const char *uid, const char **id, struct error **err)
+{
+    _cleanup_error_ struct error *why = NULL;
+    _cleanup_json_ yyjson_doc *doc = NULL;
+
+    if (engine_inspect(e, a, uid, &doc, &why) == 0) {
+        const char *found = json_str_at(yyjson_doc_get_root(doc), "Id");
+        *id = found ? url_quote(a, found) : container_name(a, uid);
+        return 1;
+    }
+    return why->reason == REASON_NOT_FOUND ? 0 : error_set(err, why->reason, "%s", why->message);
+}
+
+int engine_find(struct engine *e, struct arena *a, const char *uid, const char **id, struct error **err)
+{
+    int there = find_ours(e, a, uid, id, err);
+    return there == 0 ? error_set(err, REASON_NOT_FOUND, "the environment has no container") : there;
+}
+
 /* --- making and ending ---------------------------------------------------------------------------------------- */
+
+/* Anew by each runner, as the one before may have been another version; and where somebody tidied it away. */
+static int write_profile(struct engine *e, struct arena *a, struct error **err)
+{
+    const char *path = engine_seccomp_path(a, e);
+
+    LOCK_SCOPE(&e->lock);
+    if (!e->libpod || (e->profile_written && path_exists(path)))
+        return 0;
+    if (make_directory(e->directory, 0700, err) < 0 || write_file_atomic(path, seccomp_profiles[0].json, 0600, err) < 0)
+        return error_wrap(err, "the profile of system calls");
+    e->profile_written = true;
+    return 0;
+}
 
 static int create(struct engine *e, struct arena *a, const struct runtime_spec *spec, struct error **err)
 {
@@ -267,6 +320,9 @@ static int create(struct engine *e, struct arena *a, const struct runtime_spec *
     const char *path =
         e->libpod ? LIBPOD "/containers/create" : arena_printf(a, API "/containers/create?name=%s", name);
     struct request r = {"POST", path, NULL, SLOW_MS, {201}};
+
+    if (write_profile(e, a, err) < 0)
+        return -1;
     _cleanup_json_mut_ yyjson_mut_doc *body = engine_body(e, spec);
 
     r.body = body;
@@ -284,13 +340,12 @@ static int ensure(struct runtime *r, const struct runtime_spec *spec, struct err
 {
     struct engine *e = engine_of(r);
     _cleanup_arena_ struct arena *a = arena_new();
-    _cleanup_error_ struct error *why = NULL;
+    const char *id;
+    int there = find_ours(e, a, spec->uid, &id, err);
 
-    if (start_container(e, a, spec->uid, &why) == 0)
-        return 0;
-    if (why->reason != REASON_NOT_FOUND)
-        return error_set(err, why->reason, "%s", why->message);
-    if (create(e, a, spec, err) < 0)
+    if (there < 0)
+        return -1;
+    if (there == 0 && create(e, a, spec, err) < 0)
         return -1;
     return start_container(e, a, spec->uid, err);
 }
@@ -339,13 +394,20 @@ static int remove_instance(struct runtime *r, const char *uid, unsigned grace, s
 {
     struct engine *e = engine_of(r);
     _cleanup_arena_ struct arena *a = arena_new();
-    const char *name = container_name(a, uid);
-
-    /* A stop that fails is no reason to keep it: removal kills. */
     _cleanup_error_ struct error *why = NULL;
-    if (stop_container(e, a, name, grace, &why) < 0 && why->reason == REASON_SERVICE_UNAVAILABLE)
+    const char *id;
+    int there = find_ours(e, a, uid, &id, &why);
+
+    if (there == 0)
+        return 0;
+    if (there < 0 && why->reason == REASON_CONFLICT) {
+        log_warning("%s: %s; it is left alone", uid, why->message);
+        return 0;
+    }
+    /* A stop that fails is no reason to keep it: removal kills. */
+    if (there < 0 || (stop_container(e, a, id, grace, &why) < 0 && why->reason == REASON_SERVICE_UNAVAILABLE))
         return error_set(err, why->reason, "%s", why->message);
-    return remove_container(e, a, name, err);
+    return remove_container(e, a, id, err);
 }
 
 /* --- looking -------------------------------------------------------------------------------------------------- */
@@ -389,10 +451,8 @@ static int inspect(struct runtime *r, const char *uid, struct instance *out, str
     struct engine *e = engine_of(r);
     _cleanup_arena_ struct arena *a = arena_new();
     _cleanup_json_ yyjson_doc *doc = NULL;
-    struct request q = {
-        "GET", arena_printf(a, API "/containers/%s/json", container_name(a, uid)), NULL, SLOW_MS, {200}};
 
-    if (engine_request(e, &q, &doc, err) < 0)
+    if (engine_inspect(e, a, uid, &doc, err) < 0)
         return -1;
     yyjson_val *root = yyjson_doc_get_root(doc);
     const char *said = json_str_at(root, "State.Error"), *started = json_str_at(root, "State.StartedAt");
@@ -411,10 +471,6 @@ static int inspect(struct runtime *r, const char *uid, struct instance *out, str
     /* "0001-01-01T00:00:00Z" is Go's way to say never. */
     if (started && (timestamp_parse(str_from(started), &out->started_us) < 0 || out->started_us < 0))
         out->started_us = 0;
-    if (!streq(out->uid, uid)) {
-        instance_clear(out);
-        return error_set(err, REASON_CONFLICT, "a container with the name of this environment's is not ours");
-    }
     return 0;
 }
 
@@ -449,12 +505,12 @@ static int usage(struct runtime *r, const char *uid, struct runtime_usage *out, 
 {
     _cleanup_arena_ struct arena *a = arena_new();
     _cleanup_json_ yyjson_doc *doc = NULL;
-    struct request q = {"GET",
-                        arena_printf(a, API "/containers/%s/stats?stream=false&one-shot=true", container_name(a, uid)),
-                        NULL,
-                        QUICK_MS,
-                        {200}};
+    const char *id;
 
+    if (engine_find(engine_of(r), a, uid, &id, err) < 0)
+        return -1;
+    struct request q = {
+        "GET", arena_printf(a, API "/containers/%s/stats?stream=false&one-shot=true", id), NULL, QUICK_MS, {200}};
     if (engine_request(engine_of(r), &q, &doc, err) < 0)
         return -1;
     yyjson_val *root = yyjson_doc_get_root(doc);

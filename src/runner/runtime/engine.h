@@ -32,6 +32,7 @@ struct engine {
     char *missing;               /* why there is none; under the lock */
     struct runtime_facts facts;  /* under the lock; found out anew each time the engine comes back */
     atomic_bool libpod, limits;  /* of these, for who holds no lock */
+    bool profile_written;        /* under the lock */
     char *own_socket;            /* where it is (to be) ours. These two: watch thread only */
     pid_t service;               /* 0: not started by this process */
     pthread_t thread;
@@ -56,6 +57,14 @@ int engine_request(struct engine *e, const struct request *r, yyjson_doc **answe
 /* ServiceUnavailable while there is none. */
 int engine_transport(struct engine *e, struct transport **out, struct error **err) _must_check_;
 
+/* The container that has the name of this environment's and the labels of it and of this installation: names alone are
+ * the server's word. NotFound; Conflict where it is another's. The id is quoted for a path. */
+int engine_inspect(struct engine *e, struct arena *a, const char *uid, yyjson_doc **out, struct error **err)
+    _must_check_;
+int engine_find(struct engine *e, struct arena *a, const char *uid, const char **id, struct error **err) _must_check_;
+
+/* Where the engine finds the profile of system calls. */
+char *engine_seccomp_path(struct arena *a, const struct engine *e);
 yyjson_mut_doc *engine_body(const struct engine *e, const struct runtime_spec *spec);
 
 /* Finds an engine that answers, starting one as a last resort; sets transport and facts. */

@@ -68,12 +68,13 @@ int engine_logs(struct runtime *r, const char *uid, const struct runtime_log_opt
     _cleanup_answer_ struct answer answer = {0};
     struct log_reader reader = {.write = write, .arg = arg};
     struct transport *t;
+    const char *id;
 
-    if (engine_transport(e, &t, err) < 0)
+    if (engine_transport(e, &t, err) < 0 || engine_find(e, a, uid, &id, err) < 0)
         return -1;
     const char *tail = o->tail != RUNTIME_LOG_ALL ? arena_printf(a, "%u", o->tail) : "all";
-    const char *path = arena_printf(a, API "/containers/%s/logs?stdout=true&stderr=true&follow=%s&tail=%s",
-                                    container_name(a, uid), o->follow ? "true" : "false", tail);
+    const char *path = arena_printf(a, API "/containers/%s/logs?stdout=true&stderr=true&follow=%s&tail=%s", id,
+                                    o->follow ? "true" : "false", tail);
     struct call c = {.method = "GET",
                      .path = path,
                      .timeout_ms = o->follow ? 0 : LOG_MS,

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "runner/runtime/engine.h"
+#include "runner/runtime/seccomp.h"
 
 /* What a container is made from: Podman's own form, which has mappings of ids, and Docker's. Both say the same
  * hardening. */
@@ -11,6 +12,11 @@
 #define SHM_SIZE "size=67108864"
 #define LOG_BYTES (1 << 20)
 #define CPU_PERIOD_US 100000
+
+char *engine_seccomp_path(struct arena *a, const struct engine *e)
+{
+    return arena_printf(a, "%s/seccomp.json", e->directory);
+}
 
 typedef yyjson_mut_val value;
 typedef yyjson_mut_doc document;
@@ -160,7 +166,8 @@ static void put_podman_variables(document *d, value *root, const struct runtime_
         put_str(d, env, s->variables[i].name, s->variables[i].value);
 }
 
-static void put_podman_hardening(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
+static void put_podman_hardening(document *d, value *root, struct arena *a, const struct engine *e,
+                                 const struct runtime_spec *s)
 {
     static const char *const all[] = {"all"};
     /* The host's disks. Podman 4 hides them of itself, 5 does not. */
@@ -173,6 +180,7 @@ static void put_podman_hardening(document *d, value *root, const struct engine *
     put_strings(d, root, "cap_drop", all, 1);
     put_strings(d, root, "mask", masked, 1);
     put_bool(d, root, "no_new_privileges", true);
+    put_str(d, root, "seccomp_profile_path", engine_seccomp_path(a, e));
     put_str(d, put_obj(d, root, "netns"), "nsmode", s->network ? "bridge" : "none");
     if (s->mapped)
         put_mappings(d, root, s);
@@ -189,7 +197,7 @@ static void fill_podman(document *d, value *root, const struct engine *e, const 
     put_strings(d, root, "command", s->arguments, s->arguments_len);
     put_podman_variables(d, root, s);
     put_labels(d, root, "labels", e, s);
-    put_podman_hardening(d, root, e, s);
+    put_podman_hardening(d, root, a, e, s);
     put_podman_limits(d, root, e, s);
     put_podman_mounts(d, root, s);
     value *log = put_obj(d, root, "log_configuration");
@@ -235,14 +243,25 @@ static void put_docker_limits(document *d, value *host, const struct engine *e, 
     put_int(d, host, "PidsLimit", s->pids);
 }
 
+/* Docker reads the profile itself, not a file of that name. */
+static void put_docker_security(document *d, value *host)
+{
+    value *security = put_arr(d, host, "SecurityOpt");
+    _cleanup_free_ char *profile =
+        xasprintf("seccomp=%.*s", (int)seccomp_profiles[0].json.n, seccomp_profiles[0].json.p);
+
+    add_str(d, security, "no-new-privileges");
+    add_str(d, security, profile);
+}
+
 static void put_docker_host(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
 {
-    static const char *const all[] = {"ALL"}, *const security[] = {"no-new-privileges"};
+    static const char *const all[] = {"ALL"};
     value *host = put_obj(d, root, "HostConfig");
 
     put_bool(d, host, "ReadonlyRootfs", true);
     put_strings(d, host, "CapDrop", all, 1);
-    put_strings(d, host, "SecurityOpt", security, 1);
+    put_docker_security(d, host);
     /* A daemon that maps all of its containers' ids alike would know none of ours. */
     put_str(d, host, "UsernsMode", "host");
     put_str(d, host, "NetworkMode", s->network ? "bridge" : "none");

@@ -99,7 +99,8 @@ struct runtime_ops {
     /* Makes it, where there is none for that uid, and starts it, where it does not run. */
     int (*ensure)(struct runtime *r, const struct runtime_spec *spec, struct error **err);
     int (*inspect)(struct runtime *r, const char *uid, struct instance *out, struct error **err);
-    /* Ends and removes; 0 too where there was none. When it returns 0 nothing of it is left. */
+    /* Ends and removes; 0 too where there was none, or one of the name that is not ours. When it returns 0 nothing of
+     * it is left. */
     int (*remove)(struct runtime *r, const char *uid, unsigned grace_seconds, struct error **err);
     /* All environments of this installation. The caller frees with runtime_free_instances. */
     int (*list)(struct runtime *r, struct instance **out, size_t *n, struct error **err);

@@ -57,7 +57,7 @@ static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_
                                                   {"/host/data", "/data", true, false}};
     static const struct runtime_variable variables[] = {{"A", "1"}, {"JUPYTER_TOKEN", "t"}};
     static const char *const command[] = {"/start"}, *const arguments[] = {"-x", "y"};
-    struct engine e = {.libpod = libpod, .installation = xstrdup("here")};
+    struct engine e = {.libpod = libpod, .installation = xstrdup("here"), .directory = xstrdup("/run/here/engine")};
     struct runtime_spec s = {.device = "dev",
                              .uid = "u-1",
                              .owner = "ada",
@@ -84,6 +84,7 @@ static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_
     e.limits = limits;
     _cleanup_json_mut_ yyjson_mut_doc *doc = engine_body(&e, &s);
     free(e.installation);
+    free(e.directory);
     return yyjson_mut_doc_imut_copy(doc, NULL);
 }
 
@@ -109,6 +110,7 @@ static void test_podman_body(void **state)
     assert_string_equal(json_str_at(r, "env.JUPYTER_TOKEN"), "t");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "labels"), LABEL_UID)), "u-1");
     assert_null(strstr(json_str_at(r, "name"), "ada"));
+    assert_string_equal(json_str_at(r, "seccomp_profile_path"), "/run/here/engine/seccomp.json");
 }
 
 static void test_podman_body_without_root(void **state)
@@ -133,6 +135,12 @@ static void test_docker_body(void **state)
     assert_string_equal(yyjson_get_str(yyjson_arr_get_first(json_at(r, "Env"))), "A=1");
     yyjson_val *second = yyjson_arr_get(json_at(r, "HostConfig.Mounts"), 1);
     assert_true(json_bool_at(second, "ReadOnly", false));
+    yyjson_val *security = json_at(r, "HostConfig.SecurityOpt");
+    assert_string_equal(yyjson_get_str(yyjson_arr_get(security, 0)), "no-new-privileges");
+    const char *profile = yyjson_get_str(yyjson_arr_get(security, 1));
+    assert_true(starts_with(profile, "seccomp={"));
+    _cleanup_json_ yyjson_doc *rules = json_parse(str_from(strchr(profile, '{')), NULL);
+    assert_string_equal(json_str_at(yyjson_doc_get_root(rules), "defaultAction"), "SCMP_ACT_ERRNO");
 }
 
 /* --- a service of our own --------------------------------------------------------------------------------------- */
@@ -288,24 +296,95 @@ static void test_an_engine_that_comes_back_is_looked_at_again(void **state)
 #define GONE "HTTP/1.1 404 X\r\nConnection: close\r\n\r\n{\"message\":\"no such container\"}"
 #define DONE "HTTP/1.1 204 X\r\nConnection: close\r\n\r\n"
 
+#define LABELS(installation, uid)                                                                                      \
+    "{\"Id\":\"abc\",\"State\":{\"Status\":\"running\"},\"Config\":{\"Labels\":{\"" LABEL_INSTALLATION                 \
+    "\":\"" installation "\",\"" LABEL_UID "\":\"" uid "\",\"" LABEL_DEVICE "\":\"dev\"}}}"
+#define OURS OK_JSON(LABELS("i", "u"))
+#define LOOK(answer)                                                                                                   \
+    {                                                                                                                  \
+        "GET /v1.41/containers/open-hydra-u/json", answer, NULL, false                                                 \
+    }
+
 /* It says «busy» and has removed it all the same; or is busy once and not the next time. */
 static void test_busy_removal(void **state)
 {
     static const struct line script[] = {
         BEGINNING,
-        {"POST /v1.41/containers/open-hydra-u/stop?t=2", DONE, NULL, false},
-        {"DELETE /v1.41/containers/open-hydra-u?force=true", BUSY, NULL, false},
-        {"GET /v1.41/containers/open-hydra-u/json", GONE, NULL, false},
-        {"POST /v1.41/containers/open-hydra-u/stop?t=2", GONE, NULL, false},
-        {"DELETE /v1.41/containers/open-hydra-u?force=true", BUSY, NULL, false},
-        {"GET /v1.41/containers/open-hydra-u/json", OK_JSON("{}"), NULL, false},
-        {"DELETE /v1.41/containers/open-hydra-u?force=true", DONE, NULL, false},
+        LOOK(OURS),
+        {"POST /v1.41/containers/abc/stop?t=2", DONE, NULL, false},
+        {"DELETE /v1.41/containers/abc?force=true", BUSY, NULL, false},
+        {"GET /v1.41/containers/abc/json", GONE, NULL, false},
+        LOOK(OURS),
+        {"POST /v1.41/containers/abc/stop?t=2", GONE, NULL, false},
+        {"DELETE /v1.41/containers/abc?force=true", BUSY, NULL, false},
+        {"GET /v1.41/containers/abc/json", OK_JSON("{}"), NULL, false},
+        {"DELETE /v1.41/containers/abc?force=true", DONE, NULL, false},
+        LOOK(GONE),
     };
     struct setup s;
 
     begin(&s, script, ARRAY_SIZE(script));
-    assert_int_equal(s.r->ops->remove(s.r, "u", 2, NULL), 0);
-    assert_int_equal(s.r->ops->remove(s.r, "u", 2, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(s.r->ops->remove(s.r, "u", 2, NULL), 0);
+    finish(&s);
+}
+
+/* A container that has the name alone is not looked into, read, started or ended: nothing is asked but whose it is. */
+static void test_what_has_only_the_name_is_left_alone(void **state)
+{
+    static const char *const answers[] = {OK_JSON(LABELS("i", "other")), OK_JSON(LABELS("another", "u")),
+                                          OK_JSON("{\"Id\":\"abc\",\"Config\":{\"Labels\":null}}")};
+    const struct runtime_spec spec = {.device = "dev", .uid = "u", .owner = "ada", .sandbox = "s", .image = "i"};
+    const struct runtime_log_options log = {.stop_fd = -1};
+
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+        const struct line script[] = {BEGINNING,        LOOK(answers[i]), LOOK(answers[i]),
+                                      LOOK(answers[i]), LOOK(answers[i]), LOOK(answers[i])};
+        struct setup s;
+        begin(&s, script, ARRAY_SIZE(script));
+        for (int what = 0; what < 4; what++) {
+            _cleanup_error_ struct error *err = NULL;
+            _cleanup_instance_ struct instance in = {0};
+            struct runtime_usage usage;
+            int rc = what == 0   ? s.r->ops->inspect(s.r, "u", &in, &err)
+                     : what == 1 ? s.r->ops->usage(s.r, "u", &usage, &err)
+                     : what == 2 ? s.r->ops->logs(s.r, "u", &log, collect, NULL, &err)
+                                 : s.r->ops->ensure(s.r, &spec, &err);
+            assert_true(rc < 0 && err->reason == REASON_CONFLICT);
+        }
+        assert_int_equal(s.r->ops->remove(s.r, "u", 2, NULL), 0);
+        finish(&s);
+    }
+}
+
+/* What is ours is read by its id. */
+static void test_ours(void **state)
+{
+    static const struct line script[] = {
+        BEGINNING,
+        LOOK(OURS),
+        LOOK(OURS),
+        {"GET /v1.41/containers/abc/stats?stream=false", OK_JSON("{\"pids_stats\":{\"current\":7}}"), NULL, false},
+        LOOK(OURS),
+        {"GET /v1.41/containers/abc/logs?stdout=true&stderr=true&follow=false&tail=20", OK_JSON("text of a terminal"),
+         NULL, false},
+        LOOK(GONE),
+    };
+    _cleanup_instance_ struct instance in = {0};
+    _cleanup_buffer_ struct buffer text = BUFFER_MAX(1000);
+    _cleanup_error_ struct error *err = NULL;
+    struct runtime_usage usage;
+    struct setup s;
+
+    begin(&s, script, ARRAY_SIZE(script));
+    assert_int_equal(s.r->ops->inspect(s.r, "u", &in, NULL), 0);
+    assert_string_equal(in.device, "dev");
+    assert_int_equal(s.r->ops->usage(s.r, "u", &usage, NULL), 0);
+    assert_int_equal(usage.pids, 7);
+    const struct runtime_log_options log = {.tail = 20, .stop_fd = -1};
+    assert_int_equal(s.r->ops->logs(s.r, "u", &log, collect, &text, NULL), 0);
+    assert_string_equal(text.p, "text of a terminal");
+    assert_true(s.r->ops->usage(s.r, "u", &usage, &err) < 0 && err->reason == REASON_NOT_FOUND);
     finish(&s);
 }
 
@@ -343,6 +422,8 @@ int main(void)
         cmocka_unit_test(test_docker_body),
         cmocka_unit_test(test_service_conf),
         cmocka_unit_test(test_busy_removal),
+        cmocka_unit_test(test_what_has_only_the_name_is_left_alone),
+        cmocka_unit_test(test_ours),
         cmocka_unit_test(test_an_engine_of_the_other_side_is_refused),
         cmocka_unit_test(test_failures_have_reasons),
         cmocka_unit_test(test_an_engine_that_comes_back_is_looked_at_again),
