@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 
 /* Containers in yyjson are flat arrays; this walks without recursion and cannot overflow the stack on hostile depth. */
-static bool too_deep(struct str text)
+bool json_deeper_than(struct str text, unsigned most)
 {
     size_t depth = 0;
     bool in_string = false;
@@ -20,7 +20,7 @@ static bool too_deep(struct str text)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            if (++depth > JSON_MAX_DEPTH)
+            if (++depth > most)
                 return true;
         } else if ((c == '}' || c == ']') && depth) {
             depth--;
@@ -33,7 +33,7 @@ yyjson_doc *json_parse(struct str text, struct error **err)
 {
     yyjson_read_err why;
 
-    if (too_deep(text)) {
+    if (json_deeper_than(text, JSON_MAX_DEPTH)) {
         error_set(err, REASON_BAD_REQUEST, "the JSON text is nested more than %d levels deep", JSON_MAX_DEPTH);
         return NULL;
     }

@@ -11,6 +11,8 @@
 /* What yyjson leaves to its caller: a limit of depth, paths, and conversions that say which field is wrong. */
 
 #define JSON_MAX_DEPTH 64
+/* Of what goes into other texts: an object is read in a list's `items`, and in a watch's event. */
+#define JSON_OBJECT_MAX_DEPTH 60
 
 static inline void cleanup_json_docp(yyjson_doc **doc)
 {
@@ -27,6 +29,8 @@ static inline void cleanup_json_mut_docp(yyjson_mut_doc **doc)
  */
 yyjson_doc *json_parse(struct str text, struct error **err) _must_check_;
 
+/* Whether arrays and objects are nested more than that; of text that need not be JSON. */
+bool json_deeper_than(struct str text, unsigned depth);
 /* Walks "metadata.name"-like paths of object keys (no arrays, no dots in keys). NULL where a step is missing. */
 yyjson_val *json_at(yyjson_val *v, const char *path);
 yyjson_mut_val *json_mut_at(yyjson_mut_val *v, const char *path);

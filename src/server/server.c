@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/workers.h"
+#include "server/api/stored.h"
 #include "server/hooks/context.h"
 #include "server/hooks/device.h"
 #include "server/presence.h"
@@ -79,13 +80,26 @@ static void read_excluded_ports(struct server *s)
     s->context.excluded_ports = s->excluded;
 }
 
+/* A row of a collection that is none was one of another's. */
+static int check_stored(void *arg, const char *collection, const struct object *o, struct error **err)
+{
+    struct server *s = arg;
+
+    for (size_t i = 0; i < KINDS; i++)
+        if (streq(s->kinds[i]->plural, collection))
+            return stored_check(o, err);
+    return error_set(err, REASON_INTERNAL, "nothing of that kind is served");
+}
+
 static int open_store(struct server *s, struct error **err)
 {
     _cleanup_free_ char *directory = xasprintf("%s/server", s->options->config->data);
     struct store_options options = {.directory = directory,
                                     .log_max_events = LOG_MAX_EVENTS,
                                     .log_max_bytes = LOG_MAX_BYTES,
-                                    .log_max_age_seconds = LOG_MAX_AGE_SECONDS};
+                                    .log_max_age_seconds = LOG_MAX_AGE_SECONDS,
+                                    .check = check_stored,
+                                    .check_arg = s};
 
     s->store = store_open(&options, err);
     return s->store ? 0 : -1;

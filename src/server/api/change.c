@@ -41,6 +41,10 @@ static int apply_create(struct write *w, struct store_txn *t, struct error **err
 
     if (present)
         return already_exists(w, present, err);
+    if (txn_damaged(t, w->a.kind->plural, str_from(w->name)))
+        return error_set(err, REASON_ALREADY_EXISTS,
+                         "%s.%s \"%s\" exists and is damaged: an administrator has to delete it first",
+                         w->a.kind->plural, w->a.kind->group, w->name);
     if (write_admit(w, t, err) < 0 || write_check_owner(w, err) < 0)
         return -1;
     return write_put(w, t, 201, err);

@@ -124,12 +124,36 @@ static void answer_gone(struct write *w)
     buffer_free(&b);
 }
 
+/* What cannot be read goes at once, finalizers or not: whoever watches is told, and has its name and uid. */
+static int remove_damaged(struct deletion *d, struct store_txn *t, const char *uid, struct error **err)
+{
+    struct write *w = &d->w;
+    const struct kind *k = w->a.kind;
+
+    if (d->uid && !streq(d->uid, uid))
+        return error_set(err, REASON_CONFLICT, "Precondition failed: UID in precondition: %s, UID in object meta: %s",
+                         d->uid, uid);
+    w->a.doc = write_new_doc(w);
+    w->a.object = yyjson_mut_obj(w->a.doc);
+    yyjson_mut_doc_set_root(w->a.doc, w->a.object);
+    json_mut_set_str(w->a.doc, w->a.object, "apiVersion", k->api_version);
+    json_mut_set_str(w->a.doc, w->a.object, "kind", k->kind);
+    yyjson_mut_val *metadata = json_mut_make_obj(w->a.doc, w->a.object, "metadata");
+    json_mut_set_str(w->a.doc, metadata, "name", w->name);
+    json_mut_set_str(w->a.doc, metadata, "uid", uid);
+    d->gone = true;
+    return write_remove(w, t, err);
+}
+
 static int remove_or_mark(struct deletion *d, struct store_txn *t, struct error **err)
 {
     struct write *w = &d->w;
     struct object *present;
 
     w->a.operation = OPERATION_DELETE;
+    const char *damaged = w->r->verdict == VERDICT_ALLOW ? txn_damaged(t, w->a.kind->plural, str_from(w->name)) : NULL;
+    if (damaged)
+        return remove_damaged(d, t, damaged, err);
     if (write_load_old(w, t, &present, err) < 0 || check_preconditions(d, present, err) < 0)
         return -1;
     write_take(w, w->a.old);

@@ -9,6 +9,17 @@ static void add_check(struct buffer *b, const char *check)
     buffer_printf(b, "[+]%s ok\n", check);
 }
 
+/* Names are for the log and for /metrics, which not everybody may read. */
+static void add_store(struct buffer *b, struct store *store)
+{
+    size_t damaged = store_damaged_count(store, NULL);
+
+    if (damaged)
+        buffer_printf(b, "[+]store ok, %zu damaged object%s set aside\n", damaged, damaged == 1 ? "" : "s");
+    else
+        add_check(b, "store");
+}
+
 /* That this answers says that the event threads are alive; that the store was read, that its lock is not held for good.
  */
 static void check(struct request *r, struct str path)
@@ -21,7 +32,7 @@ static void check(struct request *r, struct str path)
         add_check(&b, "ping");
         if (!str_is(path, "/livez")) {
             store_revision(r->api->options.store);
-            add_check(&b, "store");
+            add_store(&b, r->api->options.store);
         }
         buffer_printf(&b, "%.*s check passed\n", (int)path.n - 1, name);
     } else {

@@ -128,6 +128,10 @@ void metrics_write(struct metrics *m, struct buffer *b)
     for (size_t i = 0; i < api->resources_len; i++)
         buffer_printf(b, "open_hydra_store_objects{resource=\"%s\"} %zu\n", api->resources[i].kind->plural,
                       store_count(api->options.store, api->resources[i].kind->plural));
+    head(b, "open_hydra_store_damaged_objects", "gauge", "Objects that were set aside, as they cannot be read.");
+    for (size_t i = 0; i < api->resources_len; i++)
+        buffer_printf(b, "open_hydra_store_damaged_objects{resource=\"%s\"} %zu\n", api->resources[i].kind->plural,
+                      store_damaged_count(api->options.store, api->resources[i].kind->plural));
     struct store_log_size log = store_log_size(api->options.store);
     head(b, "open_hydra_store_log_events", "gauge", "Events that watches can resume from.");
     buffer_printf(b, "open_hydra_store_log_events %zu\n", log.events);

@@ -121,5 +121,14 @@ int(error_absent)(struct error **err, const struct request *r)
 {
     if (!own_is_own_name(r, r->name))
         return error_forbidden(err, r);
+    if (r->verdict == VERDICT_ALLOW && r->name) {
+        _cleanup_free_ char *why = store_damaged(r->api->options.store, r->resource->kind->plural, str_from(r->name));
+        if (why)
+            return error_set(
+                err, REASON_INTERNAL,
+                "%s.%s \"%s\" is damaged and was set aside at the start (%s): delete it, or put a backup of "
+                "the database in its place",
+                r->resource->kind->plural, r->resource->kind->group, r->name, why);
+    }
     return error_not_found(err, r->resource->kind, r->name);
 }

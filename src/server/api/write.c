@@ -54,12 +54,19 @@ struct write *write_new(struct request *r, enum operation operation)
     return w;
 }
 
+yyjson_mut_doc *write_new_doc(struct write *w)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+
+    if (doc == NULL)
+        abort();
+    arena_defer(w->a.arena, free_mut_doc, doc);
+    return doc;
+}
+
 void write_take(struct write *w, yyjson_val *sent)
 {
-    w->a.doc = yyjson_mut_doc_new(NULL);
-    if (w->a.doc == NULL)
-        abort();
-    arena_defer(w->a.arena, free_mut_doc, w->a.doc);
+    w->a.doc = write_new_doc(w);
     size_t duplicates = schema_find_duplicates(sent, field_is_duplicate, &w->findings);
     w->a.object = yyjson_val_mut_copy(w->a.doc, sent);
     yyjson_mut_doc_set_root(w->a.doc, w->a.object);
@@ -267,6 +274,9 @@ int write_put(struct write *w, struct store_txn *t, unsigned code, struct error 
     if (w->json_len > OBJECT_MAX)
         return error_set(err, REASON_REQUEST_TOO_LARGE, "the object would have %zu bytes; at most %zu are allowed",
                          w->json_len, OBJECT_MAX);
+    if (json_deeper_than((struct str){w->json, w->json_len}, JSON_OBJECT_MAX_DEPTH))
+        return error_set(err, REASON_BAD_REQUEST, "the object would be nested more than %d levels deep",
+                         JSON_OBJECT_MAX_DEPTH);
     if (!w->a.dry_run)
         txn_put(t, w->a.kind->plural, w->name, uid_of(w), (struct str){w->json, w->json_len});
     return 0;

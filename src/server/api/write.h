@@ -26,6 +26,8 @@ struct write {
 /* In the arena of the request. */
 struct write *write_new(struct request *r, enum operation operation);
 void write_init(struct write *w, struct request *r, enum operation operation); /* likewise in that arena */
+/* Empty, freed with the request. */
+yyjson_mut_doc *write_new_doc(struct write *w);
 /* Takes what was sent as a mutable object: duplicates reported and gone. */
 void write_take(struct write *w, yyjson_val *sent);
 /* Secrets leave the object. */

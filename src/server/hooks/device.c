@@ -333,10 +333,37 @@ static void finish_user(struct store_txn *t, struct hook_context *context, const
     object_remove(t, USERS, u.name);
 }
 
+struct owner_of {
+    const char *device;
+    char *owner;
+};
+
+static bool is_owner_of(void *arg, struct str owner, struct str device)
+{
+    struct owner_of *o = arg;
+
+    if (str_is(device, o->device))
+        o->owner = xstrndup(owner.p, owner.n);
+    return o->owner == NULL;
+}
+
+/* Of a device that cannot be read: as was noted when it was made. */
+static const char *noted_owner(struct admission *a, struct store_txn *t)
+{
+    struct owner_of o = {.device = json_mut_str_at(a->object, "metadata.name")};
+
+    txn_secret_list(t, DEVICE_OF_USER, is_owner_of, &o);
+    const char *owner = o.owner ? arena_strdup(a->arena, o.owner) : "";
+    free(o.owner);
+    return owner;
+}
+
 static int removed(struct admission *a, struct store_txn *t, struct error **err)
 {
     const char *owner = json_mut_str_at(a->object, "spec.openHydraUsername");
 
+    if (owner == NULL)
+        owner = noted_owner(a, t);
     txn_secret_delete(t, DEVICE_OF_USER, str_from(owner));
     txn_secret_delete(t, PORT_WAITING, str_from(json_mut_str_at(a->object, "metadata.name")));
     endpoint_forget_after_commit(a, t);

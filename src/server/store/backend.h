@@ -36,8 +36,7 @@ struct backend_sink {
     void *arg;
     void (*object)(void *arg, const char *collection, struct object *o); /* takes the reference */
     void (*secret)(void *arg, const char *scope, struct str key, struct str value);
-    /* `o` NULL: the bytes are those of the present object. Takes the reference. Returns false to leave the event out.
-     */
+    /* `o` NULL: the bytes are those of the present object. Takes the reference. */
     void (*event)(void *arg, enum event_type type, uint64_t revision, const char *collection, struct str name,
                   struct object *o, int64_t realtime_s);
 };
@@ -46,6 +45,8 @@ struct backend;
 
 struct backend_ops {
     int (*load)(struct backend *b, const struct backend_sink *sink, uint64_t *revision, struct error **err);
+    /* After names were found that are not what they were: what is found by name has to be found by that. */
+    int (*reindex)(struct backend *b, struct error **err);
     /* The error is ServiceUnavailable: whoever asked may try again. */
     int (*commit)(struct backend *b, const struct backend_batch *batch, struct error **err);
     /* Removes the oldest events, up to and including that revision at most; *reached says how far it came. */

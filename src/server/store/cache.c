@@ -27,6 +27,7 @@ static void collection_free(struct collection *c)
 void cache_free(struct cache *c)
 {
     log_free(&c->log);
+    damaged_free(&c->damaged);
     for (size_t i = 0; i < c->collections_len; i++)
         collection_free(c->collections[i]);
     free(c->collections);

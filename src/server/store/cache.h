@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "base/map.h"
+#include "server/store/damaged.h"
 #include "server/store/log.h"
 
 /*
@@ -34,6 +35,7 @@ struct cache {
     struct scope **scopes; /* few */
     size_t scopes_len;
     struct event_log log;
+    struct damaged_list damaged;
     uint64_t revision;
 };
 

@@ -222,6 +222,18 @@ void txn_list(struct store_txn *t, const char *collection, bool (*each)(void *ar
             return;
 }
 
+static const struct damaged *present_damaged(struct group *g, const char *collection, struct str name, struct str key)
+{
+    /* What is staged for it has taken its place. */
+    return map_get(g->overlay, key) ? NULL : damaged_find(&g->store->cache.damaged, collection, name);
+}
+
+const char *txn_damaged(struct store_txn *t, const char *collection, struct str name)
+{
+    const struct damaged *d = present_damaged(t->group, collection, name, overlay_key(t->group, collection, name));
+    return d ? d->uid : NULL;
+}
+
 uint64_t txn_next_revision(struct store_txn *t)
 {
     return t->group->revision + 1;
@@ -257,10 +269,12 @@ void txn_delete(struct store_txn *t, const char *collection, const char *name, s
     struct group *g = t->group;
     struct str key = overlay_key(g, collection, str_from(name));
     struct object *previous = present(g, collection, str_from(name), key);
+    const struct damaged *damaged = present_damaged(g, collection, str_from(name), key);
 
-    if (previous == NULL)
+    if (previous == NULL && damaged == NULL)
         return;
-    struct object *o = object_new(++g->revision, str_from(name), str_from(previous->uid), final_json);
+    const char *uid = previous ? previous->uid : damaged->uid;
+    struct object *o = object_new(++g->revision, str_from(name), str_from(uid), final_json);
     stage(g, EVENT_DELETED, collection, o, previous, key);
 }
 
@@ -424,6 +438,7 @@ static void apply(struct group *g, struct swap *swaps, size_t swaps_len)
         swap_items(&swaps[i]);
     for (size_t i = 0; i < g->writes_len; i++) {
         struct backend_write *w = &g->writes[i]->write;
+        damaged_forget(&c->damaged, w->collection, w->object->name);
         log_append(&c->log, &g->writes[i]->collection->track, w->type, object_ref(w->object), steal_ptr(w->previous),
                    now);
     }

@@ -56,7 +56,9 @@ static const char *const sql[STATEMENTS] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [SET_REVISION] = "UPDATE meta SET value = ?1 WHERE key = 'revision'",
-    [INSERT_OBJECT] = "INSERT INTO objects (collection, name, uid, revision, json) VALUES (?1, ?2, ?3, ?4, ?5)",
+    /* What was set aside has kept its row. */
+    [INSERT_OBJECT] = "INSERT INTO objects (collection, name, uid, revision, json) VALUES (?1, ?2, ?3, ?4, ?5)"
+                      " ON CONFLICT (collection, name) DO UPDATE SET uid = ?3, revision = ?4, json = ?5",
     [UPDATE_OBJECT] = "UPDATE objects SET uid = ?3, revision = ?4, json = ?5 WHERE collection = ?1 AND name = ?2",
     [DELETE_OBJECT] = "DELETE FROM objects WHERE collection = ?1 AND name = ?2",
     [INSERT_EVENT] =
@@ -199,6 +201,8 @@ static void event_row(sqlite3_stmt *q, const struct backend_sink *sink)
     uint64_t revision = (uint64_t)sqlite3_column_int64(q, 0);
     struct object *o = NULL;
 
+    if (sqlite3_column_int64(q, 0) <= 0)
+        return;
     if (sqlite3_column_type(q, 6) != SQLITE_NULL)
         o = object_new(revision, column(q, 4), column(q, 5), column(q, 6));
     sink->event(sink->arg, (enum event_type)sqlite3_column_int(q, 1), revision, column_text(q, 3), column(q, 4), o,
@@ -343,6 +347,17 @@ static sqlite3_int64 compact_until(struct sqlite *s, sqlite3_int64 revision)
     return until;
 }
 
+static bool execute(struct sqlite *s, const char *text)
+{
+    return sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static int reindex(struct backend *b, struct error **err)
+{
+    struct sqlite *s = (struct sqlite *)b;
+    return execute(s, "REINDEX") ? 0 : damaged(s, sqlite3_errmsg(s->db), err);
+}
+
 static int compact(struct backend *b, uint64_t revision, uint64_t *reached, struct error **err)
 {
     struct sqlite *s = (struct sqlite *)b;
@@ -353,11 +368,6 @@ static int compact(struct backend *b, uint64_t revision, uint64_t *reached, stru
         return fail_write(s, err);
     *reached = (uint64_t)until;
     return 0;
-}
-
-static bool execute(struct sqlite *s, const char *text)
-{
-    return sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK;
 }
 
 static int shrink(struct backend *b, struct error **err)
@@ -504,7 +514,7 @@ static int make_private(const char *path, struct error **err)
 
 struct backend *sqlite_open(const char *directory, bool no_sync, struct error **err)
 {
-    static const struct backend_ops ops = {load, commit, compact, shrink, close_database};
+    static const struct backend_ops ops = {load, reindex, commit, compact, shrink, close_database};
     struct sqlite *s = xcalloc(1, sizeof(*s));
 
     s->base.ops = &ops;

@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "server/store/internal.h"
@@ -16,14 +16,34 @@
 
 struct loading {
     struct store *store;
+    const struct store_options *options;
     uint64_t newest; /* of any object */
     bool sorted, twice, gap, any_event;
 };
 
+static int check(const struct loading *l, const char *collection, const struct object *o, struct error **err)
+{
+    if (l->options->check)
+        return l->options->check(l->options->check_arg, collection, o, err);
+    _cleanup_json_ yyjson_doc *doc = json_parse(o->json, err);
+    return doc ? 0 : -1;
+}
+
+static void set_aside(struct loading *l, const char *collection, struct object *o, const struct error *why)
+{
+    log_error("%s \"%s\" is damaged and set aside, everything else works: %s. Delete it, or put a backup in its place",
+              collection, o->name, why->message);
+    damaged_add(&l->store->cache.damaged, collection, o->name, o->uid, why->message);
+    object_unref(o);
+}
+
 static void load_object(void *arg, const char *collection, struct object *o)
 {
     struct loading *l = arg;
+    _cleanup_error_ struct error *why = NULL;
 
+    if (check(l, collection, o, &why) < 0)
+        return set_aside(l, collection, o, why);
     if (o->revision > l->newest)
         l->newest = o->revision;
     collection_append(cache_make_collection(&l->store->cache, collection), o);
@@ -51,6 +71,24 @@ static void restart_log(struct event_log *log, uint64_t revision)
     log_init(log, revision);
 }
 
+static bool is_event(const struct loading *l, enum event_type type, const char *collection, const struct object *o)
+{
+    _cleanup_error_ struct error *why = NULL;
+
+    if ((unsigned)type > EVENT_DELETED)
+        return false;
+    return o == NULL || check(l, collection, o, &why) == 0;
+}
+
+/* The object of an event: its own, the present one, or none. */
+static struct object *object_of_event(struct loading *l, const struct collection *c, uint64_t revision, struct str name,
+                                      struct object *own)
+{
+    struct object *present = own ? NULL : collection_get(c, name);
+
+    return present && present->revision == revision ? object_ref(present) : own;
+}
+
 /* The log must lead to the present without a hole: behind one, it begins again. */
 static void load_event(void *arg, enum event_type type, uint64_t revision, const char *collection, struct str name,
                        struct object *o, int64_t realtime_s)
@@ -63,32 +101,35 @@ static void load_event(void *arg, enum event_type type, uint64_t revision, const
         l->store->disk_log_start = revision - 1;
     l->any_event = true;
     struct collection *c = cache_make_collection(&l->store->cache, collection);
-    if (o == NULL) {
-        struct object *present = collection_get(c, name);
-        if (present && present->revision == revision)
-            o = object_ref(present);
-    }
+    if (is_event(l, type, collection, o))
+        o = object_of_event(l, c, revision, name, o);
+    else
+        object_unref(steal_ptr(o));
     if (o && revision != log->end + 1) {
         l->gap |= log_size(log) > 0;
         restart_log(log, revision - 1);
     }
     if (o)
         log_append(log, &c->track, type, o, NULL, realtime_s);
-    else
+    if (o == NULL) {
+        l->gap |= log_size(log) > 0;
         restart_log(log, revision);
+    }
     /* A log from before there was a limit may be larger than what memory there is. */
     store_trim(l->store);
 }
 
-static int load(struct store *s, struct error **err)
+static int load(struct store *s, const struct store_options *options, struct error **err)
 {
-    struct loading l = {.store = s};
+    struct loading l = {.store = s, .options = options};
     const struct backend_sink sink = {&l, load_object, load_secret, load_event};
     struct cache *c = &s->cache;
 
     if (s->backend->ops->load(s->backend, &sink, &c->revision, err) < 0)
         return -1;
     sort(&l);
+    if (c->damaged.n && s->backend->ops->reindex(s->backend, err) < 0)
+        return -1;
     if (l.twice || l.newest > c->revision || c->log.end > c->revision)
         return error_set(err, REASON_INTERNAL,
                          "the database contradicts itself (%s): put a backup in its place, or move it away",
@@ -136,7 +177,7 @@ struct store *store_open(const struct store_options *options, struct error **err
     s->lock_fd = store_lock(options->directory, err);
     if (s->lock_fd >= 0)
         s->backend = sqlite_open(options->directory, options->no_sync, err);
-    if (s->backend == NULL || load(s, err) < 0) {
+    if (s->backend == NULL || load(s, options, err) < 0) {
         free_store(s);
         return NULL;
     }
@@ -194,6 +235,23 @@ size_t store_count(struct store *s, const char *collection)
     pthread_rwlock_rdlock(&s->cache.lock);
     const struct collection *c = cache_collection(&s->cache, collection);
     size_t n = c ? c->n : 0;
+    pthread_rwlock_unlock(&s->cache.lock);
+    return n;
+}
+
+char *store_damaged(struct store *s, const char *collection, struct str name)
+{
+    pthread_rwlock_rdlock(&s->cache.lock);
+    const struct damaged *d = damaged_find(&s->cache.damaged, collection, name);
+    char *why = d ? xstrdup(d->why) : NULL;
+    pthread_rwlock_unlock(&s->cache.lock);
+    return why;
+}
+
+size_t store_damaged_count(struct store *s, const char *collection)
+{
+    pthread_rwlock_rdlock(&s->cache.lock);
+    size_t n = damaged_count(&s->cache.damaged, collection);
     pthread_rwlock_unlock(&s->cache.lock);
     return n;
 }

@@ -40,7 +40,11 @@ struct store_options {
     size_t log_max_bytes;         /* … by what they keep in memory, 0: 64 MiB, … */
     unsigned log_max_age_seconds; /* … and by age; 0: no limit */
     unsigned trim_milliseconds;   /* that often while nobody writes; 0: 15,000 */
-    bool no_sync;                 /* benches only: synchronous=OFF */
+    /* What is wrong with an object that was read at the start; NULL: only that it has to be JSON. One that fails is set
+     * aside: neither listed nor watched, its name taken until it is deleted or written over. */
+    int (*check)(void *arg, const char *collection, const struct object *o, struct error **err);
+    void *check_arg;
+    bool no_sync; /* benches only: synchronous=OFF */
 };
 
 struct store;
@@ -57,6 +61,9 @@ struct object *store_get(struct store *s, const char *collection, struct str nam
 uint64_t store_list(struct store *s, const char *collection, struct str after,
                     bool (*each)(void *arg, struct object *o), void *arg);
 size_t store_count(struct store *s, const char *collection);
+/* Why an object was set aside, to be freed; NULL: there is none of that name that was. */
+char *store_damaged(struct store *s, const char *collection, struct str name);
+size_t store_damaged_count(struct store *s, const char *collection); /* NULL: of all */
 /* What the log of events holds: `bytes` of memory at most, as objects that several share count for each. */
 struct store_log_size {
     size_t events, bytes;
@@ -84,7 +91,10 @@ void txn_list(struct store_txn *t, const char *collection, bool (*each)(void *ar
 uint64_t txn_next_revision(struct store_txn *t);
 /* Creates or replaces. The bytes are copied. Event: ADDED or MODIFIED. */
 void txn_put(struct store_txn *t, const char *collection, const char *name, const char *uid, struct str json);
-/* Removes; `final_json` (with the next revision as its resourceVersion) is what watchers get in DELETED. */
+/* The uid of an object that was set aside, borrowed; NULL: there is none of that name. */
+const char *txn_damaged(struct store_txn *t, const char *collection, struct str name);
+/* Removes, also what was set aside; `final_json` (with the next revision as its resourceVersion) is what watchers get
+ * in DELETED. */
 void txn_delete(struct store_txn *t, const char *collection, const char *name, struct str final_json);
 struct str txn_secret(struct store_txn *t, const char *scope, struct str key); /* borrowed; p == NULL: absent */
 void txn_secret_list(struct store_txn *t, const char *scope, bool (*each)(void *arg, struct str key, struct str value),

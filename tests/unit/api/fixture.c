@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/io.h"
+#include "server/api/stored.h"
 #include "unit/api/widget.h"
 
 static enum verdict authorize(const struct identity *who, const struct attributes *what)
@@ -34,12 +35,18 @@ static void handle(struct http_exchange *x, void *arg)
     api_handle(f->api, x, &who);
 }
 
+static int check_stored(void *arg, const char *collection, const struct object *o, struct error **err)
+{
+    return stored_check(o, err);
+}
+
 static void start(struct fixture *f)
 {
     struct error *err = NULL;
     struct store_options store_options = {.directory = f->database,
                                           .log_max_events = f->log_max_events ? f->log_max_events : 10000,
-                                          .log_max_age_seconds = 3600};
+                                          .log_max_age_seconds = 3600,
+                                          .check = check_stored};
 
     f->store = store_open(&store_options, &err);
     if (f->store == NULL)
