@@ -1,6 +1,6 @@
 /* What runs in the tests' environments instead of Jupyter: a small HTTP server on OPENHYDRA_SOCKET, linked statically,
  * so that an image is this one file. BEHAVIOUR says how it misbehaves; so do requests: /exit?N, /oom, /say?TEXT, /who,
- * /write?PATH. */
+ * /write?PATH, /slow?SECONDS, /close (it listens no more), /fail?1 (503 from now on), /fail?0. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+static int listener;
+static int failing;
 
 static void end(int signal)
 {
@@ -94,6 +97,17 @@ static void serve(int fd)
         who(fd);
         return;
     }
+    if (strcmp(path, "/close") == 0)
+        close(listener);
+    if (strcmp(path, "/fail") == 0)
+        failing = argument && *argument == '1';
+    if (strcmp(path, "/slow") == 0 && argument) {
+        if (fork() != 0)
+            return;
+        sleep((unsigned)strtoul(argument, NULL, 10));
+        answer(fd, "200 OK", "slow\n");
+        exit(0);
+    }
     if (strcmp(path, "/write") == 0 && argument) {
         write_file(fd, argument);
         return;
@@ -102,7 +116,7 @@ static void serve(int fd)
         printf("%s\n", argument);
         fflush(stdout);
     }
-    answer(fd, getenv("UNREADY") ? "503 Not yet" : "200 OK", "hello\n");
+    answer(fd, getenv("UNREADY") || (failing && strcmp(path, "/fail") != 0) ? "503 Not yet" : "200 OK", "hello\n");
 }
 
 int main(void)
@@ -110,6 +124,7 @@ int main(void)
     const char *behaviour = getenv("BEHAVIOUR");
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN);
     signal(SIGTERM, behaviour && strcmp(behaviour, "stubborn") == 0 ? SIG_IGN : end);
     printf("environment of %s\n", getenv("OPENHYDRA_USER"));
     fprintf(stderr, "its token is %s \xff\n", getenv("OPENHYDRA_TOKEN"));
@@ -121,11 +136,13 @@ int main(void)
     if (behaviour && strcmp(behaviour, "silent") == 0)
         for (;;)
             pause();
-    int fd = listen_on(getenv("OPENHYDRA_SOCKET"));
+    listener = listen_on(getenv("OPENHYDRA_SOCKET"));
     for (;;) {
-        int c = accept(fd, NULL, NULL);
-        if (c < 0)
+        int c = accept(listener, NULL, NULL);
+        if (c < 0) {
+            usleep(10000);
             continue;
+        }
         serve(c);
         close(c);
     }

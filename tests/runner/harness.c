@@ -76,6 +76,11 @@ static void shrink_limits(void)
     take(&limits.image_missing_seconds, "IMAGE_MISSING_SECONDS");
     take(&limits.starts_at_once, "STARTS_AT_ONCE");
     take(&limits.turn_seconds, "TURN_SECONDS");
+    take(&limits.check_seconds, "CHECK_SECONDS");
+    take(&limits.ask_seconds, "ASK_SECONDS");
+    take(&limits.ask_answer_ms, "ASK_ANSWER_MS");
+    take(&limits.ask_again_ms, "ASK_AGAIN_MS");
+    take(&limits.silent_seconds, "SILENT_SECONDS");
 }
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@ import errno
 import os
 import pathlib
 import random
+import signal
 import socket
 import subprocess
 import threading
@@ -327,6 +328,131 @@ def test_killed_from_outside_comes_back(stack, engine):
     ask(engine, "DELETE", f"/v1.41/containers/open-hydra-{uid}?force=true")
     stack.wait("ada", "Running", restarts=2)
     assert stack.inside("ada", "/")[0] == 200
+
+
+QUICK = {"ASK_SECONDS": "1", "ASK_ANSWER_MS": "1000", "ASK_AGAIN_MS": "200"}
+
+
+@pytest.fixture
+def watched(stack):
+    """One environment, asked every second."""
+    stack.stop("runner")
+    stack.start("runner", QUICK)
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    return stack
+
+
+def processes(stack, name):
+    """The first process, and the one that watches over it."""
+    state = ask(stack.engine, "GET", f"/v4.0.0/libpod/containers/open-hydra-{stack.uid(name)}/json")[1]["State"]
+    return state["Pid"], state["ConmonPid"]
+
+
+def kill(*pids):
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+def ready(stack, name):
+    return stack.condition(name, "Ready")
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["runner there", "runner away"])
+def test_conmon_and_process_killed(watched, away):
+    """The engine goes on to believe that it runs."""
+    pid, conmon = processes(watched, "ada")
+    if away:
+        watched.stop("runner")
+    kill(conmon, pid)
+    assert watched.inspect(watched.uid("ada"))["State"]["Running"]
+    if away:
+        watched.start("runner", QUICK)
+    watched.wait("ada", "Running", restarts=1)
+    assert watched.inside("ada", "/")[0] == 200
+    assert ready(watched, "ada")["status"] == "True" and watched.condition("ada", "Supervised")["status"] == "True"
+    assert processes(watched, "ada")[0] != pid
+
+
+def test_conmon_killed_alone_is_said_and_the_end_is_noticed(stack):
+    stack.stop("runner")
+    stack.start("runner", {**QUICK, "CHECK_SECONDS": "1"})
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    pid, conmon = processes(stack, "ada")
+    kill(conmon)
+    wait_until(lambda: stack.condition("ada", "Supervised")["status"] == "False", 20, what="said")
+    assert stack.condition("ada", "Supervised")["reason"] == "SupervisorGone"
+    assert stack.status("ada")["phase"] == "Running" and stack.inside("ada", "/")[0] == 200
+    kill(pid)
+    stack.wait("ada", "Running", restarts=1)
+    wait_until(lambda: stack.condition("ada", "Supervised")["status"] == "True", 20, what="taken back")
+    assert stack.inside("ada", "/")[0] == 200
+
+
+def test_a_stopped_process_is_said_and_passes(watched):
+    pid = processes(watched, "ada")[0]
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: ready(watched, "ada")["status"] == "False", 30, what="said")
+    assert ready(watched, "ada")["reason"] == "NotAnswering"
+    status = watched.status("ada")
+    assert status["phase"] == "Running" and status["reason"] == "NotAnswering" and "no answer" in status["message"]
+    # Said by a runner that comes anew, too.
+    watched.kill("runner")
+    watched.start("runner", QUICK)
+    time.sleep(1)
+    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: ready(watched, "ada")["status"] == "True", 30, what="passed")
+    assert watched.status("ada").get("restarts", 0) == 0 and processes(watched, "ada")[0] == pid
+    assert watched.status("ada")["reason"] == "Running"
+
+
+def test_what_hangs_for_long_is_started_again(stack):
+    stack.stop("runner")
+    stack.start("runner", {**QUICK, "SILENT_SECONDS": "4", "CHECK_SECONDS": "1"})
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    os.kill(processes(stack, "ada")[0], signal.SIGSTOP)
+    stack.wait("ada", "Running", 60, restarts=1)
+    assert stack.inside("ada", "/")[0] == 200
+
+
+def test_what_is_paused_at_the_engine_is_left_alone(stack, engine):
+    stack.stop("runner")
+    stack.start("runner", {**QUICK, "SILENT_SECONDS": "2", "CHECK_SECONDS": "1"})
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    name = f"open-hydra-{stack.uid('ada')}"
+    status, text = ask(engine, "POST", f"/v1.41/containers/{name}/pause")
+    if status != 204:
+        pytest.skip(f"no container can be paused here: {text}")
+    wait_until(lambda: ready(stack, "ada")["reason"] == "Paused", 20, what="said")
+    time.sleep(6)
+    assert stack.status("ada").get("restarts", 0) == 0
+    assert ask(engine, "POST", f"/v1.41/containers/{name}/unpause")[0] == 204
+    wait_until(lambda: ready(stack, "ada")["status"] == "True", 20, what="passed")
+    assert stack.status("ada").get("restarts", 0) == 0
+
+
+def test_what_listens_no_more_is_started_again(watched):
+    pid = processes(watched, "ada")[0]
+    watched.inside("ada", "/close")
+    watched.wait("ada", "Running", restarts=1)
+    assert watched.inside("ada", "/")[0] == 200 and processes(watched, "ada")[0] != pid
+
+
+def test_errors_are_said_and_long_requests_do_no_harm(watched):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(60)
+        s.connect(watched.socket("ada"))
+        s.sendall(b"GET /slow?6 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"slow" in s.recv(4096)
+    assert ready(watched, "ada")["status"] == "True"
+    watched.inside("ada", "/fail?1")
+    wait_until(lambda: ready(watched, "ada")["reason"] == "AnswersWithErrors", 20, what="said")
+    watched.inside("ada", "/fail?0")
+    wait_until(lambda: ready(watched, "ada")["status"] == "True", 20, what="passed")
+    assert watched.status("ada").get("restarts", 0) == 0
 
 
 def test_a_lost_socket_directory_comes_back(stack):

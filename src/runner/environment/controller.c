@@ -178,6 +178,11 @@ static void container_changed(void *arg, const char *device)
     queue_add(c->queue, device);
 }
 
+static void pulse_changed(void *arg, const char *device)
+{
+    container_changed(arg, device);
+}
+
 static void engine_available(void *arg, bool up, const char *message)
 {
     struct controller *c = arg;
@@ -222,6 +227,7 @@ struct controller *controller_start(const struct controller_options *options)
     c->turns =
         turns_new(limits.starts_at_once ? limits.starts_at_once : processors() + 1, limits.turn_seconds, c->queue);
     c->environments = map_new();
+    c->pulses = pulses_new(&(struct pulses_options){client_stop_fd(c->o.client), pulse_changed, c});
     pthread_mutex_init(&c->lock, NULL);
     /* Both are known before either begins to call. */
     c->devices = informer_new(
@@ -233,6 +239,7 @@ struct controller *controller_start(const struct controller_options *options)
     c->o.runtime->ops->start(c->o.runtime, &(struct runtime_listener){container_changed, engine_available, c});
     for (size_t i = 0; i < WORKERS; i++)
         c->workers[i] = thread_start("environment", work, c);
+    pulses_start(c->pulses);
     return c;
 }
 
@@ -260,6 +267,7 @@ void controller_stop(struct controller *c)
     queue_shut(c->queue);
     for (size_t i = 0; i < WORKERS; i++)
         pthread_join(c->workers[i], NULL);
+    pulses_free(c->pulses);
     informer_free(c->sandboxes);
     informer_free(c->devices);
     /* Last: its thread calls us. */

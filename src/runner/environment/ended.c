@@ -39,14 +39,18 @@ static unsigned backoff_ms(unsigned restarts)
     return limits.restart_first_ms << (restarts > 6 ? 6 : restarts);
 }
 
-static void count_restart(struct environment *e)
+bool environment_may_restart(struct environment *e, int64_t now_us)
 {
-    int64_t now = clock_monotonic_us();
-
-    if (now - e->window_since_us > (int64_t)limits.restart_window_seconds * 1000000) {
-        e->window_since_us = now;
+    if (now_us - e->window_since_us > (int64_t)limits.restart_window_seconds * 1000000)
         e->restarts_in_window = 0;
-    }
+    return e->restarts_in_window < limits.restart_limit;
+}
+
+/* The window begins with the first of it. */
+void environment_count_restart(struct environment *e, int64_t now_us)
+{
+    if (e->restarts_in_window == 0)
+        e->window_since_us = now_us;
     e->restarts++;
     e->restarts_in_window++;
 }
@@ -67,11 +71,12 @@ void environment_ended(struct controller *c, struct environment *e, const struct
     _cleanup_free_ char *description = describe(e, i, what);
     const char *reason = i && i->out_of_memory ? "OutOfMemory" : "Ended";
     _cleanup_error_ struct error *err = NULL;
+    int64_t now = clock_monotonic_us();
 
     free(e->log);
-    e->log = i ? environment_log(c, e) : NULL;
+    e->log = environment_log(c, e);
     log_warning("%s: %s", e->name, description);
-    if (e->restarts_in_window >= limits.restart_limit) {
+    if (!environment_may_restart(e, now)) {
         _cleanup_free_ char *message =
             xasprintf("%s; started again %u times, then given up", description, e->restarts_in_window);
         environment_fail(c, e, reason, message, true);
@@ -83,10 +88,11 @@ void environment_ended(struct controller *c, struct environment *e, const struct
         return;
     }
     unsigned pause = backoff_ms(e->restarts_in_window);
-    count_restart(e);
+    environment_count_restart(e, now);
+    pulses_drop(c->pulses, e->name, true);
     e->container = CONTAINER_ABSENT;
-    e->met = false;
-    e->not_before_us = clock_monotonic_us() + (int64_t)pause * 1000;
+    e->met = e->unwell = false;
+    e->not_before_us = now + (int64_t)pause * 1000;
     environment_enter(e, PHASE_STARTING, limits.starting_seconds);
     environment_set(e, PHASE_STARTING, reason, "%s; starting again (%u of %u)", description, e->restarts_in_window,
                     limits.restart_limit);

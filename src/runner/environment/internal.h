@@ -8,6 +8,7 @@
 #include "runner/environment/controller.h"
 #include "runner/environment/limits.h"
 #include "runner/environment/place.h"
+#include "runner/environment/pulse.h"
 #include "runner/environment/queue.h"
 #include "runner/environment/turns.h"
 
@@ -15,7 +16,8 @@
  *   controller.c  threads, what they are told, the slow timer        status.c  what the device's status says
  *   reconcile.c   the next step of one device                        sweep.c   what belongs to nobody
  *   start.c       from nothing to a started container                spec.c    what the container is made from
- *   ended.c       a container that ended by itself                   probe.c   whether it answers
+ *   ended.c       a container that ended by itself                   probe.c   whether it answers for the first time
+ *   pulse.c       whether what runs is alive                         health.c  what that leads to
  *   queue.c       names to be worked on                              turns.c   how many are started at once
  */
 
@@ -38,7 +40,10 @@ struct environment {
     bool settled;                        /* Failed, for good */
 
     enum { CONTAINER_UNKNOWN, CONTAINER_ABSENT, CONTAINER_RUNNING } container;
-    bool met; /* its container was seen running by this process */
+    bool met;                  /* its container was seen running by this process */
+    bool paused, unsupervised; /* as the engine says */
+    int64_t paused_us;         /* until when it was seen paused; monotonic */
+    bool unwell;               /* Running, and does not answer as it should */
     char *token;
     uint64_t endpoint_epoch;       /* in which the server was told of the endpoint; 0: never */
     char *socket, *readiness_path; /* on the host; as the sandbox said when it was started */
@@ -56,6 +61,7 @@ struct controller {
     struct controller_options o;
     struct queue *queue;
     struct turns *turns;
+    struct pulses *pulses;
     struct informer *devices, *sandboxes;
     pthread_t workers[WORKERS];
     pthread_mutex_t lock;
@@ -102,10 +108,18 @@ void environment_stumble(struct controller *c, struct environment *e, const char
 
 /* ended.c */
 void environment_ended(struct controller *c, struct environment *e, const struct instance *i, const char *what);
+/* Whether it may be started once more, and that it is. */
+bool environment_may_restart(struct environment *e, int64_t now_us);
+void environment_count_restart(struct environment *e, int64_t now_us);
 char *environment_log(struct controller *c, struct environment *e);
 
 /* probe.c */
 bool probe_answers(const char *socket, const char *path, int stop_fd);
+unsigned probe_pause_ms(int64_t waited_us);
+
+/* health.c. False: it was ended. */
+bool environment_lives(struct controller *c, struct environment *e, int64_t now_us);
+void environment_say_health(struct controller *c, struct environment *e);
 
 /* spec.c: NULL with the reason for the status. Everything lives in the arena. */
 struct runtime_spec *spec_make(struct controller *c, struct arena *a, struct environment *e, const struct device *d,

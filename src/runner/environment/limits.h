@@ -10,14 +10,23 @@ struct limits {
     unsigned stopping_seconds;   /* then the status says so; it is tried on and on */
     unsigned stop_grace_seconds; /* between SIGTERM and SIGKILL */
     unsigned ready_poll_ms;      /* a look at the socket costs a system call, a question once it is there little more */
-    unsigned ready_answer_ms;    /* a hung one holds a worker no longer */
-    unsigned check_seconds;      /* the slow timer: everything is looked at, orphans go */
-    unsigned restart_limit;      /* ended by itself more often than that within the window: Failed */
+    unsigned ready_poll_longest_ms; /* of what takes long to start */
+    unsigned ready_answer_ms;       /* a hung one holds a worker no longer */
+    unsigned check_seconds;         /* the slow timer: everything is looked at, orphans go */
+    unsigned restart_limit;         /* ended by itself more often than that within the window: Failed */
     unsigned restart_window_seconds;
     unsigned restart_first_ms; /* doubled each time */
     unsigned retry_first_ms;   /* engine or server away: doubled each time, up to */
     unsigned retry_longest_ms;
     unsigned image_missing_seconds; /* until it is looked for again */
+    /* As long as it runs (pulse.h): */
+    unsigned ask_seconds;    /* between two questions, give or take a quarter */
+    unsigned ask_answer_ms;  /* later is no answer: a machine that is busy with a class is slow */
+    unsigned ask_again_ms;   /* after a first miss */
+    unsigned closed_misses;  /* nobody listens: so often in a row it is dead */
+    unsigned silent_misses;  /* no answer: so often in a row it is not ready */
+    unsigned silent_seconds; /* then it is started again */
+    unsigned gone_grace_ms;  /* its process has ended: so long the engine may take to say so */
 };
 extern struct limits limits;
 

@@ -1,4 +1,5 @@
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -26,6 +27,7 @@ static bool take_away(struct controller *c, struct environment *e, struct error 
     if (environment_remove(c->o.runtime, c->o.environments, e->uid, limits.stop_grace_seconds, err) < 0)
         return false;
     e->gone = true;
+    pulses_drop(c->pulses, e->name, true);
     log_info("%s: stopped and removed", e->name);
     return true;
 }
@@ -101,6 +103,13 @@ static void take_running(struct controller *c, struct environment *e, struct ins
         return;
     }
     e->container = CONTAINER_RUNNING;
+    /* Without root there is one range for all. */
+    pulses_process(c->pulses, e->name, i->pid, e->host_id, geteuid() == 0 ? c->o.config->host_id_size : 0);
+    e->dirty |= e->unsupervised != i->unsupervised;
+    e->unsupervised = i->unsupervised;
+    if (e->paused || i->paused)
+        e->paused_us = clock_monotonic_us();
+    e->paused = i->paused;
     if (!e->met && e->phase == PHASE_RUNNING)
         log_info("%s: adopted", e->name);
     if (!e->met && e->phase != PHASE_RUNNING) /* started by the runner before this one: it has its whole time again */
@@ -219,6 +228,8 @@ static void step(struct controller *c, struct environment *e, const struct devic
         return;
     if (e->container != CONTAINER_RUNNING)
         begin(c, e, d, object);
+    else if (!environment_lives(c, e, clock_monotonic_us()))
+        return;
     else if (e->phase == PHASE_RUNNING)
         environment_running(c, e, object);
     else

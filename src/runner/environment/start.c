@@ -21,8 +21,10 @@ void environment_clear_away(struct controller *c, struct environment *e)
 
     e->met = false;
     e->container = CONTAINER_ABSENT;
-    if (environment_remove(c->o.runtime, c->o.environments, e->uid, limits.stop_grace_seconds, &err) == 0)
+    if (environment_remove(c->o.runtime, c->o.environments, e->uid, limits.stop_grace_seconds, &err) == 0) {
+        pulses_drop(c->pulses, e->name, true);
         return;
+    }
     e->container = CONTAINER_UNKNOWN; /* tried again, see step() */
     if (stop_said(client_stop_fd(c->o.client)))
         return;
@@ -245,7 +247,7 @@ void environment_await(struct controller *c, struct environment *e, yyjson_val *
         if (environment_late(e))
             start_timed_out(c, e);
         else
-            queue_add_after(c->queue, e->name, limits.ready_poll_ms);
+            queue_add_after(c->queue, e->name, probe_pause_ms(clock_monotonic_us() - e->phase_since_us));
         return;
     }
     if (e->phase == PHASE_STARTING)
@@ -260,5 +262,6 @@ void environment_await(struct controller *c, struct environment *e, yyjson_val *
 void environment_running(struct controller *c, struct environment *e, yyjson_val *object)
 {
     tell_endpoint(c, e);
-    environment_set(e, PHASE_RUNNING, "Running", "%s", "it answers");
+    pulses_watch(c->pulses, e->name, e->socket, e->readiness_path);
+    environment_say_health(c, e);
 }

@@ -56,7 +56,7 @@ struct condition {
 struct filling {
     struct controller *c;
     const struct environment *e;
-    struct condition conditions[4];
+    struct condition conditions[5];
     size_t conditions_len;
 };
 
@@ -70,10 +70,20 @@ static void collect_conditions(struct filling *f, const struct runtime_facts *fa
 {
     const struct environment *e = f->e;
 
-    add_condition(f, "Ready", e->phase == PHASE_RUNNING, e->phase == PHASE_RUNNING ? "Answers" : phase_name(e->phase),
+    bool ready = e->phase == PHASE_RUNNING && !e->unwell;
+
+    add_condition(f, "Ready", ready,
+                  ready                       ? "Answers"
+                  : e->phase == PHASE_RUNNING ? e->reason
+                                              : phase_name(e->phase),
                   e->message);
     add_condition(f, "EngineAvailable", engine_message == NULL, engine_message ? "EngineUnavailable" : "Answers",
                   engine_message);
+    add_condition(f, "Supervised", !e->unsupervised, e->unsupervised ? "SupervisorGone" : "Supervised",
+                  e->unsupervised
+                      ? "the engine's process that watched over the container (conmon) is gone: it works on, "
+                        "its output is lost, and its end is noticed by asking"
+                      : NULL);
     if (!known)
         return;
     add_condition(f, "UserNamespace", facts->user_namespace, facts->user_namespace ? "OwnRange" : "NotSupported",

@@ -1,5 +1,7 @@
 #include "runner/runtime/engine.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -264,8 +266,12 @@ static int image_present(struct runtime *r, const char *image, struct error **er
 
 int engine_inspect(struct engine *e, struct arena *a, const char *uid, yyjson_doc **out, struct error **err)
 {
-    struct request q = {
-        "GET", arena_printf(a, API "/containers/%s/json", container_name(a, uid)), NULL, SLOW_MS, {200}};
+    /* Podman's own answer says more: which process watches over it. */
+    struct request q = {"GET",
+                        arena_printf(a, "%s/containers/%s/json", e->libpod ? LIBPOD : API, container_name(a, uid)),
+                        NULL,
+                        SLOW_MS,
+                        {200}};
     _cleanup_json_ yyjson_doc *doc = NULL;
 
     if (engine_request(e, &q, &doc, err) < 0)
@@ -446,6 +452,12 @@ static char *find_variable(yyjson_val *variables, const char *name)
     return NULL;
 }
 
+/* Where its container's process is seen, so would be the one that watches over it. */
+static bool is_gone(pid_t pid)
+{
+    return pid > 1 && kill(pid, 0) < 0 && errno == ESRCH;
+}
+
 static int inspect(struct runtime *r, const char *uid, struct instance *out, struct error **err)
 {
     struct engine *e = engine_of(r);
@@ -462,8 +474,11 @@ static int inspect(struct runtime *r, const char *uid, struct instance *out, str
         .socket = find_variable(json_at(root, "Config.Env"), SOCKET_VARIABLE),
         .exit_code = (int)json_int_at(root, "State.ExitCode", 0),
         .out_of_memory = json_bool_at(root, "State.OOMKilled", false),
+        .pid = (int)json_int_at(root, "State.Pid", 0),
+        .paused = streq(json_str_at(root, "State.Status"), "paused"),
         .said = said && *said ? xstrdup(said) : NULL,
     };
+    out->unsupervised = is_gone((pid_t)json_int_at(root, "State.ConmonPid", 0)) && !is_gone(out->pid);
     read_labels(json_at(root, "Config.Labels"), out);
     const char *id = json_str_at(root, "Id");
     if (out->state == INSTANCE_ENDED && out->exit_code == KILLED && !out->out_of_memory && id)

@@ -25,7 +25,8 @@ struct event_reader {
 
 static bool is_interesting(const char *action)
 {
-    static const char *const ends[] = {"die", "died", "stop", "kill", "oom", "remove", "destroy", "start", "cleanup"};
+    static const char *const ends[] = {"die",     "died",  "stop",    "kill",  "oom",    "remove",
+                                       "destroy", "start", "cleanup", "pause", "unpause"};
 
     for (size_t i = 0; action && i < ARRAY_SIZE(ends); i++)
         if (strcmp(action, ends[i]) == 0)

@@ -53,7 +53,10 @@ struct instance {
     int exit_code;
     bool out_of_memory;
     int64_t started_us; /* 0: never */
-    char *said;         /* what the runtime says went wrong; NULL: nothing */
+    int pid;            /* of its first process; 0: not known. This and what follows only from inspect */
+    bool paused;
+    bool unsupervised; /* the engine's process that watches over it is gone */
+    char *said;        /* what the runtime says went wrong; NULL: nothing */
 };
 void instance_clear(struct instance *i);
 #define _cleanup_instance_ _cleanup_(instance_clear)

@@ -42,6 +42,11 @@ static void init_curl(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+void transport_init(void)
+{
+    pthread_once(&curl_once, init_curl);
+}
+
 static char *copy(const char *s)
 {
     return s ? xstrdup(s) : NULL;
@@ -49,7 +54,7 @@ static char *copy(const char *s)
 
 struct transport *transport_new(const struct transport_options *options)
 {
-    pthread_once(&curl_once, init_curl);
+    transport_init();
     struct transport *t = xcalloc(1, sizeof(*t));
     t->socket = copy(options->socket);
     t->url = copy(options->url);

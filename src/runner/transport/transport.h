@@ -17,6 +17,9 @@ struct transport_options {
     const char *token;                                 /* Authorization: Bearer; NULL: none */
 };
 
+/* What libcurl wants once; transport_new does it. */
+void transport_init(void);
+
 struct transport;
 struct transport *transport_new(const struct transport_options *options);
 void transport_free(struct transport *t);

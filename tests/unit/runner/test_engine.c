@@ -302,7 +302,7 @@ static void test_an_engine_that_comes_back_is_looked_at_again(void **state)
 #define OURS OK_JSON(LABELS("i", "u"))
 #define LOOK(answer)                                                                                                   \
     {                                                                                                                  \
-        "GET /v1.41/containers/open-hydra-u/json", answer, NULL, false                                                 \
+        "GET /v4.0.0/libpod/containers/open-hydra-u/json", answer, NULL, false                                         \
     }
 
 /* It says «busy» and has removed it all the same; or is busy once and not the next time. */
@@ -392,11 +392,11 @@ static void test_failures_have_reasons(void **state)
 {
     static const struct line script[] = {
         BEGINNING,
-        {"GET /v1.41/containers/open-hydra-u/json", GONE, NULL, false},
-        {"GET /v1.41/containers/open-hydra-u/json",
+        {"GET /v4.0.0/libpod/containers/open-hydra-u/json", GONE, NULL, false},
+        {"GET /v4.0.0/libpod/containers/open-hydra-u/json",
          OK_JSON("{\"Config\":{\"Labels\":{}},\"State\":{\"Status\":\"running\"}}"), NULL, false},
-        {"GET /v1.41/containers/open-hydra-u/json", OK_JSON("nonsense"), NULL, false},
-        {"GET /v1.41/containers/open-hydra-u/json",
+        {"GET /v4.0.0/libpod/containers/open-hydra-u/json", OK_JSON("nonsense"), NULL, false},
+        {"GET /v4.0.0/libpod/containers/open-hydra-u/json",
          "HTTP/1.1 500 X\r\nConnection: close\r\n\r\nno space left on device", NULL, false},
     };
     static const enum reason reasons[] = {REASON_NOT_FOUND, REASON_CONFLICT, REASON_BAD_REQUEST, REASON_INTERNAL};

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Device } from '../api/types';
-import { phaseOf, progressOf } from './devices';
+import { isUnwell, phaseOf, progressOf } from './devices';
 
 const created = '2026-01-01T08:00:00Z';
 const device = (status: NonNullable<Device['status']>): Device => ({
@@ -37,5 +37,20 @@ describe('the phase', () => {
     expect(phaseOf(going)).toBe('Stopping');
     expect(phaseOf(undefined)).toBe('None');
     expect(phaseOf({ metadata: { name: 'a' }, spec: {} })).toBe('Queued');
+  });
+});
+
+describe('an environment that runs', () => {
+  const withReady = (phase: NonNullable<Device['status']>['phase'], status: 'True' | 'False') =>
+    device({ ...(phase && { phase }), conditions: [{ type: 'EngineAvailable', status: 'False' }, { type: 'Ready', status }] });
+
+  it('is unwell where it is not ready', () => {
+    expect(isUnwell(withReady('Running', 'False'))).toBe(true);
+    expect(isUnwell(withReady('Running', 'True'))).toBe(false);
+  });
+
+  it('is not unwell while it starts, or where nothing is known', () => {
+    expect(isUnwell(withReady('Starting', 'False'))).toBe(false);
+    expect(isUnwell(device({ phase: 'Running' }))).toBe(false);
   });
 });

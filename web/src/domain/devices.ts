@@ -7,6 +7,11 @@ export function phaseOf(device: Device | undefined): Phase | 'None' {
   return device.status?.phase ?? 'Queued';
 }
 
+/** It runs, and does not answer as it should: its status says why. */
+export function isUnwell(device: Device): boolean {
+  return phaseOf(device) === 'Running' && (device.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'False');
+}
+
 export function ownerOf(device: Device): string {
   return device.spec.openHydraUsername ?? device.metadata.name;
 }

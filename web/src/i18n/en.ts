@@ -130,6 +130,7 @@ export const en = {
     starting: 'Your environment is starting',
     runningTitle: 'Your environment is running',
     runningText: 'It opens in a tab of its own. You can close that tab at any time: your work goes on.',
+    unwellTitle: 'Your environment does not answer as it should',
     stoppingTitle: 'Your environment is stopping',
     stoppingText: 'Your files are kept. You can start again in a moment.',
     failedTitle: 'Your environment could not be started',
@@ -189,6 +190,10 @@ export const en = {
     RootImageRefused: 'The image wants to run as root, which is not allowed here.',
     SocketDirectoryRefused: 'The way to your environment cannot be made safe. Please tell your administrator.',
     PortsExhausted: 'All addresses for environments have been given out. Please tell your administrator.',
+    NotAnswering: 'The environment gives no answer: it is busy, stopped, or it hangs. If that lasts, it is started again.',
+    AnswersWithErrors: 'The environment answers with errors.',
+    Paused: 'The environment was paused by the administrator.',
+    SupervisorGone: 'The container engine does not watch over this environment any more; it works on.',
     RunnerAbsent: 'The service that starts environments is not running. Please tell your administrator.',
   },
   log: {

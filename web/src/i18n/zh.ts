@@ -130,6 +130,7 @@ export const zh: Messages = {
     starting: '环境正在启动',
     runningTitle: '环境正在运行',
     runningText: '环境会在单独的标签页中打开。关闭标签页不会中断正在运行的程序。',
+    unwellTitle: '您的环境响应不正常',
     stoppingTitle: '环境正在停止',
     stoppingText: '您的文件都会保留，稍后即可再次启动。',
     failedTitle: '环境未能启动',
@@ -189,6 +190,10 @@ export const zh: Messages = {
     RootImageRefused: '镜像要求以 root 运行，这里不允许。',
     SocketDirectoryRefused: '无法安全地连通您的环境，请告诉管理员。',
     PortsExhausted: '环境地址已全部分配，请告诉管理员。',
+    NotAnswering: '环境没有响应：可能繁忙、被暂停或卡住。如果持续如此，将自动重新启动。',
+    AnswersWithErrors: '环境返回错误。',
+    Paused: '管理员已暂停此环境。',
+    SupervisorGone: '容器引擎不再监护此环境，环境仍在运行。',
     RunnerAbsent: '负责启动环境的服务没有运行，请告诉管理员。',
   },
   log: {

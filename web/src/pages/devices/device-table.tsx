@@ -5,7 +5,7 @@ import { PhaseBadge } from '../../components/phase-badge';
 import { ServerText } from '../../components/server-text';
 import { SortHead, type Sorting } from '../../components/table';
 import { useNow } from '../../components/use-now';
-import { elapsed, ownerOf, phaseOf } from '../../domain/devices';
+import { elapsed, isUnwell, ownerOf, phaseOf } from '../../domain/devices';
 import { duration, moment } from '../../i18n/format';
 import { useLanguage, useMessages } from '../../i18n/language';
 
@@ -96,7 +96,7 @@ function State({ device }: { device: Device }) {
   return (
     <>
       <PhaseBadge phase={phase} />
-      {phase !== 'Running' && phase !== 'Stopping' && (
+      {(isUnwell(device) || (phase !== 'Running' && phase !== 'Stopping')) && (
         <span className="hint state-reason">
           <ServerText reason={reason} message={message} />
         </span>

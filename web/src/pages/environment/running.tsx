@@ -6,7 +6,7 @@ import { LogView } from '../../components/log-view';
 import { Notice } from '../../components/notice';
 import { OpenError } from '../../components/open-error';
 import { ServerText } from '../../components/server-text';
-import { finishedSeconds, sandboxOf } from '../../domain/devices';
+import { finishedSeconds, isUnwell, sandboxOf } from '../../domain/devices';
 import { duration, moment } from '../../i18n/format';
 import { useLanguage } from '../../i18n/language';
 import { useOpenDevice } from '../../session/device-actions';
@@ -27,6 +27,11 @@ export function Running({ device, offered }: { device: Device; offered: readonly
       </h2>
       <p className="lead">{environment.runningText}</p>
       {error !== undefined && <OpenError error={error} />}
+      {isUnwell(device) && (
+        <Notice kind="warning" title={environment.unwellTitle}>
+          <ServerText reason={device.status?.reason} message={device.status?.message} />
+        </Notice>
+      )}
       <div className="actions">
         <Button kind="primary" size="large" busy={opening !== undefined} onPress={() => open(name)}>
           {opening === undefined && <External />}
@@ -77,7 +82,7 @@ function Facts({ device }: { device: Device }) {
 function Notes({ device }: { device: Device }) {
   const { environment } = useLanguage().messages;
   const { role } = useSession();
-  const notes = device.status?.conditions?.filter(({ status, message }) => status === 'False' && message);
+  const notes = device.status?.conditions?.filter(({ type, status, message }) => type !== 'Ready' && status === 'False' && message);
   if (role !== administrator) return null;
   if (!notes?.length) return null;
   return (
