@@ -399,7 +399,7 @@ def test_the_kernels_files_are_masked(world):
     found = world.anna.run("""
         import glob, os
         found = {'readable': [], 'writable': []}
-        for path in ('/proc/kcore', '/proc/keys', '/proc/timer_list', '/proc/sched_debug', '/proc/latency_stats', '/proc/kmsg', '/dev/mem',
+        for path in ('/proc/kcore', '/proc/keys', '/proc/timer_list', '/proc/sched_debug', '/proc/latency_stats', '/proc/kmsg', '/proc/cmdline', '/dev/mem',
                      '/dev/kmsg', '/dev/port', *glob.glob('/sys/firmware/*'), *glob.glob('/proc/acpi/*'), *glob.glob('/proc/scsi/*'),
                      *glob.glob('/sys/kernel/debug/*'), *glob.glob('/sys/dev/block/*')):
             try:
@@ -428,6 +428,15 @@ def test_the_kernels_files_are_masked(world):
         return found""")
     assert found["readable"] == [] and set(found["writable"]) <= {"/proc/self/oom_score_adj"}, found
     assert set(found["devices"]) <= {"console", "full", "null", "random", "tty", "urandom", "zero"}
+
+
+def test_the_hosts_names_are_not_known(world):
+    """What runs beside the host is nobody's business: /etc/hosts has the environment's own name, and not the host's list."""
+    lines = world.anna.run("return open('/etc/hosts').read()").splitlines()
+    names = {name for line in lines for name in line.partition("#")[0].split()[1:]}
+    own = world.anna.run("import socket\nreturn socket.gethostname()")
+    assert names <= {"localhost", own, container(world.hydra, A)["Name"].lstrip("/"), "host.containers.internal"} and own in names, lines
+    assert all(line.startswith(("127.", "::1", "#")) for line in lines if line.strip()), lines
 
 
 def test_temporary_files_are_limited(world):

@@ -35,7 +35,9 @@ def user():
 
 @pytest.fixture(scope="module")
 def hydra(user):
-    with OrdinaryInstance(user, {"allowRootImages": True}) as instance:
+    sets = user.folder("sets")
+    (sets / "table").write_text("shared")
+    with OrdinaryInstance(user, {"allowRootImages": True, "datasetBasePath": str(sets)}) as instance:
         instance.create_user("headmaster", "the-head-knows", role=1)
         yield instance
 
@@ -117,6 +119,8 @@ def test_inside_is_neither_the_user_nor_an_account(ada, user):
     assert mounts["/"].split()[5].startswith("ro")
     for path in ("/run/open-hydra", "/home/student", "/tmp"):
         assert "nosuid,nodev" in mounts[path], mounts[path]
+    assert {"ro", "nosuid", "nodev", "noexec"} <= set(mounts["/home/student/dataset-public"].split()[5].split(","))
+    assert ada.run("open('/home/student/dataset-public/table').read()") == "'shared'"
     assert pathlib.Path(f"/proc/{pid}/net/route").read_text().count("\n") == 1, "a network"
     home = ada.hydra.data / "workspace/jupyter-lab/ada"
     assert (home.stat().st_uid, home.stat().st_mode & 0o777) == (user.SUBORDINATE + 999, 0o700)

@@ -12,6 +12,7 @@ from runner.test_runner import (  # noqa: F401
     test_create_delete_create_keeps_the_files, test_data_sets_and_courses_are_read_only, test_delete_while_it_starts, test_down_removes_all,
     test_hardening, test_home_and_socket_directory, test_kill_at_any_moment, test_killed_from_outside_comes_back, test_log_and_usage,
     test_many_at_once, test_out_of_memory_says_so, test_start_status_and_end, test_what_belongs_to_nobody_goes,
+    test_what_has_only_the_name_of_ours_is_left_alone, test_what_is_mounted_below_a_data_set_is_read_only_too,
     test_what_ends_by_itself_fails_with_its_last_words)
 from support.docker import ended, started
 

@@ -186,6 +186,51 @@ def test_data_sets_and_courses_are_read_only(stack):
     assert (stack.home / "sets/file").read_text() == "x"
 
 
+def test_what_is_mounted_below_a_data_set_is_read_only_too(stack):
+    """A disk of its own, there before or put there while environments run; both as open to everybody as such disks often are."""
+    stack.stop("runner")
+    disks = [stack.home / "sets/early", stack.home / "sets/early/deep", stack.home / "sets/late"]
+    disks[2].mkdir(parents=True)
+    subprocess.run(["mount", "--bind", "--make-shared", stack.home / "sets", stack.home / "sets"], check=True)
+    stack.config.write_text(stack.config.read_text() + f"datasetBasePath: {stack.home}/sets\n")
+    mounted = []
+
+    def mount(disk):
+        disk.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=1777", "x", disk], check=True)
+        mounted.append(disk)
+
+    def check(name, *below):
+        for folder in ("", *below):
+            status, text = stack.inside(name, f"/write?/home/student/dataset-public{folder}/new")
+            assert status == 500 and "Read-only" in str(text), (folder, text)
+            line = next(line.split() for line in pathlib.Path(f"/proc/{stack.inspect(stack.uid(name))['State']['Pid']}/mountinfo").read_text().splitlines()
+                        if line.split()[4] == f"/home/student/dataset-public{folder}")
+            assert {"ro", "nosuid", "nodev", "noexec"} <= set(line[5].split(",")), line
+
+    try:
+        for disk in disks[:2]:
+            mount(disk)
+        stack.start("runner")
+        stack.create("ada")
+        stack.wait("ada", "Running")
+        check("ada", "/early", "/early/deep")
+        mount(disks[2])
+        (disks[2] / "file").write_text("x")
+        assert stack.inside("ada", "/write?/home/student/dataset-public/late/file")[0] == 500
+        assert (disks[2] / "file").read_text() == "x"
+        stack.create("bob")
+        stack.wait("bob", "Running")
+        check("bob", "/early", "/early/deep", "/late")
+        for name in ("ada", "bob"):
+            stack.delete(name)
+            stack.wait_gone(name)
+        assert stack.mounts() == [] and stack.places() == []
+    finally:
+        for disk in [*reversed(mounted), stack.home / "sets"]:
+            subprocess.run(["umount", "-l", disk], check=True)
+
+
 def test_network_is_a_setting_of_the_sandbox(stack):
     stack.sandbox("online", network=True)
     stack.create("ada", "online")

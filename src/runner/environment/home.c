@@ -73,6 +73,13 @@ static bool is_owner(const struct home_options *o, uid_t uid)
     return uid == o->owner || (uid >= o->range_first && uid - o->range_first < o->range_size);
 }
 
+/* Made by us and not given away: we were killed in between. One that somebody else made for another end, /srv/www for
+ * a user called www, has other modes. */
+static bool is_half_made(const struct stat *st, int fd)
+{
+    return st->st_uid == geteuid() && (st->st_mode & 07777) == 0700 && is_empty(fd);
+}
+
 static int check_owner(const struct home_options *o, int fd, struct error **err)
 {
     struct stat st;
@@ -83,8 +90,7 @@ static int check_owner(const struct home_options *o, int fd, struct error **err)
         return error_errno(err, errno, "home of %s", o->user);
     if (is_owner(o, st.st_uid))
         return 0;
-    /* Made by us and not given away: we were killed in between. */
-    if (st.st_uid == geteuid() && is_empty(fd)) {
+    if (is_half_made(&st, fd)) {
         if (fchown(fd, o->owner, o->owner) < 0)
             return error_errno(err, errno, "chown the home of %s", o->user);
         return 0;
@@ -92,6 +98,13 @@ static int check_owner(const struct home_options *o, int fd, struct error **err)
     return error_set(err, REASON_FORBIDDEN,
                      "the home of %s belongs to uid %u, which is not in that user's range of host ids (%u to %u)",
                      o->user, st.st_uid, o->range_first, o->range_first + o->range_size - 1);
+}
+
+/* What is root's may have been put there under another name, and be renamed by whoever owns the folder around it. */
+static bool is_their_own(const struct home_options *o, int fd)
+{
+    struct stat st;
+    return !o->chown || (fstat(fd, &st) == 0 && is_owner(o, st.st_uid));
 }
 
 /* Saving a notebook answers 500 without it. What the student made of these names is left as it is. */
@@ -108,7 +121,7 @@ static void make_jupyter_folders(const struct home_options *o, int home)
             parent[slash - steps[i]] = '\0';
         _cleanup_close_ int in = open_below(home, parent, O_RDONLY);
         const char *name = slash ? slash + 1 : steps[i];
-        if (in < 0 || mkdirat(in, name, 0700) < 0)
+        if (in < 0 || !is_their_own(o, in) || mkdirat(in, name, 0700) < 0)
             continue;
         _cleanup_close_ int made = open_below(in, name, O_RDONLY);
         if (made >= 0 && o->chown && fchown(made, o->owner, o->owner) < 0)

@@ -26,6 +26,9 @@
 #endif
 #define FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW)
 #define HOME_SUFFIX ".home"
+#define SHARED_FLAGS (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+
+static const char *const shared_suffixes[] = {[PLACE_DATA_SET] = ".data", [PLACE_COURSE] = ".course"};
 
 void place_name(char out[static PLACE_NAME_SIZE], const char *uid)
 {
@@ -143,6 +146,43 @@ int place_ensure_home(const char *root, const char *name, int home, struct error
     return 0;
 }
 
+char *place_shared_path(struct arena *a, const char *root, const char *name, enum place_shared what)
+{
+    return arena_printf(a, "%s/%s%s", root, name, shared_suffixes[what]);
+}
+
+/* The flags of a bind mount are those of its top alone: what is mounted below would keep its own, writable and setuid.
+ * A copy of all mounts gets them before it has a place where anybody finds it. */
+static int clone_shared(const char *source, struct error **err)
+{
+    struct mount_attr attr = {.attr_set = SHARED_FLAGS, .propagation = MS_PRIVATE};
+    _cleanup_close_ int tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+    if (tree < 0)
+        return error_errno(err, errno, "open the mounts of %s", source);
+    if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+        return errno == ENOSYS ? error_set(err, REASON_FORBIDDEN,
+                                           "this kernel cannot make %s read-only with all that is mounted below it "
+                                           "(Linux 5.12 can), so no environment gets it",
+                                           source)
+                               : error_errno(err, errno, "make the mounts of %s read-only", source);
+    return steal_fd(tree);
+}
+
+int place_ensure_shared(const char *root, const char *name, enum place_shared what, const char *source,
+                        struct error **err)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    const char *path = place_shared_path(a, root, name, what);
+    _cleanup_close_ int tree = clone_shared(source, err);
+
+    if (tree < 0 || make_folder(path, err) < 0 || unmount_all(path, err) < 0)
+        return -1;
+    if (move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return error_errno(err, errno, "mount %s", source);
+    return 0;
+}
+
 static int remove_one(const char *path, struct error **err)
 {
     if (unmount_all(path, err) < 0)
@@ -161,11 +201,26 @@ int place_remove_socket(const char *root, const char *name, struct error **err)
 
 int place_remove(const char *root, const char *name, struct error **err)
 {
-    _cleanup_free_ char *home = xasprintf("%s/%s" HOME_SUFFIX, root, name);
+    _cleanup_arena_ struct arena *a = arena_new();
 
-    if (remove_one(home, err) < 0)
+    for (size_t i = 0; i < ARRAY_SIZE(shared_suffixes); i++)
+        if (remove_one(place_shared_path(a, root, name, (enum place_shared)i), err) < 0)
+            return -1;
+    if (remove_one(arena_printf(a, "%s/%s" HOME_SUFFIX, root, name), err) < 0)
         return -1;
     return place_remove_socket(root, name, err);
+}
+
+static size_t stem_length(const char *name)
+{
+    size_t n = strlen(name);
+
+    if (ends_with(name, HOME_SUFFIX))
+        return n - strlen(HOME_SUFFIX);
+    for (size_t i = 0; i < ARRAY_SIZE(shared_suffixes); i++)
+        if (ends_with(name, shared_suffixes[i]))
+            return n - strlen(shared_suffixes[i]);
+    return n;
 }
 
 static bool is_place_name(const char *name, size_t n)
@@ -194,9 +249,7 @@ size_t place_list(const char *root, char ***out)
 
     *out = NULL;
     while (d && (e = readdir(d))) {
-        size_t n = strlen(e->d_name);
-        if (ends_with(e->d_name, HOME_SUFFIX))
-            n -= strlen(HOME_SUFFIX);
+        size_t n = stem_length(e->d_name);
         if (!is_place_name(e->d_name, n) || is_listed(*out, len, e->d_name, n))
             continue;
         *out = xreallocarray(*out, len + 1, sizeof(char *));

@@ -4,11 +4,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/arena.h"
 #include "base/error.h"
 
 /*
  * What an environment has on the host besides its container: the directory of its socket (a tmpfs, nosymfollow:
- * gateway.md §1) and, as root, a bind mount of its home at a path that nobody can exchange under the engine's eyes.
+ * gateway.md §1), as root a bind mount of its home at a path that nobody can exchange under the engine's eyes, and
+ * read-only copies of the mounts at and below what all share.
  * Names are hashes of the device's uid: a socket's path holds 107 bytes.
  */
 #define PLACE_NAME_SIZE 17
@@ -29,8 +31,15 @@ int place_ensure_socket(const struct place_options *o, struct error **err) _must
 bool place_has_socket(const char *root, const char *name);
 /* Puts a bind mount of the folder behind `home` at <root>/<name>.home. */
 int place_ensure_home(const char *root, const char *name, int home, struct error **err) _must_check_;
+/* Puts what is mounted at `source` and below it, as it is now, at <root>/<name>.<what>: read-only, nosuid, nodev and
+ * noexec all the way down, and nothing that is mounted there later arrives. */
+enum place_shared { PLACE_DATA_SET, PLACE_COURSE };
+int place_ensure_shared(const char *root, const char *name, enum place_shared what, const char *source,
+                        struct error **err) _must_check_;
+/* <root>/<name>.<what> */
+char *place_shared_path(struct arena *a, const char *root, const char *name, enum place_shared what);
 int place_remove_socket(const char *root, const char *name, struct error **err) _must_check_;
-/* Takes both away; 0 too where nothing was there. End the container first. */
+/* Takes all away; 0 too where nothing was there. End the container first. */
 int place_remove(const char *root, const char *name, struct error **err) _must_check_;
-/* Names found in `root`, each once, without ".home". The caller frees each and the list. */
+/* Names found in `root`, each once, without ".home" and the like. The caller frees each and the list. */
 size_t place_list(const char *root, char ***out);

@@ -177,10 +177,20 @@ static int add_socket(struct controller *c, struct arena *a, struct environment 
     return 0;
 }
 
-static void add_folder(struct arena *a, struct runtime_spec *r, const char *path, const char *target)
+static int add_shared(struct controller *c, struct arena *a, const struct environment *e, enum place_shared what,
+                      struct runtime_spec *r, struct error **err)
 {
-    if (path && target && path_exists(path))
-        add_mount(r, (struct runtime_mount){arena_strdup(a, path), arena_strdup(a, target), true, false});
+    const struct config *config = c->o.config;
+    const char *path = what == PLACE_DATA_SET ? config->dataset_path : config->course_path;
+    const char *target = what == PLACE_DATA_SET ? config->dataset_mount : config->course_mount;
+
+    if (path == NULL || target == NULL || !path_exists(path))
+        return 0;
+    if (place_ensure_shared(c->o.environments, e->place, what, path, err) < 0)
+        return -1;
+    const char *source = place_shared_path(a, c->o.environments, e->place, what);
+    add_mount(r, (struct runtime_mount){source, arena_strdup(a, target), true, false});
+    return 0;
 }
 
 static void add_variable(struct runtime_spec *r, const char *name, const char *value)
@@ -270,14 +280,14 @@ static struct runtime_spec *begin(struct controller *c, struct arena *a, const s
 static int fill(struct controller *c, struct arena *a, struct environment *e, const struct device *d,
                 const struct sandbox *s, struct runtime_spec *r, const char **reason, struct error **err)
 {
-    const struct config *config = c->o.config;
-
     if (add_socket(c, a, e, s, r, err) < 0)
         return refuse(reason, "SocketDirectoryRefused");
     if (add_home(c, a, e, d, s, r, err) < 0)
         return refuse(reason, "HomeRefused");
-    add_folder(a, r, config->dataset_path, config->dataset_mount);
-    add_folder(a, r, config->course_path, config->course_mount);
+    if (add_shared(c, a, e, PLACE_DATA_SET, r, err) < 0)
+        return refuse(reason, "DataSetsRefused");
+    if (add_shared(c, a, e, PLACE_COURSE, r, err) < 0)
+        return refuse(reason, "CoursesRefused");
     add_variables(a, e, d, s, r);
     return 0;
 }

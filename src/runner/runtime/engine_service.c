@@ -84,6 +84,8 @@ char *engine_service_conf(void)
     add_limit(&limits, "nofile", RLIMIT_NOFILE, RLIM_INFINITY);
     add_limit(&limits, "nproc", RLIMIT_NPROC, pid_max());
     buffer_puts(&b, "[containers]\n");
+    /* Which machines the host knows by name, and its own address, are nobody's business in a container. */
+    buffer_puts(&b, "base_hosts_file = \"none\"\nhost_containers_internal_ip = \"127.0.0.1\"\n");
     if (limits.n)
         buffer_printf(&b, "default_ulimits = [%s]\n", limits.p);
     if (unified && lacks_pids_controller())

@@ -170,15 +170,16 @@ static void put_podman_hardening(document *d, value *root, struct arena *a, cons
                                  const struct runtime_spec *s)
 {
     static const char *const all[] = {"all"};
-    /* The host's disks. Podman 4 hides them of itself, 5 does not. */
-    static const char *const masked[] = {"/sys/dev/block"};
+    /* The host's disks (Podman 4 hides them of itself, 5 does not), and how it was booted. */
+    static const char *const masked[] = {"/sys/dev/block", "/proc/cmdline"};
     _cleanup_free_ char *user = xasprintf("%u:%u", s->run_as, s->run_as);
 
     put_str(d, root, "user", user);
     put_bool(d, root, "read_only_filesystem", true);
     put_bool(d, root, "read_write_tmpfs", false);
     put_strings(d, root, "cap_drop", all, 1);
-    put_strings(d, root, "mask", masked, 1);
+    put_strings(d, root, "mask", masked, ARRAY_SIZE(masked));
+    put_str(d, root, "base_hosts_file", "none"); /* from Podman 5 on; before, our own service's configuration says it */
     put_bool(d, root, "no_new_privileges", true);
     put_str(d, root, "seccomp_profile_path", engine_seccomp_path(a, e));
     put_str(d, put_obj(d, root, "netns"), "nsmode", s->network ? "bridge" : "none");

@@ -151,6 +151,8 @@ static void test_service_conf(void **state)
 
     assert_true(starts_with(text, "[containers]\n"));
     assert_non_null(strstr(text, "\n[engine]\n"));
+    assert_non_null(strstr(text, "\nbase_hosts_file = \"none\"\n"));
+    assert_non_null(strstr(text, "\nhost_containers_internal_ip = \"127.0.0.1\"\n"));
 }
 
 /* --- answers ---------------------------------------------------------------------------------------------------- */

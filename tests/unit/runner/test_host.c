@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -155,6 +156,75 @@ static void test_home_half_made(void **state)
     assert_int_equal(st.st_uid, FIRST + 1000);
 }
 
+/* A folder that root keeps under a user's name for another end is not given away, even if nothing is in it yet. */
+static void test_a_folder_of_roots_is_no_home(void **state)
+{
+    static const mode_t modes[] = {0755, 0711, 0701, 01700, 0500};
+    _cleanup_free_ char *base = in_folder("space"), *parent = in_folder("space/plain"),
+                        *home = in_folder("space/plain/www");
+    struct stat st;
+
+    if (skip_without_root())
+        return;
+    assert_int_equal(make_directory(parent, 0700, NULL), 0);
+    assert_int_equal(mkdir(home, 0700), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+        _cleanup_error_ struct error *err = NULL;
+        assert_int_equal(chmod(home, modes[i]), 0);
+        assert_int_equal(open_home(base, "www", &err), -1);
+        assert_int_equal(err->reason, REASON_FORBIDDEN);
+        assert_int_equal(stat(home, &st), 0);
+        assert_true(st.st_uid == 0 && (st.st_mode & 07777) == modes[i]);
+    }
+}
+
+/* The student can give these names to folders of somebody else's that are in the home. */
+static void test_folders_of_roots_in_a_home_are_left_alone(void **state)
+{
+    static const char *const names[] = {".local", ".local/share"};
+
+    if (skip_without_root())
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        _cleanup_free_ char *user = xasprintf("u%zu", i), *base = in_folder("space"),
+                            *home = xasprintf("%s/plain/%s", base, user), *kept = xasprintf("%s/%s", home, names[i]),
+                            *jupyter = xasprintf("%s/.local/share/jupyter", home),
+                            *share = xasprintf("%s/.local/share", home), *local = xasprintf("%s/.local", home);
+        struct stat st;
+        close(open_home(base, user, NULL));
+        assert_true(rmdir(jupyter) == 0 && rmdir(share) == 0 && (i == 1 || rmdir(local) == 0));
+        assert_int_equal(mkdir(kept, 0755), 0);
+        close(open_home(base, user, NULL));
+        assert_int_equal(stat(kept, &st), 0);
+        assert_true(st.st_uid == 0 && st.st_nlink == 2); /* no folder was made in it */
+        /* The next id of somebody else's is as foreign; the last of the own range is not. */
+        assert_int_equal(chown(kept, FIRST + 65536, 0), 0);
+        close(open_home(base, user, NULL));
+        assert_true(stat(kept, &st) == 0 && st.st_nlink == 2);
+        assert_int_equal(chown(kept, FIRST + 65535, 0), 0);
+        close(open_home(base, user, NULL));
+        assert_true(stat(kept, &st) == 0 && st.st_nlink == 3);
+    }
+}
+
+/* Made by somebody less careful, or opened since. */
+static void test_the_folder_of_homes_is_closed_again(void **state)
+{
+    static const mode_t modes[] = {0777, 0755, 0710, 0701};
+    _cleanup_free_ char *base = in_folder("space"), *parent = in_folder("space/plain");
+    struct stat st;
+
+    if (skip_without_root())
+        return;
+    assert_int_equal(make_directory(parent, 0700, NULL), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+        assert_int_equal(chmod(parent, modes[i]), 0);
+        close(open_home(base, "ada", NULL));
+        assert_int_equal(stat(parent, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0700);
+    }
+}
+
 static void test_links_are_refused(void **state)
 {
     _cleanup_free_ char *base = in_folder("space"), *parent = in_folder("space/plain"),
@@ -236,6 +306,9 @@ static void test_place(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_true(st.st_uid == FIRST + 1000 && st.st_gid == 4242 && (st.st_mode & 0777) == 0710);
     assert_false(follows_link(path));
+    struct statvfs fs;
+    assert_int_equal(statvfs(path, &fs), 0);
+    assert_int_equal(fs.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_RDONLY), ST_NOSUID | ST_NODEV | ST_NOEXEC);
 
     /* It holds neither many files nor much. */
     unsigned made = 0;
@@ -253,6 +326,8 @@ static void test_place(void **state)
     assert_int_equal(place_ensure_home(root, name, fd, NULL), 0);
     struct stat a, b;
     assert_true(stat(home, &a) == 0 && fstat(fd, &b) == 0 && a.st_ino == b.st_ino);
+    assert_int_equal(statvfs(home, &fs), 0);
+    assert_int_equal(fs.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_RDONLY), ST_NOSUID | ST_NODEV);
 
     assert_int_equal(place_list(root, &names), 1);
     assert_string_equal(names[0], name);
@@ -283,6 +358,80 @@ static void test_place_half_made(void **state)
     assert_true(place_has_socket(root, name));
     assert_false(follows_link(path));
     assert_int_equal(place_remove(root, name, NULL), 0);
+}
+
+/* --- what all share ---------------------------------------------------------------------------------------------- */
+
+static void mount_memory(const char *path)
+{
+    assert_true(mkdir(path, 0777) == 0 || errno == EEXIST);
+    assert_int_equal(mount("tmpfs", path, "tmpfs", 0, "size=1m,mode=1777"), 0);
+    assert_int_equal(mount(NULL, path, NULL, MS_SHARED, NULL), 0);
+}
+
+static bool is_harmless(const char *path)
+{
+    const unsigned long wanted = ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC;
+    _cleanup_free_ char *file = xasprintf("%s/new", path);
+    struct statvfs fs;
+
+    return statvfs(path, &fs) == 0 && (fs.f_flag & wanted) == wanted && open(file, O_CREAT | O_CLOEXEC, 0600) < 0 &&
+           errno == EROFS;
+}
+
+static void test_shared_is_read_only_all_the_way_down(void **state)
+{
+    static const char *const below[] = {"", "/sub", "/sub/deep"};
+    _cleanup_arena_ struct arena *a = arena_new();
+    _cleanup_free_ char *root = in_folder("env"), *set = in_folder("set"), *sub = in_folder("set/sub"),
+                        *deep = in_folder("set/sub/deep"), *later = in_folder("set/later");
+    char name[PLACE_NAME_SIZE], **names;
+
+    if (skip_without_root())
+        return;
+    place_name(name, "uid");
+    assert_int_equal(place_prepare_root(root, 4242, NULL), 0);
+    mount_memory(set);
+    mount_memory(sub);
+    mount_memory(deep);
+    assert_int_equal(mkdir(later, 0755), 0);
+    const char *path = place_shared_path(a, root, name, PLACE_DATA_SET);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(place_ensure_shared(root, name, PLACE_DATA_SET, set, NULL), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(below); i++)
+            assert_true(is_harmless(arena_printf(a, "%s%s", path, below[i])));
+    }
+    /* What is mounted later does not arrive; the next environment has it, as harmless as the rest. */
+    struct stat here, there;
+    mount_memory(later);
+    assert_true(stat(later, &here) == 0 && stat(arena_printf(a, "%s/later", path), &there) == 0);
+    assert_true(here.st_dev != there.st_dev);
+    assert_int_equal(place_ensure_shared(root, name, PLACE_COURSE, set, NULL), 0);
+    assert_true(is_harmless(arena_printf(a, "%s/later", place_shared_path(a, root, name, PLACE_COURSE))));
+
+    assert_int_equal(place_list(root, &names), 1);
+    assert_string_equal(names[0], name);
+    free(names[0]);
+    free(names);
+    assert_int_equal(place_remove(root, name, NULL), 0);
+    assert_true(place_list(root, &names) == 0 && !path_exists(path));
+    /* The original is as it was. */
+    _cleanup_free_ char *file = in_folder("set/sub/deep/file");
+    assert_int_equal(write_file_atomic(file, STR("x"), 0600, NULL), 0);
+    assert_true(umount2(later, 0) == 0 && umount2(deep, 0) == 0 && umount2(sub, 0) == 0 && umount2(set, 0) == 0);
+}
+
+static void test_nothing_to_share(void **state)
+{
+    _cleanup_error_ struct error *err = NULL;
+    _cleanup_free_ char *root = in_folder("env"), *none = in_folder("none");
+    char name[PLACE_NAME_SIZE], **names;
+
+    place_name(name, "uid");
+    assert_int_equal(place_prepare_root(root, getegid(), NULL), 0);
+    assert_int_equal(place_ensure_shared(root, name, PLACE_COURSE, none, &err), -1);
+    assert_non_null(strstr(err->message, none));
+    assert_int_equal(place_list(root, &names), 0);
 }
 
 /* Whatever lies in a folder that is no mount is somebody's: it is not emptied. */
@@ -356,11 +505,16 @@ int main(void)
         TEST(test_home),
         TEST(test_home_of_others),
         TEST(test_home_half_made),
+        TEST(test_a_folder_of_roots_is_no_home),
+        TEST(test_folders_of_roots_in_a_home_are_left_alone),
+        TEST(test_the_folder_of_homes_is_closed_again),
         TEST(test_links_are_refused),
         TEST(test_a_parent_of_others_is_refused),
         TEST(test_names),
         TEST(test_place),
         TEST(test_place_half_made),
+        TEST(test_shared_is_read_only_all_the_way_down),
+        TEST(test_nothing_to_share),
         TEST(test_place_is_never_emptied),
         TEST(test_last_lines),
         TEST(test_long_lines_are_cut),
