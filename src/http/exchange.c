@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "http/server.h"
 
 struct http_exchange *exchange_new(struct http_server *server, struct MHD_Connection *connection, const char *uri)
@@ -275,6 +276,13 @@ struct MHD_Response *exchange_status_response(enum reason reason, const char *me
 
 /* --- Sleeping --- */
 
+void http_on_gone(struct http_exchange *x, void (*gone)(void *arg), void *arg)
+{
+    LOCK_SCOPE(exchange_lock(x));
+    x->gone = gone;
+    x->gone_arg = arg;
+}
+
 void exchange_wait(struct http_exchange *x)
 {
     x->state = WAITING;
@@ -287,4 +295,6 @@ void exchange_abandon(struct http_exchange *x, unsigned status, struct MHD_Respo
     x->status = status;
     x->response = answer;
     MHD_resume_connection(x->connection);
+    if (x->gone)
+        x->gone(x->gone_arg);
 }

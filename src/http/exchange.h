@@ -60,6 +60,9 @@ struct http_exchange {
     unsigned status;
     struct MHD_Response *response; /* (L); owned */
 
+    void (*gone)(void *arg);
+    void *gone_arg;
+
     /* A stream (http/stream.c). */
     const struct http_stream_ops *ops;
     void *stream_state;

@@ -51,6 +51,13 @@ static void look_at(struct http_exchange *x)
         log_warning("cannot watch a connection for its end: %m");
 }
 
+void hangup_look_at(struct http_exchange *x)
+{
+    LOCK_SCOPE(&x->server->lock);
+    if (x->live && x->polled_fd < 0)
+        look_at(x);
+}
+
 void hangup_forget(struct http_exchange *x)
 {
     if (x->polled_fd < 0)

@@ -62,6 +62,11 @@ void http_reply(struct http_exchange *x, unsigned status, const char *content_ty
 void http_reply_shared(struct http_exchange *x, unsigned status, const char *content_type, struct str body, void *owner,
                        void (*release)(void *owner));
 
+/* For whoever defers: `gone` is called once where the peer goes, or the server stops, before the answer is given; from
+ * a thread of ours and under a lock of the exchange, so that it may call nothing of it. The answer is still owed, and
+ * once it is given `gone` is not called any more. Before the handler returns. */
+void http_on_gone(struct http_exchange *x, void (*gone)(void *arg), void *arg);
+
 /* A body that comes bit by bit: pulled by the connection when its peer takes bytes, so that a slow one holds nothing.
  */
 struct http_stream_ops {

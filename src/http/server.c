@@ -204,6 +204,8 @@ static enum MHD_Result proceed(struct http_exchange *x)
         x->state = ABANDONED;
         x->status = MHD_HTTP_SERVICE_UNAVAILABLE;
         x->response = exchange_status_response(REASON_SERVICE_UNAVAILABLE, "the server is stopping");
+        if (x->gone)
+            x->gone(x->gone_arg);
     }
     struct MHD_Response *response = steal_ptr(x->response);
     pthread_mutex_unlock(lock);
@@ -227,7 +229,11 @@ static enum MHD_Result handle(struct http_exchange *x)
     x->server->handler(x, x->server->arg);
     if (!is_answered(x))
         server_add_live(x);
-    return proceed(x);
+    enum MHD_Result rc = proceed(x);
+    /* After it sleeps: what is noticed before would be lost. The exchange is the connection's until we return. */
+    if (x->gone)
+        hangup_look_at(x);
+    return rc;
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,

@@ -57,6 +57,8 @@ void server_remove_live(struct http_exchange *x);
 /* --- hangup.c --- */
 int hangup_start(struct http_server *s, struct error **err) _must_check_;
 void hangup_stop(struct http_server *s);
+/* At once, for an exchange whose owner wants to know; others are looked at when they are deferred for long. */
+void hangup_look_at(struct http_exchange *x);
 /* With the server lock held. */
 void hangup_forget(struct http_exchange *x);
 

@@ -43,7 +43,8 @@ static void request_free(struct request *r)
 {
     struct logs *l = r->logs;
 
-    close(r->options.stop_fd);
+    if (r->options.stop_fd >= 0)
+        close(r->options.stop_fd);
     buffer_free(&r->text);
     pthread_cond_destroy(&r->room);
     pthread_mutex_destroy(&r->lock);
@@ -240,7 +241,6 @@ static void begin(struct logs *l, struct http_exchange *x, struct str uid, bool 
                   struct runtime_log_options options)
 {
     struct request *r = xcalloc(1, sizeof(*r));
-    pthread_t thread;
 
     *r = (struct request){
         .logs = l, .x = x, .uid = xstrndup(uid.p, uid.n), .usage = usage, .options = options, .refs = 1};
@@ -248,8 +248,14 @@ static void begin(struct logs *l, struct http_exchange *x, struct str uid, bool 
     r->options.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&r->lock, NULL);
     cond_init_monotonic(&r->room);
-    thread = thread_start("log", serve, r);
-    pthread_detach(thread);
+    if (r->options.stop_fd >= 0) {
+        pthread_detach(thread_start("log", serve, r));
+        return;
+    }
+    /* Without it nobody could end the log. */
+    http_reply(x, 503, "text/plain", STR("no descriptor is left\n"));
+    answered(r);
+    request_free(r);
 }
 
 static void handle(struct http_exchange *x, void *arg)

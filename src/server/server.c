@@ -35,6 +35,7 @@ struct server {
     struct kind *kinds[KINDS];
     struct store *store;
     struct workers *workers;
+    struct flow *flow;
     struct auth *auth;
     struct gateway *gateway;
     struct api *api;
@@ -123,6 +124,8 @@ static int make_api(struct server *s, struct error **err)
         .resources_len = ARRAY_SIZE(resources),
         .authorize = auth_authorize,
         .still_holds = still_holds,
+        .reserved = auth_is_reserved,
+        .flow = s->flow,
         .workers = s->workers,
         .context = &s->context,
         .version = OPEN_HYDRA_VERSION,
@@ -139,6 +142,7 @@ static int build(struct server *s, struct error **err)
     if (load_kinds(s, err) < 0 || open_store(s, err) < 0)
         return -1;
     s->workers = workers_new("worker", WORKER_THREADS, WORKER_QUEUE);
+    s->flow = flow_new();
     s->auth = auth_new(c, s->store, s->workers);
     s->gateway = gateway_new(c, s->store, s->auth, err);
     if (s->gateway == NULL)
@@ -265,6 +269,7 @@ static void tear_down(struct server *s)
         store_close(s->store);
     for (size_t i = 0; i < KINDS; i++)
         kind_free(s->kinds[i]);
+    flow_free(s->flow);
     free(s->excluded);
 }
 

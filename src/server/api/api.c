@@ -168,11 +168,23 @@ static void dispatch(struct request *r)
         verbs[r->verb](r);
 }
 
-static int answer(struct request *r, struct error **err)
+/* A watch or a log lasts, and counts as such; anything else until it is answered. */
+static int enter(struct request *r, const struct flow_caller *caller, struct error **err)
+{
+    enum flow_what what = r->verb == VERB_WATCH ? FLOW_WATCHES : r->handler ? r->handler->load : FLOW_REQUESTS;
+
+    return flow_take(r->api->options.flow, what, 1, caller, r->arena, r->started_us, err);
+}
+
+static int answer(struct request *r, const struct flow_caller *caller, struct error **err)
 {
     struct str path = http_path(r->x);
-    int rc = route(r, path, err);
 
+    if (flow_has_time(r->api->options.flow, caller, r->started_us, err) < 0)
+        return -1;
+    int rc = route(r, path, err);
+    if (rc >= 0 && enter(r, caller, err) < 0)
+        return -1;
     if (rc == 0)
         return reply_other(r, without_slash(path), err);
     /* Who may not come in need not learn what there is. */
@@ -189,6 +201,15 @@ static const char *copy(struct arena *a, const char *s)
     return s ? arena_strdup(a, s) : NULL;
 }
 
+struct flow_caller api_caller(const struct api_options *o, const struct http_exchange *x, const struct identity *who)
+{
+    const char *address = http_header(x, "X-Real-IP");
+
+    if (o->reserved && o->reserved(who))
+        return (struct flow_caller){.rank = FLOW_RESERVED};
+    return who->uid ? flow_user(who->uid) : flow_stranger(address ? address : "");
+}
+
 void api_handle(struct api *a, struct http_exchange *x, const struct identity *who)
 {
     struct arena *arena = http_arena(x);
@@ -201,6 +222,11 @@ void api_handle(struct api *a, struct http_exchange *x, const struct identity *w
                                .uid = copy(arena, who->uid),
                                .session = copy(arena, who->session),
                                .certificate = copy(arena, who->certificate)};
-    if (answer(r, &err) < 0)
+    struct flow_caller caller = api_caller(&a->options, x, who);
+    int64_t began = r->started_us;
+    if (answer(r, &caller, &err) < 0)
         request_fail(r, err);
+    /* The request may be gone. */
+    int64_t now = clock_monotonic_us();
+    flow_charge(a->options.flow, &caller, now - began, now);
 }

@@ -3,6 +3,7 @@
 #include "http/http.h"
 #include "kinds/kind.h"
 #include "server/api/authorize.h"
+#include "server/api/flow.h"
 #include "server/api/hooks.h"
 #include "server/store/store.h"
 
@@ -23,6 +24,9 @@ struct api_options {
     /* Whether who was let in would be so still: asked before a watch tells more. NULL: always. From any thread, quick.
      */
     bool (*still_holds)(void *context, const struct identity *who);
+    /* Administrators and the runner: their share is not counted. NULL: nobody. */
+    bool (*reserved)(const struct identity *who);
+    struct flow *flow;         /* what a caller may have at a time; NULL: anything */
     struct workers *workers;   /* for hooks->prepare */
     void *context;             /* handed to hooks */
     unsigned watch_seconds;    /* default timeoutSeconds of a watch, jittered; 0: 1800 */
@@ -37,6 +41,8 @@ void api_free(struct api *a);
 
 /* Whether this path is ours: /apis…, /api, /openapi…, /version, /healthz, /livez, /readyz, /metrics. */
 bool api_owns(struct str path);
+/* As whom the flow counts a caller. */
+struct flow_caller api_caller(const struct api_options *o, const struct http_exchange *x, const struct identity *who);
 /* Answers (or defers) a request of an identified caller; from an event thread or a worker. `who` is copied. */
 void api_handle(struct api *a, struct http_exchange *x, const struct identity *who);
 

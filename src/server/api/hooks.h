@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "http/http.h"
 #include "server/api/authorize.h"
+#include "server/api/flow.h"
 #include "server/store/store.h"
 
 enum operation { OPERATION_CREATE, OPERATION_UPDATE, OPERATION_UPDATE_STATUS, OPERATION_DELETE };
@@ -45,8 +46,9 @@ struct kind_hooks {
 
 struct kind_subresource {
     const char *name;
-    const char *kind;  /* of its bodies, for discovery: "DeviceTicket" */
-    const char *verbs; /* "create" or "get,update" …, as in discovery; POST is create, GET get, PUT update */
-    bool private;      /* left out of discovery and OpenAPI */
+    const char *kind;    /* of its bodies, for discovery: "DeviceTicket" */
+    const char *verbs;   /* "create" or "get,update" …, as in discovery; POST is create, GET get, PUT update */
+    bool private;        /* left out of discovery and OpenAPI */
+    enum flow_what load; /* as what a request for it counts */
     void (*handle)(struct http_exchange *x, struct object *object, const struct identity *who, void *context);
 };

@@ -29,6 +29,8 @@ void auth_identify(struct auth *a, struct http_exchange *x, auth_done *done, voi
 
 /* The table of roles. */
 enum verdict auth_authorize(const struct identity *who, const struct attributes *what);
+/* Those who have a share of everything kept for them (server/api/flow.h). */
+bool auth_is_reserved(const struct identity *who);
 
 /* /auth/…: docs/dashboard-api.md. Answers or defers. */
 bool auth_owns(struct str path);

@@ -373,7 +373,7 @@ static int removed(struct admission *a, struct store_txn *t, struct error **err)
 
 static const struct kind_subresource subresources[] = {
     {.name = "ticket", .kind = "DeviceTicket", .verbs = "create", .handle = device_ticket},
-    {.name = "log", .kind = "Device", .verbs = "get", .handle = device_log},
+    {.name = "log", .kind = "Device", .verbs = "get", .handle = device_log, .load = FLOW_LOGS},
     {.name = "endpoint", .kind = "DeviceEndpoint", .verbs = "update", .private = true, .handle = device_endpoint},
     {0},
 };

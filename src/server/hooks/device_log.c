@@ -1,6 +1,7 @@
 /*
  * A log is fetched from the runner's socket by a thread of its own and handed on through a bounded buffer: a reader
- * that does not take its bytes stops the thread, which stops the runner.
+ * that does not take its bytes stops the thread, which stops the runner. A reader that goes ends all of it at once,
+ * also before the environment has said anything.
  */
 #include "server/hooks/device_log.h"
 
@@ -12,6 +13,9 @@
 #define MAX_LOGS 64
 #define BUFFER_BYTES ((size_t)64 * 1024)
 #define MAX_TAIL_LINES 100000
+#define POLL_MS 10000 /* woken before where something happens */
+#define RETRY_SECONDS 5
+#define MAX_REASON ((size_t)512) /* of what the runner says where it refuses */
 
 static atomic_uint open_logs;
 
@@ -20,11 +24,15 @@ struct log {
     pthread_cond_t room; /* for the thread: bytes were taken, or nobody listens any more */
     struct http_exchange *x;
     char *url, *socket;
+    CURLM *multi; /* what the thread waits in, to be woken from */
+    CURL *curl;   /* the thread's own, as the next three */
     char bytes[BUFFER_BYTES];
     size_t from, used;
-    bool streaming; /* the answer has begun; the thread's own */
-    bool ended;     /* the runner has said all */
-    bool closed;    /* nobody listens any more */
+    long status;          /* of the runner's answer */
+    struct buffer reason; /* its body where it is no log */
+    bool streaming;       /* the answer has begun */
+    bool ended;           /* the runner has said all */
+    bool closed;          /* nobody listens any more */
     unsigned references;
 };
 
@@ -37,6 +45,8 @@ static void log_unref(struct log *l)
         return;
     pthread_cond_destroy(&l->room);
     pthread_mutex_destroy(&l->lock);
+    curl_multi_cleanup(l->multi);
+    buffer_free(&l->reason);
     free(l->url);
     free(l->socket);
     free(l);
@@ -61,15 +71,21 @@ static ssize_t log_read(void *state, char *out, size_t max)
     return (ssize_t)n;
 }
 
-static void log_close(void *state)
+/* The reader has gone: before the answer, or while it is sent. */
+static void stop_reading(void *state)
 {
     struct log *l = state;
 
-    pthread_mutex_lock(&l->lock);
+    LOCK_SCOPE(&l->lock);
     l->closed = true;
     pthread_cond_signal(&l->room);
-    pthread_mutex_unlock(&l->lock);
-    log_unref(l);
+    curl_multi_wakeup(l->multi);
+}
+
+static void log_close(void *state)
+{
+    stop_reading(state);
+    log_unref(state);
 }
 
 static const struct http_stream_ops log_ops = {log_read, log_close};
@@ -90,12 +106,9 @@ static size_t put(struct log *l, const char *p, size_t n)
     return n;
 }
 
-/* The answer begins with the first byte, so that a failure before it can still be said with a status. Without the lock:
- * log_close, which takes it, may be called from in here. */
+/* Without the lock: log_close, which takes it, may be called from in here. */
 static void begin(struct log *l)
 {
-    if (l->streaming)
-        return;
     l->streaming = true;
     pthread_mutex_lock(&l->lock);
     l->references++;
@@ -104,12 +117,30 @@ static void begin(struct log *l)
     http_stream(l->x, 200, "text/plain; charset=utf-8", &log_ops, l);
 }
 
+/* The answer begins with the runner's, so that a refusal can still be said with a status, and a reader need not wait
+ * for an environment that says nothing. */
+static size_t header_received(char *p, size_t size, size_t count, void *arg)
+{
+    struct log *l = arg;
+    size_t n = size * count;
+
+    if (!l->streaming && n > 5 && memcmp(p, "HTTP/", 5) == 0) {
+        curl_easy_getinfo(l->curl, CURLINFO_RESPONSE_CODE, &l->status);
+        if (l->status == 200)
+            begin(l);
+    }
+    return n;
+}
+
 static size_t received(char *p, size_t size, size_t count, void *arg)
 {
     struct log *l = arg;
     size_t n = size * count, at = 0;
 
-    begin(l);
+    if (!l->streaming) {
+        buffer_append(&l->reason, p, n < MAX_REASON - l->reason.n ? n : MAX_REASON - l->reason.n);
+        return n;
+    }
     LOCK_SCOPE(&l->lock);
     while (at < n) {
         while (l->used == BUFFER_BYTES && !l->closed)
@@ -122,62 +153,80 @@ static size_t received(char *p, size_t size, size_t count, void *arg)
     return n;
 }
 
-static int still_wanted(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+static bool is_wanted(struct log *l)
 {
-    struct log *l = arg;
     LOCK_SCOPE(&l->lock);
-    return l->closed ? 1 : 0;
+    return !l->closed;
 }
 
-static CURLcode fetch(struct log *l, long *status)
+static CURL *prepare(struct log *l)
 {
     CURL *curl = curl_easy_init();
 
     if (curl == NULL)
-        return CURLE_FAILED_INIT;
+        abort();
     curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, l->socket);
     curl_easy_setopt(curl, CURLOPT_URL, l->url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 5L);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, header_received);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, l);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, received);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, l);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, still_wanted);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, l);
-    CURLcode rc = curl_easy_perform(curl);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
-    curl_easy_cleanup(curl);
+    return curl;
+}
+
+/* CURLE_OK: the runner's answer is whole. */
+static CURLcode fetch(struct log *l)
+{
+    int running = 1, left;
+    struct CURLMsg *message;
+    CURLcode rc = CURLE_ABORTED_BY_CALLBACK;
+
+    l->curl = prepare(l);
+    curl_multi_add_handle(l->multi, l->curl);
+    while (running && is_wanted(l) && curl_multi_perform(l->multi, &running) == CURLM_OK)
+        if (running && curl_multi_poll(l->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK)
+            break;
+    while ((message = curl_multi_info_read(l->multi, &left)))
+        if (message->msg == CURLMSG_DONE)
+            rc = message->data.result;
+    curl_multi_remove_handle(l->multi, l->curl);
+    curl_easy_cleanup(l->curl);
     return rc;
 }
 
-static struct error *failure(CURLcode rc, long status)
+/* The runner's own reason, where it gave one. */
+static struct error *failure(struct log *l, CURLcode rc)
 {
     struct error *err = NULL;
+    struct str said = str_trim(buffer_str(&l->reason));
 
-    if (status == 404)
+    if (rc != CURLE_OK || l->status == 0)
+        error_set(&err, REASON_SERVICE_UNAVAILABLE, "the runner does not answer: %s", curl_easy_strerror(rc));
+    else if (l->status == 404)
         error_set(&err, REASON_NOT_FOUND, "the environment has no container (yet), so there is no log");
     else
-        error_set(&err, REASON_SERVICE_UNAVAILABLE, "the runner does not answer: %s", curl_easy_strerror(rc));
+        error_set(&err, l->status == 429 ? REASON_TOO_MANY_REQUESTS : REASON_SERVICE_UNAVAILABLE, "the runner: %.*s",
+                  (int)said.n, said.p ? said.p : "");
+    if (l->status != 404)
+        err->retry_after = RETRY_SECONDS;
     return err;
 }
 
 static void *run(void *arg)
 {
     struct log *l = arg;
-    long status = 0;
-    CURLcode rc = fetch(l, &status);
+    CURLcode rc = fetch(l);
 
     pthread_mutex_lock(&l->lock);
     l->ended = true;
     if (l->streaming && !l->closed)
         http_stream_wake(l->x);
     pthread_mutex_unlock(&l->lock);
-    if (!l->streaming && rc == CURLE_OK)
-        http_reply(l->x, 200, "text/plain; charset=utf-8", STR(""));
-    else if (!l->streaming)
-        api_reply_error(l->x, failure(rc, status));
+    if (!l->streaming)
+        api_reply_error(l->x, failure(l, rc));
     log_unref(l);
     return NULL;
 }
@@ -205,7 +254,7 @@ void device_log(struct http_exchange *x, struct object *object, const struct ide
     if (atomic_fetch_add(&open_logs, 1) >= MAX_LOGS) {
         atomic_fetch_sub(&open_logs, 1);
         error_set(&err, REASON_TOO_MANY_REQUESTS, "%d logs are being read already", MAX_LOGS);
-        err->retry_after = 5;
+        err->retry_after = RETRY_SECONDS;
         api_reply_error(x, err);
         return;
     }
@@ -215,8 +264,11 @@ void device_log(struct http_exchange *x, struct object *object, const struct ide
     pthread_cond_init(&l->room, NULL);
     l->x = x;
     l->references = 1;
+    l->reason = BUFFER_MAX(MAX_REASON);
+    l->multi = curl_multi_init();
     l->socket = xstrdup(context->logs_socket);
     l->url = xasprintf("http://runner/devices/%s/log?follow=%s&tailLines=%llu", object->uid, follow ? "true" : "false",
                        lines);
+    http_on_gone(x, stop_reading, l);
     pthread_detach(thread_start("device-log", run, l));
 }

@@ -17,6 +17,7 @@ struct fixture {
     struct workers *workers;
     struct store *store;
     struct api *api;
+    struct flow *flow;
     struct http_server *server;
     int listen_fd;
     size_t log_max_events;                    /* 0: 10000; set before the start */

@@ -513,6 +513,68 @@ static void test_peer_gone_while_deferred(void **state)
     fixture_cleanup(&f);
 }
 
+/* Who defers is told once that the peer has gone, or that the server stops; and nothing once the answer is given. */
+struct told {
+    struct deferred deferred; /* first */
+    unsigned gone;
+};
+
+static void tell_gone(void *arg)
+{
+    struct told *t = arg;
+    LOCK_SCOPE(&t->deferred.lock);
+    t->gone++;
+    pthread_cond_broadcast(&t->deferred.changed);
+}
+
+static void defer_and_ask(struct http_exchange *x, void *arg)
+{
+    http_on_gone(x, tell_gone, arg);
+    defer(x, arg);
+}
+
+static void wait_gone(struct told *t, unsigned n)
+{
+    LOCK_SCOPE(&t->deferred.lock);
+    while (t->gone < n)
+        pthread_cond_wait(&t->deferred.changed, &t->deferred.lock);
+}
+
+static struct http_exchange *ask_deferred(struct told *t, const struct fixture *f, int *fd)
+{
+    *fd = client_connect(f);
+    client_send(*fd, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+    return take(&t->deferred);
+}
+
+static void test_told_that_peer_has_gone(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct told t = {0};
+    struct buffer b = {0};
+    int fd, second;
+
+    deferred_init(&t.deferred);
+    fixture_start(&f, &o, defer_and_ask, &t);
+    /* Answered first: never told. */
+    http_reply(ask_deferred(&t, &f, &fd), 200, "text/plain", STR("in time"));
+    client_read_response(fd, &b, false);
+    close(fd);
+    struct http_exchange *x = ask_deferred(&t, &f, &fd), *y = ask_deferred(&t, &f, &second);
+    close(fd);
+    wait_gone(&t, 1);
+    http_reply(x, 200, "text/plain", STR("nobody"));
+    /* The other one still waits, and is told when the server stops. */
+    assert_int_equal(t.gone, 1);
+    fixture_stop(&f);
+    assert_int_equal(t.gone, 2);
+    http_reply(y, 200, "text/plain", STR("late"));
+    close(second);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
 static void test_stop_with_deferred(void **state)
 {
     struct fixture f;
@@ -615,6 +677,7 @@ int main(void)
         cmocka_unit_test(test_deferred),
         cmocka_unit_test(test_answer_races_with_sleep),
         cmocka_unit_test(test_peer_gone_while_deferred),
+        cmocka_unit_test(test_told_that_peer_has_gone),
         cmocka_unit_test(test_stop_with_deferred),
         cmocka_unit_test(test_stop_while_a_handler_runs),
         cmocka_unit_test(test_socket_survives),
