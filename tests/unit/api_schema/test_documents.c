@@ -12,9 +12,9 @@ static struct api_resource resources[1];
 static struct discovery *discovery;
 static struct openapi *openapi;
 
-static const struct kind_subresource subresources[] = {{"ticket", "GadgetTicket", "create", false, NULL},
-                                                       {"log", NULL, "get, update", false, NULL},
-                                                       {"inner", "X", "get", true, NULL},
+static const struct kind_subresource subresources[] = {{.name = "ticket", .kind = "GadgetTicket", .verbs = "create"},
+                                                       {.name = "log", .verbs = "get, update"},
+                                                       {.name = "inner", .kind = "X", .verbs = "get", .private = true},
                                                        {0}};
 static const struct kind_hooks hooks = {.subresources = subresources};
 
