@@ -100,26 +100,33 @@ int write_file_atomic(const char *path, struct str content, mode_t mode, struct 
     return sync_parent(path, err);
 }
 
+/* Returns 1 where it was there. What is to be kept in it is lost with its name, so that the name is on disk first. */
+static int make_one(const char *path, mode_t mode, struct error **err)
+{
+    if (mkdir(path, mode) < 0)
+        return errno == EEXIST ? 1 : error_errno(err, errno, "create folder %s", path);
+    /* Whatever the umask is: others may have to go through. */
+    if (chmod(path, mode) < 0)
+        return error_errno(err, errno, "chmod %s", path);
+    return sync_parent(path, err);
+}
+
 int make_directory(const char *path, mode_t mode, struct error **err)
 {
     _cleanup_free_ char *copy = xstrdup(path);
+    struct stat st;
 
     for (char *at = copy + 1; *at; at++) {
         if (*at != '/')
             continue;
         *at = '\0';
-        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-            return error_errno(err, errno, "create folder %s", copy);
+        if (make_one(copy, 0755, err) < 0)
+            return -1;
         *at = '/';
     }
-    if (mkdir(copy, mode) == 0) {
-        if (chmod(copy, mode) < 0)
-            return error_errno(err, errno, "chmod %s", copy);
-        return 0;
-    }
-    if (errno != EEXIST)
-        return error_errno(err, errno, "create folder %s", copy);
-    struct stat st;
+    int rc = make_one(copy, mode, err);
+    if (rc <= 0)
+        return rc;
     if (stat(copy, &st) < 0 || !S_ISDIR(st.st_mode))
         return error_errno(err, ENOTDIR, "%s", copy);
     return 0;

@@ -21,7 +21,8 @@ char *read_file(const char *path, size_t max, size_t *n, struct error **err) _mu
 /* Replaces the file as a whole: a temporary neighbour, fsync, rename, fsync of the folder. */
 int write_file_atomic(const char *path, struct str content, mode_t mode, struct error **err) _must_check_;
 int write_all(int fd, const void *p, size_t n, struct error **err) _must_check_;
-/* Makes the folder and its parents (parents 0755); an existing last one keeps its mode. */
+/* Makes the folder and its parents (parents 0755), each on disk before what is in it; an existing one keeps its mode.
+ */
 int make_directory(const char *path, mode_t mode, struct error **err) _must_check_;
 bool path_exists(const char *path);
 /* A listening unix socket with that mode; a stale file in its place is removed. Returns the descriptor (CLOEXEC). */

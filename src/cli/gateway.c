@@ -1,8 +1,6 @@
 /* `gateway`: nginx under a process that keeps its certificates fresh. */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,8 +10,9 @@
 #include "cli/command.h"
 #include "cli/keys.h"
 #include "cli/nginx.h"
+#include "cli/signals.h"
+#include "cli/title.h"
 
-#define CERTIFICATE_CHECK_MS 3600000
 #define ANSWER_CHECK_MS 20
 #define EXIT_ENDED 2 /* it ran: to be started again at once, unlike what cannot start */
 
@@ -29,13 +28,7 @@ struct gateway_process {
 static int watched_signals(void)
 {
     static const int wanted[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
-    sigset_t set;
-
-    sigemptyset(&set);
-    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
-        sigaddset(&set, wanted[i]);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return signals_watch(wanted, ARRAY_SIZE(wanted));
 }
 
 static void renew(struct gateway_process *g, bool always)
@@ -58,16 +51,6 @@ static void check_ready(struct gateway_process *g)
     }
 }
 
-/* The signal that came; 0: none within that time. */
-static int next_signal(const struct gateway_process *g, int timeout_ms)
-{
-    struct pollfd fd = {.fd = g->signals, .events = POLLIN};
-    struct signalfd_siginfo info;
-
-    return poll(&fd, 1, timeout_ms) > 0 && read(g->signals, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo
-                                                                                                 : 0;
-}
-
 static int end_nginx(struct gateway_process *g)
 {
     kill(g->nginx, SIGTERM);
@@ -78,11 +61,12 @@ static int end_nginx(struct gateway_process *g)
 
 static int watch_over(struct gateway_process *g)
 {
-    int64_t check_at = clock_monotonic_us() / 1000 + CERTIFICATE_CHECK_MS;
+    int64_t every = (int64_t)g->config->certificate_check_seconds * 1000,
+            check_at = clock_monotonic_us() / 1000 + every;
 
     for (;;) {
         int64_t left = check_at - clock_monotonic_us() / 1000;
-        int signal = next_signal(g, !g->ready ? ANSWER_CHECK_MS : left > 0 ? (int)left : 0);
+        int signal = signals_next(g->signals, !g->ready ? ANSWER_CHECK_MS : left > 0 ? (int)left : 0);
         if (signal == SIGINT || signal == SIGTERM)
             return end_nginx(g);
         if (waitpid(g->nginx, NULL, WNOHANG) == g->nginx) {
@@ -94,7 +78,7 @@ static int watch_over(struct gateway_process *g)
         if (signal != SIGHUP && left > 0)
             continue;
         renew(g, signal == SIGHUP);
-        check_at = clock_monotonic_us() / 1000 + CERTIFICATE_CHECK_MS;
+        check_at = clock_monotonic_us() / 1000 + every;
     }
 }
 
@@ -105,9 +89,10 @@ int command_gateway(const struct config *config, int argc, char **argv)
     struct gateway_process g = {.config = config, .layout = l, .nginx = -1, .signals = watched_signals()};
 
     log_set_part("gateway");
+    title_set("gateway");
     l->rootless = rootless_find();
-    if (layout_make(l, config, &err) == 0 && nginx_check_ports(config, l, &err) == 0 &&
-        keys_ensure(config, l, &err) >= 0)
+    if (layout_make(l, config, &err) == 0 && nginx_end_orphans(l, &err) == 0 &&
+        nginx_check_ports(config, l, &err) == 0 && keys_ensure(config, l, &err) >= 0)
         g.nginx = nginx_start(l, &err);
     int rc = g.nginx < 0 ? command_fail(err) : watch_over(&g);
     layout_free(l);

@@ -1,48 +1,19 @@
-/* `kubeconfig`: how kubectl gets here, with an administrator's certificate. */
 #include "cli/kubeconfig.h"
 
-#include <stdio.h>
-
 #include "base/alloc.h"
-#include "cli/command.h"
 #include "server/auth/auth.h"
 
-static struct pki_options options_of(const struct config *c, const struct layout *l)
+struct pki_options kubeconfig_pki(const struct config *c, const struct layout *l)
 {
     return (struct pki_options){.directory = l->pki, .hosts = (const char *const *)c->hosts};
 }
 
 int kubeconfig_ensure(const struct config *c, const struct layout *l, struct error **err)
 {
-    const struct pki_options options = options_of(c, l);
+    const struct pki_options options = kubeconfig_pki(c, l);
     _cleanup_free_ char *url = config_api_url(c);
 
     if (pki_ensure(&options, err) < 0)
         return -1;
     return pki_ensure_kubeconfig(&options, url, l->kubeconfig, err);
-}
-
-static int renew_kubeconfig(const struct config *c, const struct layout *l, struct error **err)
-{
-    const struct pki_options options = options_of(c, l);
-    _cleanup_free_ char *url = config_api_url(c);
-
-    if (pki_ensure(&options, err) < 0)
-        return -1;
-    return pki_renew_kubeconfig(&options, url, l->kubeconfig, err);
-}
-
-int command_kubeconfig(const struct config *config, int argc, char **argv)
-{
-    bool renew = argc > 1 && streq(argv[1], "--renew");
-    struct layout *l = layout_new(config);
-    struct error *err = NULL;
-    int rc = layout_make(l, config, &err);
-
-    if (rc == 0)
-        rc = renew ? renew_kubeconfig(config, l, &err) : kubeconfig_ensure(config, l, &err);
-    if (rc == 0)
-        printf("export KUBECONFIG=%s\n", l->kubeconfig);
-    layout_free(l);
-    return rc == 0 ? 0 : command_fail(err);
 }

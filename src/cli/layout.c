@@ -2,15 +2,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/io.h"
+#include "base/log.h"
+#include "cli/repair.h"
+
+#define ENDING_MS 10000
+#define LOOK_AGAIN_MS 20
 
 struct layout *layout_new(const struct config *c)
 {
@@ -23,6 +27,7 @@ struct layout *layout_new(const struct config *c)
     l->pki = xasprintf("%s/pki", c->data);
     l->gateway = xasprintf("%s/gateway", c->data);
     l->kubeconfig = xasprintf("%s/kubeconfig", c->data);
+    l->nginx_pid = xasprintf("%s/nginx/nginx.pid", c->runtime);
     l->gateway_socket = xasprintf("%s/gateway/gateway.sock", c->runtime);
     l->auth_socket = xasprintf("%s/gateway/auth.sock", c->runtime);
     l->runner_socket = xasprintf("%s/runner/runner.sock", c->runtime);
@@ -30,6 +35,7 @@ struct layout *layout_new(const struct config *c)
     l->environments = xasprintf("%s/env", c->runtime);
     l->excluded_ports = xasprintf("%s/excluded-ports", c->runtime);
     l->lock = xasprintf("%s/lock", c->runtime);
+    l->nginx_lock = xasprintf("%s/nginx.lock", c->runtime);
     l->data_lock = xasprintf("%s/lock", c->data);
     return l;
 }
@@ -40,7 +46,7 @@ void layout_free(struct layout *l)
         return;
     char *const all[] = {l->server_state, l->pki,           l->gateway,     l->kubeconfig,   l->gateway_socket,
                          l->auth_socket,  l->runner_socket, l->logs_socket, l->environments, l->excluded_ports,
-                         l->lock,         l->data_lock};
+                         l->lock,         l->data_lock,     l->nginx_pid,   l->nginx_lock};
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         free(all[i]);
     rootless_free(l->rootless);
@@ -51,53 +57,98 @@ static int cannot_own(const char *what, const char *path, struct error **err)
 {
     if (errno == EROFS)
         return error_set(err, REASON_FORBIDDEN,
-                         "%s is read-only here: a folder outside of /var/lib/open-hydra has to be made, and named in "
-                         "ReadWritePaths= of this service (systemctl edit)",
+                         "%s is read-only here: its file system is, or under systemd the folder has to be made, and "
+                         "named in ReadWritePaths= of this service (systemctl edit)",
                          path);
     return error_errno(err, errno, "%s %s", what, path);
 }
 
-static int own_directory(const char *path, mode_t mode, uid_t uid, gid_t gid, struct error **err)
+struct part {
+    const char *parent, *name;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+};
+
+/* Owner and mode as they should be; what is right already is left alone, so that a full disk need not take it. */
+static int own(int fd, const char *path, const struct part *p, struct stat *before, struct error **err)
 {
-    if (make_directory(path, mode, err) < 0)
-        return -1;
-    if (geteuid() == 0 && chown(path, uid, gid) < 0)
+    if (fstat(fd, before) < 0)
+        return error_errno(err, errno, "stat %s", path);
+    if (faccessat(fd, ".", W_OK, 0) < 0 && errno == EROFS)
+        return cannot_own("write in", path, err);
+    if (geteuid() == 0 && (before->st_uid != p->uid || before->st_gid != p->gid) && fchown(fd, p->uid, p->gid) < 0)
         return cannot_own("chown", path, err);
-    if (chmod(path, mode) < 0)
+    if ((before->st_mode & 07777) != p->mode && fchmod(fd, p->mode) < 0)
         return cannot_own("chmod", path, err);
     return 0;
 }
 
-static int own_in(const char *parent, const char *name, mode_t mode, uid_t uid, gid_t gid, struct error **err)
+/* A folder that is another's gets back what root, or who had it before, has in it. */
+static int own_part(const struct part *p, struct error **err)
 {
-    _cleanup_free_ char *path = xasprintf("%s/%s", parent, name);
-    return own_directory(path, mode, uid, gid, err);
+    _cleanup_free_ char *path = p->name ? xasprintf("%s/%s", p->parent, p->name) : xstrdup(p->parent);
+    struct stat before;
+
+    if (make_directory(path, p->mode, err) < 0)
+        return -1;
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return cannot_own("open", path, err);
+    if (own(fd, path, p, &before, err) < 0)
+        return -1;
+    if (p->uid == geteuid()) {
+        repair_half_made(fd);
+        return 0;
+    }
+    const struct owner o = {before.st_uid, p->uid, p->gid};
+    return repair_owners(fd, &o, err) < 0 ? error_wrap(err, "%s", path) : 0;
 }
 
 int layout_make(const struct layout *l, const struct config *c, struct error **err)
 {
     uid_t own = geteuid();
     gid_t group = getegid();
-    const struct {
-        const char *parent, *name;
-        mode_t mode;
-        uid_t uid;
-        gid_t gid;
-    } parts[] = {
+    const struct part parts[] = {
+        {c->data, NULL, 0711, own, group},
+        {c->runtime, NULL, 0711, own, group},
         {c->data, "server", 0700, l->server_id, l->server_id},
         {c->data, "pki", 0755, own, group},
         {c->data, "gateway", 0700, l->gateway_id, l->gateway_id},
         {c->runtime, "gateway", 0710, own, l->gateway_id},
+        {c->runtime, "nginx", 0700, l->gateway_id, l->gateway_id},
         {c->runtime, "runner", 0700, own, group},
         {c->runtime, "server", 0710, own, l->server_id},
         {c->runtime, "env", 0710, own, l->gateway_id},
     };
 
-    if (own_directory(c->data, 0711, own, group, err) < 0 || own_directory(c->runtime, 0711, own, group, err) < 0)
-        return -1;
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-        if (own_in(parts[i].parent, parts[i].name, parts[i].mode, parts[i].uid, parts[i].gid, err) < 0)
+        if (own_part(&parts[i], err) < 0)
             return -1;
+    return 0;
+}
+
+/* What its holder wrote there; 0: nothing. */
+static pid_t holder(int fd)
+{
+    char text[16] = "";
+    unsigned long long pid;
+    struct str line = {text, 0}, number;
+
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+    line.n = n > 0 ? (size_t)n : 0;
+    return str_split(&line, '\n', &number) && str_to_u64(str_trim(number), INT32_MAX, &pid) == 0 ? (pid_t)pid : 0;
+}
+
+/* Children of one that was killed hold it a moment longer. */
+static int lock_or_wait(int fd)
+{
+    for (unsigned waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOOK_AGAIN_MS) {
+        pid_t pid = holder(fd);
+        if (waited >= ENDING_MS || pid == 0 || kill(pid, 0) == 0 || errno != ESRCH)
+            return -1;
+        usleep(LOOK_AGAIN_MS * 1000);
+    }
     return 0;
 }
 
@@ -108,16 +159,16 @@ static int take_lock(const char *path, struct error **err)
 
     if (fd < 0)
         return error_errno(err, errno, "open %s", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
+    if (lock_or_wait(fd) < 0)
         return error_set(err, REASON_CONFLICT,
-                         "open-hydra is running already (process %.*s): stop it first, or give this one "
-                         "other --data, --runtime and ports",
-                         n > 0 ? (int)strcspn(pid, "\n") : 1, n > 0 ? pid : "?");
-    }
-    int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n)
-        return error_errno(err, errno, "write %s", path);
+                         "open-hydra is running already (process %d): stop it first, or give this one other --data, "
+                         "--runtime and ports",
+                         (int)holder(fd));
+    /* In place and of one length: it needs no room on a disk that is full. Where it cannot be had, the lock is enough.
+     */
+    int n = snprintf(pid, sizeof(pid), "%-10d\n", (int)getpid());
+    if (pwrite(fd, pid, (size_t)n, 0) != n)
+        log_warning("cannot write our number into %s: %s", path, strerror(errno));
     return steal_fd(fd);
 }
 
@@ -178,16 +229,5 @@ int layout_listen(const struct layout *l, int fds[static SOCKETS], struct error 
         if (fds[i] < 0)
             return -1;
     }
-    return 0;
-}
-
-int become(uid_t id, struct error **err)
-{
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return error_errno(err, errno, "no_new_privs");
-    if (id == geteuid())
-        return 0;
-    if (setgroups(0, NULL) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
-        return error_errno(err, errno, "become user %u", (unsigned)id);
     return 0;
 }

@@ -12,9 +12,12 @@
  *   DATA/server/      0700 server    the database
  *   DATA/pki/         0755 root      certificates; private keys 0600
  *   DATA/gateway/     0700 gateway   nginx: configuration, copies of its key and certificate, pages, temporary files
+ *                                    (written by its user alone: handover.h)
  *   DATA/workspace/   0700 root      the homes (the runner makes what is in it)
  *   RUNTIME/          0711 root
  *   RUNTIME/gateway/  0710 root:gateway   gateway.sock, auth.sock
+ *   RUNTIME/nginx.lock 0600 root          held by all processes of one nginx, so that a later start knows them
+ *   RUNTIME/nginx/    0700 gateway        nginx.pid: here a full disk keeps no nginx from starting
  *   RUNTIME/runner/   0700 root           runner.sock
  *   RUNTIME/engine/   0700 root           engine.sock, where the engine's service is our own
  *   RUNTIME/server/   0710 root:server    logs.sock
@@ -26,13 +29,13 @@ struct layout {
     bool privileged;
     uid_t server_id, gateway_id; /* of the service users; our own without root */
     struct rootless *rootless;   /* NULL as root, and where it was not looked for */
-    char *server_state, *pki, *gateway, *kubeconfig;
+    char *server_state, *pki, *gateway, *kubeconfig, *nginx_pid, *nginx_lock;
     char *gateway_socket, *auth_socket, *runner_socket, *logs_socket, *environments, *excluded_ports, *lock, *data_lock;
 };
 
 struct layout *layout_new(const struct config *c);
 void layout_free(struct layout *l);
-/* Makes the folders. */
+/* Makes the folders, and gives what is in those of others back to them (repair.h). */
 int layout_make(const struct layout *l, const struct config *c, struct error **err) _must_check_;
 /* One set of processes for a runtime directory: holds the lock until the descriptor is closed. */
 int layout_lock(const struct layout *l, struct error **err) _must_check_;
@@ -44,6 +47,3 @@ enum { SOCKET_GATEWAY, SOCKET_AUTH, SOCKET_RUNNER, SOCKET_LOGS, SOCKETS };
 /* Sockets that a service manager opened belong to the same clients, whatever numbers its files name. */
 int layout_give_sockets(const struct layout *l, const int fds[static SOCKETS], struct error **err) _must_check_;
 int layout_listen(const struct layout *l, int fds[static SOCKETS], struct error **err) _must_check_;
-
-/* For good: groups, gid, uid, no new privileges. Nothing where id is our own. */
-int become(uid_t id, struct error **err) _must_check_;

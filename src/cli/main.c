@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 
 #include <sodium.h>
 
@@ -13,6 +12,8 @@
 #include "base/str.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/signals.h"
+#include "cli/title.h"
 
 static const struct command commands[] = {
     {"run", "", "start server, runner and gateway on this machine, until Ctrl-C", command_run},
@@ -159,13 +160,8 @@ int command_fail(struct error *err)
 
 int stop_signals(void)
 {
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    static const int wanted[] = {SIGINT, SIGTERM};
+    return signals_watch(wanted, ARRAY_SIZE(wanted));
 }
 
 static int run_command(const struct command *command, const struct config_flags *flags, bool renew, char **rest, int n)
@@ -198,6 +194,7 @@ int main(int argc, char **argv)
     struct config_flags flags = {0};
     bool renew = false;
 
+    title_take(argc, argv);
     signal(SIGPIPE, SIG_IGN);
     log_set_journal();
     notify_take();

@@ -1,13 +1,13 @@
 #include "cli/nginx.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,116 +15,12 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "server/auth/auth.h"
+#include "cli/become.h"
 #include "server/gateway/gateway.h"
 
-#define MAX_CERTIFICATE ((size_t)1 << 20)
 #define MAX_PORTS 65536
-#define GIVEN_CERTIFICATE "pki/given.crt"
-#define GIVEN_KEY "pki/given.key"
-#define MAX_STATIC_FILE ((size_t)64 << 20)
-
-/* ---- files that nginx's user may read: copies, since DATA and the program's folders may be closed to it ---- */
-
-static int give(const char *path, uid_t id, struct error **err)
-{
-    if (geteuid() == 0 && lchown(path, id, id) < 0)
-        return error_errno(err, errno, "chown %s", path);
-    return 0;
-}
-
-/* Returns 1 where the copy was another, or none. */
-static int copy_file(const char *from, const char *to, mode_t mode, uid_t id, struct error **err)
-{
-    size_t n, old_n = 0;
-    _cleanup_free_ char *text = read_file(from, MAX_STATIC_FILE, &n, err);
-    _cleanup_free_ char *old = path_exists(to) ? read_file(to, MAX_STATIC_FILE, &old_n, NULL) : NULL;
-
-    if (text == NULL)
-        return -1;
-    if (old && old_n == n && memcmp(old, text, n) == 0)
-        return 0;
-    if (write_file_atomic(to, (struct str){text, n}, mode, err) < 0 || give(to, id, err) < 0)
-        return -1;
-    return 1;
-}
-
-/* nftw() has no argument for its callback. */
-static struct {
-    const char *from, *to;
-    uid_t id;
-    struct error **err;
-} copying;
-
-static int copy_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    _cleanup_free_ char *to = xasprintf("%s%s", copying.to, path + strlen(copying.from));
-
-    if (type == FTW_D)
-        return make_directory(to, 0755, copying.err) < 0 || give(to, copying.id, copying.err) < 0 ? -1 : 0;
-    if (type == FTW_F)
-        return copy_file(path, to, 0644, copying.id, copying.err) < 0 ? -1 : 0;
-    return 0;
-}
-
-static int copy_tree(const char *from, const char *to, uid_t id, struct error **err)
-{
-    copying.from = from;
-    copying.to = to;
-    copying.id = id;
-    copying.err = err;
-    if (!path_exists(from))
-        return error_set(err, REASON_NOT_FOUND, "%s is not there (make build makes it; --web names another folder)",
-                         from);
-    if (nftw(from, copy_entry, 16, FTW_PHYS) != 0)
-        return err && *err ? -1 : error_errno(err, errno, "copy %s", from);
-    return 0;
-}
-
-/* A given certificate is copied too: its key is usually closed to all but root. Returns 1 where a copy changed. */
-static int copy_given(const struct config *c, const struct layout *l, struct error **err)
-{
-    _cleanup_free_ char *certificate = xasprintf("%s/" GIVEN_CERTIFICATE, l->gateway);
-    _cleanup_free_ char *key = xasprintf("%s/" GIVEN_KEY, l->gateway);
-
-    if (c->certificate == NULL)
-        return 0;
-    int first = copy_file(c->certificate, certificate, 0600, l->gateway_id, err);
-    int second = first < 0 ? -1 : copy_file(c->certificate_key, key, 0600, l->gateway_id, err);
-    return second < 0 ? error_wrap(err, "tlsCertificate, tlsCertificateKey") : first | second;
-}
-
-static int copy_certificates(const struct config *c, const struct layout *l, struct error **err)
-{
-    static const char *const names[] = {"ca.crt", "server.crt", "server.key"};
-    _cleanup_free_ char *folder = xasprintf("%s/pki", l->gateway);
-
-    if (make_directory(folder, 0700, err) < 0 || give(folder, l->gateway_id, err) < 0)
-        return -1;
-    int changed = copy_given(c, l, err);
-    for (size_t i = 0; changed >= 0 && i < ARRAY_SIZE(names); i++) {
-        _cleanup_free_ char *from = xasprintf("%s/%s", l->pki, names[i]);
-        _cleanup_free_ char *to = xasprintf("%s/%s", folder, names[i]);
-        int rc = copy_file(from, to, 0600, l->gateway_id, err);
-        if (rc < 0)
-            return -1;
-        changed |= rc;
-    }
-    return changed;
-}
-
-static int copy_static(const struct config *c, const struct layout *l, struct error **err)
-{
-    static const char *const names[] = {"web", "pages"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        _cleanup_free_ char *from = i == 0 ? xstrdup(c->web) : xasprintf("%s/../%s", c->web, names[i]);
-        _cleanup_free_ char *to = xasprintf("%s/%s", l->gateway, names[i]);
-        if (copy_tree(from, to, l->gateway_id, err) < 0)
-            return -1;
-    }
-    return 0;
-}
+#define ENDING_MS 10000
+#define LOOK_AGAIN_MS 20
 
 /* ---- ports ---- */
 
@@ -147,6 +43,11 @@ static int write_excluded(const struct layout *l, const uint16_t *ports, size_t 
 
     for (size_t i = 0; i < n; i++)
         buffer_printf(&b, "%u\n", ports[i]);
+    /* The same again needs no disk, which may be full. */
+    size_t old_n = 0;
+    _cleanup_free_ char *old = read_file(l->excluded_ports, 8 * MAX_PORTS, &old_n, NULL);
+    if (old && str_equal((struct str){old, old_n}, buffer_str(&b)))
+        return 0;
     return write_file_atomic(l->excluded_ports, buffer_str(&b), 0644, err);
 }
 
@@ -167,22 +68,9 @@ int nginx_check_ports(const struct config *c, const struct layout *l, struct err
     return write_excluded(l, taken, (size_t)n, err);
 }
 
-static size_t read_excluded(const struct layout *l, uint16_t *ports)
-{
-    size_t n = 0, count = 0;
-    unsigned long long port;
-    _cleanup_free_ char *text = read_file(l->excluded_ports, 8 * MAX_PORTS, &n, NULL);
-    struct str rest = {text, n}, line;
+/* ---- the process ---- */
 
-    while (text && str_split(&rest, '\n', &line))
-        if (str_to_u64(line, UINT16_MAX, &port) == 0 && count < MAX_PORTS)
-            ports[count++] = (uint16_t)port;
-    return count;
-}
-
-/* ---- configuration ---- */
-
-static const char *program(void)
+const char *nginx_program(void)
 {
     static const char *const places[] = {"/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx",
                                          "/usr/local/nginx/sbin/nginx"};
@@ -192,65 +80,84 @@ static const char *program(void)
     return NULL;
 }
 
-static unsigned descriptor_limit(void)
+/* Ours for as long as a process has the file open: it is handed down to all of them. */
+static int open_lock(const struct layout *l, int flags, struct error **err)
 {
-    struct rlimit limit;
+    int fd = open(l->nginx_lock, O_RDONLY | O_CREAT | O_NOFOLLOW | flags, 0600);
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max == RLIM_INFINITY || limit.rlim_max > 65536)
-        return 65536;
-    return (unsigned)limit.rlim_max;
+    return fd < 0 ? error_errno(err, errno, "open %s", l->nginx_lock) : fd;
 }
 
-static int write_configuration(const struct config *c, const struct layout *l, struct error **err)
+/* Workers of a master that was killed end within a moment. */
+static int wait_for_lock(int fd)
 {
-    _cleanup_free_ uint16_t *excluded = xcalloc(MAX_PORTS, sizeof(*excluded));
-    _cleanup_free_ char *web = xasprintf("%s/web", l->gateway), *pages = xasprintf("%s/pages", l->gateway);
-    _cleanup_free_ char *pki = xasprintf("%s/pki", l->gateway), *file = xasprintf("%s/nginx.conf", l->gateway);
-    _cleanup_free_ char *certificate = xasprintf("%s/" GIVEN_CERTIFICATE, l->gateway);
-    _cleanup_free_ char *key = xasprintf("%s/" GIVEN_KEY, l->gateway);
-    struct config copied = *c;
-
-    if (c->certificate) {
-        copied.certificate = certificate;
-        copied.certificate_key = key;
+    for (unsigned waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOOK_AGAIN_MS) {
+        if (waited >= ENDING_MS)
+            return -1;
+        usleep(LOOK_AGAIN_MS * 1000);
     }
-    const struct nginx_options options = {
-        .config = &copied,
-        .prefix = l->gateway,
-        .gateway_socket = l->gateway_socket,
-        .auth_socket = l->auth_socket,
-        .web = web,
-        .pages = pages,
-        .pki = pki,
-        .excluded = excluded,
-        .excluded_len = read_excluded(l, excluded),
-        .nofile = descriptor_limit(),
-    };
-    _cleanup_free_ char *text = nginx_configuration(&options, err);
-
-    if (text == NULL || write_file_atomic(file, str_from(text), 0600, err) < 0)
-        return -1;
-    return give(file, l->gateway_id, err);
+    return 0;
 }
 
-int nginx_prepare(const struct config *c, const struct layout *l, struct error **err)
+static bool has_open(pid_t pid, const struct stat *lock)
 {
-    const struct pki_options options = {.directory = l->pki, .hosts = (const char *const *)c->hosts};
+    _cleanup_free_ char *path = xasprintf("/proc/%d/fd", (int)pid);
+    DIR *entries = opendir(path);
+    struct dirent *e;
+    struct stat st;
+    bool found = false;
 
-    if (program() == NULL)
-        return error_set(err, REASON_NOT_FOUND, "nginx is not installed: tools/setup run (or: apt-get install nginx)");
-    if (pki_ensure(&options, err) < 0)
+    while (entries && !found && (e = readdir(entries)))
+        found =
+            fstatat(dirfd(entries), e->d_name, &st, 0) == 0 && st.st_ino == lock->st_ino && st.st_dev == lock->st_dev;
+    if (entries)
+        closedir(entries);
+    return found;
+}
+
+/* By its user too: a descriptor can be handed to somebody else. */
+static bool is_user(pid_t pid, uid_t id)
+{
+    _cleanup_free_ char *path = xasprintf("/proc/%d", (int)pid);
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_uid == id;
+}
+
+static void kill_holders(int fd, uid_t id)
+{
+    DIR *processes = opendir("/proc");
+    struct dirent *e;
+    struct stat lock;
+    unsigned long long pid;
+
+    while (processes && fstat(fd, &lock) == 0 && (e = readdir(processes))) {
+        if (str_to_u64(str_from(e->d_name), INT32_MAX, &pid) < 0 || (pid_t)pid == getpid() ||
+            !is_user((pid_t)pid, id) || !has_open((pid_t)pid, &lock))
+            continue;
+        log_warning("nginx of a start that was killed is still there (process %llu): it is ended", pid);
+        kill((pid_t)pid, SIGKILL);
+    }
+    if (processes)
+        closedir(processes);
+}
+
+int nginx_end_orphans(const struct layout *l, struct error **err)
+{
+    _cleanup_close_ int fd = open_lock(l, O_CLOEXEC, err);
+
+    if (fd < 0)
         return -1;
-    int changed = copy_certificates(c, l, err);
-    if (changed < 0 || copy_static(c, l, err) < 0 || write_configuration(c, l, err) < 0)
-        return -1;
-    return changed;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    kill_holders(fd, l->gateway_id);
+    return wait_for_lock(fd) < 0 ? error_set(err, REASON_CONFLICT, "nginx of a start that was killed does not end") : 0;
 }
 
 pid_t nginx_start(const struct layout *l, struct error **err)
 {
     _cleanup_free_ char *file = xasprintf("%s/nginx.conf", l->gateway);
-    const char *nginx = program();
+    const char *nginx = nginx_program();
     sigset_t none;
 
     if (nginx == NULL)
@@ -266,7 +173,10 @@ pid_t nginx_start(const struct layout *l, struct error **err)
      * are in this group. */
     setpgid(0, 0);
     struct error *why = NULL;
-    if (rootless_enter_as_self(l->rootless, &why) < 0 || become(l->gateway_id, &why) < 0) {
+    int lock = open_lock(l, 0, &why);
+    if (lock >= 0 && wait_for_lock(lock) < 0)
+        error_set(&why, REASON_CONFLICT, "another one does not end");
+    if (why || rootless_enter_as_self(l->rootless, &why) < 0 || become(l->gateway_id, &why) < 0) {
         log_error("nginx: %s", why->message);
         _exit(1);
     }

@@ -4,12 +4,14 @@
 
 /* The gateway's process: nginx, as its own unprivileged user, with a configuration of ours. */
 
-/* Certificates, ports, configuration, files: all that nginx needs before it starts, and again when a certificate was
- * renewed (1: something changed and a running nginx has to reload). */
-int nginx_prepare(const struct config *c, const struct layout *l, struct error **err) _must_check_;
+/* Where nginx is; NULL: not installed. */
+const char *nginx_program(void);
 /* Whether the ports can be had; said before nginx would fail with less. Finds the environments' ports that others hold,
  * too. */
 int nginx_check_ports(const struct config *c, const struct layout *l, struct error **err) _must_check_;
+/* Ends what a start whose processes were all killed has left: workers without a master, which would hold the ports.
+ * They are ours where they hold the lock that only we can open. */
+int nginx_end_orphans(const struct layout *l, struct error **err) _must_check_;
 /* Starts it; ends with us. Returns its process id. */
 pid_t nginx_start(const struct layout *l, struct error **err) _must_check_;
 /* Its master has ended, perhaps without a chance to end its workers: they would go on serving, and hold the ports. */

@@ -1,10 +1,16 @@
 #include "cli/process.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
+#include "cli/away.h"
+#include "cli/become.h"
+#include "cli/confine.h"
+#include "cli/title.h"
 #include "runner/runner.h"
 #include "server/server.h"
 
@@ -13,6 +19,25 @@ static int ended(int rc, struct error *err)
     if (rc == 0)
         return 0;
     log_error("%s", err->message);
+    error_free(err);
+    return 1;
+}
+
+/* Whoever reads there says it; else the log does. */
+static int server_ended(int rc, struct error *err, int ready_fd)
+{
+    char line[1024];
+
+    if (rc == 0 || ready_fd < 0)
+        return ended(rc, err);
+    int n = snprintf(line, sizeof(line) - 1, "failed %.900s", err->message);
+    for (int i = 0; i < n; i++)
+        if (line[i] == '\n')
+            line[i] = ' ';
+    line[n++] = '\n';
+    bool told = write(ready_fd, line, (size_t)n) == n;
+    if (!told)
+        return ended(rc, err);
     error_free(err);
     return 1;
 }
@@ -27,7 +52,7 @@ static void leave_tls_alone(void)
 }
 
 int process_server(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int stop_fd,
-                   int ready_fd)
+                   int ready_fd, char **reason)
 {
     struct error *err = NULL;
     const struct server_options options = {
@@ -43,11 +68,33 @@ int process_server(const struct config *c, const struct layout *l, const int fds
     };
 
     log_set_part("server");
+    title_set("server");
     prctl(PR_SET_NAME, "hydra-server");
     leave_tls_alone();
     int rc = become(l->server_id, &err);
     if (rc == 0)
+        rc = confine_calls(&err);
+    if (rc == 0)
         rc = server_run(&options, stop_fd, &err);
+    if (rc < 0 && reason)
+        *reason = xstrdup(err->message);
+    return server_ended(rc, err, ready_fd);
+}
+
+int process_away(const struct layout *l, const int fds[static SOCKETS], int stop_fd, const char *reason,
+                 int64_t until_us)
+{
+    const int listeners[] = {fds[SOCKET_GATEWAY], fds[SOCKET_AUTH], fds[SOCKET_RUNNER]};
+    struct error *err = NULL;
+
+    log_set_part("server");
+    title_set("server (away)");
+    prctl(PR_SET_NAME, "hydra-away");
+    int rc = become(l->server_id, &err);
+    if (rc == 0)
+        rc = confine_calls(&err);
+    if (rc == 0)
+        away_answer(listeners, ARRAY_SIZE(listeners), reason, stop_fd, until_us);
     return ended(rc, err);
 }
 
@@ -77,6 +124,7 @@ int process_runner(const struct config *c, const struct layout *l, const int fds
     };
 
     log_set_part("runner");
+    title_set("runner");
     prctl(PR_SET_NAME, "hydra-runner");
     leave_tls_alone();
     int rc = enter(l, &options, &err);

@@ -252,16 +252,9 @@ static int write_to(const char *path, const char *text, struct error **err)
     return write_all(fd, text, strlen(text), err);
 }
 
-int rootless_enter_as_self(const struct rootless *r, struct error **err)
+static int map_self(int others, const char *user, const char *group, struct error **err)
 {
-    _cleanup_free_ char *user = xasprintf("%u 0 1\n", (unsigned)geteuid());
-    _cleanup_free_ char *group = xasprintf("%u 0 1\n", (unsigned)getegid());
-
-    if (r == NULL)
-        return 0;
-    if (rootless_enter(r, err) < 0)
-        return -1;
-    if (unshare(CLONE_NEWUSER) < 0)
+    if (unshare(CLONE_NEWUSER | others) < 0)
         return error_errno(err, errno, "make a user namespace");
     /* The change of namespace closed our own files in /proc to ourselves. */
     prctl(PR_SET_DUMPABLE, 1);
@@ -269,4 +262,22 @@ int rootless_enter_as_self(const struct rootless *r, struct error **err)
         write_to("/proc/self/gid_map", group, err) < 0)
         return error_wrap(err, "a user namespace with the own id");
     return 0;
+}
+
+int own_user_namespace(int others, struct error **err)
+{
+    _cleanup_free_ char *user = xasprintf("%u %u 1\n", (unsigned)geteuid(), (unsigned)geteuid());
+    _cleanup_free_ char *group = xasprintf("%u %u 1\n", (unsigned)getegid(), (unsigned)getegid());
+
+    return map_self(others, user, group, err);
+}
+
+int rootless_enter_as_self(const struct rootless *r, struct error **err)
+{
+    _cleanup_free_ char *user = xasprintf("%u 0 1\n", (unsigned)geteuid());
+    _cleanup_free_ char *group = xasprintf("%u 0 1\n", (unsigned)getegid());
+
+    if (r == NULL)
+        return 0;
+    return rootless_enter(r, err) < 0 ? -1 : map_self(0, user, group, err);
 }

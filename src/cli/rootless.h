@@ -18,3 +18,6 @@ void rootless_free(struct rootless *r);
 int rootless_enter(const struct rootless *r, struct error **err) _must_check_;
 /* The same mount namespace, but as oneself and without any capability there once another program is executed. */
 int rootless_enter_as_self(const struct rootless *r, struct error **err) _must_check_;
+/* A user namespace in which one is oneself, with other namespaces (CLONE_NEW…) that belong to it. All capabilities
+ * there, until they are given up. */
+int own_user_namespace(int others, struct error **err) _must_check_;

@@ -11,22 +11,27 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "cli/command.h"
+#include "cli/confine.h"
 #include "cli/keys.h"
 #include "cli/nginx.h"
 #include "cli/process.h"
+#include "cli/restart.h"
+#include "cli/signals.h"
+#include "cli/title.h"
 
 #define SECOND_US INT64_C(1000000)
-/* A child that lived shorter than this waits before it is started again, so that a lasting cause makes no busy loop. */
-#define SHORT_LIFE_US (5 * SECOND_US)
-#define RESTART_PAUSE_US (2 * SECOND_US)
 #define STOP_WITHIN_US (20 * SECOND_US)
 #define READY_WITHIN_US (60 * SECOND_US)
-#define CERTIFICATE_CHECK_US (3600 * SECOND_US)
+/* A shorter pause of the server's is better waited for than answered. */
+#define AWAY_FROM_US (2 * SECOND_US)
+#define ANSWER_CHECK_US (SECOND_US / 50)
+#define MAX_TOLD ((size_t)4096)
 
 enum { CHILD_SERVER, CHILD_RUNNER, CHILD_GATEWAY, CHILDREN };
 static const char *const child_names[CHILDREN] = {"server", "runner", "gateway (nginx)"};
@@ -34,14 +39,21 @@ static const char *const child_names[CHILDREN] = {"server", "runner", "gateway (
 struct child {
     pid_t pid; /* 0: not there */
     int64_t started, start_at;
+    struct restart restart;
+    bool away;        /* the server: what runs answers in its place */
+    bool away_failed; /* and could not: then requests wait */
 };
 
 struct supervisor {
     const struct config *config;
     const struct layout *layout;
     int sockets[SOCKETS];
-    int stop_pipe[2];  /* children read it: it ends when we do, however that happens */
-    int ready_pipe[2]; /* the server writes it */
+    int stop_pipe[2];   /* children read it: it ends when we do, however that happens */
+    int ready_pipe[2];  /* the server writes it */
+    struct buffer told; /* by the server, up to the end of a line */
+    char *reason;       /* why it does not start; NULL: it did */
+    char *setup_code;
+    bool ready;
     struct child children[CHILDREN];
     int signals;
     bool stopping;
@@ -63,6 +75,70 @@ static void leave_parent(struct supervisor *s)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
+/* ---- what the server tells ---- */
+
+static void set_reason(struct supervisor *s, struct str reason)
+{
+    if (s->reason && str_is(reason, s->reason))
+        return;
+    free(s->reason);
+    s->reason = xstrndup(reason.p, reason.n);
+    log_error("the server cannot start: %s", s->reason);
+}
+
+static void take_line(struct supervisor *s, struct str line)
+{
+    struct str rest = line, word = {0};
+
+    str_split(&rest, ' ', &word);
+    if (str_is(word, "failed") && rest.p) {
+        set_reason(s, rest);
+    } else if (str_is(word, "setup") && rest.p) {
+        free(s->setup_code);
+        s->setup_code = xstrndup(rest.p, rest.n);
+    } else if (str_is(line, "ready")) {
+        s->ready = true;
+        if (s->reason)
+            log_info("the server is there again");
+        free(s->reason);
+        s->reason = NULL;
+    }
+}
+
+/* All that is there; a line that is too long is nobody's. */
+static void read_told(struct supervisor *s)
+{
+    char piece[512];
+    ssize_t n;
+
+    while ((n = read(s->ready_pipe[0], piece, sizeof(piece))) > 0) {
+        for (ssize_t i = 0; i < n; i++) {
+            if (piece[i] != '\n') {
+                buffer_append(&s->told, &piece[i], 1);
+                continue;
+            }
+            if (!s->told.overflow)
+                take_line(s, buffer_str(&s->told));
+            buffer_free(&s->told);
+            s->told = BUFFER_MAX(MAX_TOLD);
+        }
+    }
+}
+
+/* ---- children ---- */
+
+static int server_body(struct supervisor *s)
+{
+    const struct child *c = &s->children[CHILD_SERVER];
+    struct error *err = NULL;
+
+    if (confine_network(&err) < 0)
+        return command_fail(err);
+    if (c->away)
+        return process_away(s->layout, s->sockets, s->stop_pipe[0], s->reason, c->start_at);
+    return process_server(s->config, s->layout, s->sockets, s->stop_pipe[0], s->ready_pipe[1], NULL);
+}
+
 static pid_t start_process(struct supervisor *s, int which)
 {
     pid_t pid = fork();
@@ -70,9 +146,7 @@ static pid_t start_process(struct supervisor *s, int which)
     if (pid != 0)
         return pid;
     leave_parent(s);
-    int rc = which == CHILD_SERVER ? process_server(s->config, s->layout, s->sockets, s->stop_pipe[0], s->ready_pipe[1])
-                                   : process_runner(s->config, s->layout, s->sockets, s->stop_pipe[0]);
-    exit(rc);
+    exit(which == CHILD_SERVER ? server_body(s) : process_runner(s->config, s->layout, s->sockets, s->stop_pipe[0]));
 }
 
 static void start_child(struct supervisor *s, int which)
@@ -82,34 +156,68 @@ static void start_child(struct supervisor *s, int which)
 
     c->pid = which == CHILD_GATEWAY ? nginx_start(s->layout, &err) : start_process(s, which);
     c->started = clock_monotonic_us();
-    c->start_at = 0;
     if (c->pid > 0)
         return;
     log_error("cannot start the %s: %s", child_names[which], err ? err->message : strerror(errno));
     c->pid = 0;
-    c->start_at = c->started + RESTART_PAUSE_US;
+    c->away = false;
+    c->start_at = c->started + restart_pause(&c->restart, 0);
 }
 
-static void child_ended(struct supervisor *s, pid_t pid, int status)
+static void start_what_is_due(struct supervisor *s, int64_t now)
 {
-    int64_t now = clock_monotonic_us();
-
     for (int i = 0; i < CHILDREN; i++) {
         struct child *c = &s->children[i];
-        if (c->pid != pid)
+        if (c->pid)
             continue;
-        c->pid = 0;
-        if (i == CHILD_GATEWAY)
-            nginx_end_workers(pid);
-        c->start_at = now - c->started < SHORT_LIFE_US ? now + RESTART_PAUSE_US : now;
-        if (s->stopping)
-            return;
-        if (WIFSIGNALED(status))
-            log_warning("the %s was ended by signal %d: starting it again", child_names[i], WTERMSIG(status));
-        else
-            log_warning("the %s ended with code %d: starting it again", child_names[i], WEXITSTATUS(status));
-        return;
+        bool due = now >= c->start_at;
+        if (!due && (i != CHILD_SERVER || s->reason == NULL || c->away_failed || c->start_at - now < AWAY_FROM_US))
+            continue;
+        c->away = !due;
+        start_child(s, i);
     }
+}
+
+/* The server says itself why it does not start: once, however often that is. */
+static void say_end(const struct supervisor *s, int which, int status, int64_t pause)
+{
+    _cleanup_free_ char *when = pause ? xasprintf(" in %lld s", (long long)(pause / SECOND_US)) : xstrdup("");
+    bool by_signal = WIFSIGNALED(status);
+
+    if (which == CHILD_SERVER && s->reason && !by_signal)
+        return;
+    log_warning("the %s %s %d: starting it again%s", child_names[which],
+                by_signal ? "was ended by signal" : "ended with code",
+                by_signal ? WTERMSIG(status) : WEXITSTATUS(status), when);
+}
+
+static void server_ended(struct supervisor *s, int status)
+{
+    _cleanup_free_ char *how = WIFSIGNALED(status) ? xasprintf("it was ended by signal %d", WTERMSIG(status)) : NULL;
+
+    s->ready = false;
+    if (how && s->children[CHILD_SERVER].restart.quick > 1)
+        set_reason(s, str_from(how));
+}
+
+static void child_ended(struct supervisor *s, int which, int status)
+{
+    struct child *c = &s->children[which];
+    int64_t now = clock_monotonic_us();
+    bool was_away = c->away;
+
+    if (which == CHILD_GATEWAY)
+        nginx_end_workers(c->pid);
+    c->pid = 0;
+    c->away = false;
+    c->away_failed |= was_away && status != 0;
+    if (s->stopping || was_away)
+        return;
+    int64_t pause = restart_pause(&c->restart, now - c->started);
+    c->start_at = now + pause;
+    if (which == CHILD_SERVER)
+        server_ended(s, status);
+    say_end(s, which, status, pause);
 }
 
 static void reap(struct supervisor *s)
@@ -117,8 +225,11 @@ static void reap(struct supervisor *s)
     int status;
     pid_t pid;
 
+    read_told(s);
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        child_ended(s, pid, status);
+        for (int i = 0; i < CHILDREN; i++)
+            if (s->children[i].pid == pid)
+                child_ended(s, i, status);
 }
 
 static bool any_left(const struct supervisor *s)
@@ -129,13 +240,18 @@ static bool any_left(const struct supervisor *s)
     return false;
 }
 
-/* A signal to stop is read off; returns whether one came. */
-static bool stop_asked(struct supervisor *s, int timeout_ms)
+/* Until something happens, at most that long. Returns whether a signal to stop came. */
+static bool wait_for_news(struct supervisor *s, int64_t within_us)
 {
-    struct pollfd fd = {.fd = s->signals, .events = POLLIN};
-    char info[512];
+    struct pollfd fds[] = {{.fd = s->signals, .events = POLLIN}, {.fd = s->ready_pipe[0], .events = POLLIN}};
+    int ms = within_us <= 0 ? 0 : within_us < 60 * SECOND_US ? (int)((within_us + 999) / 1000) : 60000, signal = 0;
+    bool stop = false;
 
-    return poll(&fd, 1, timeout_ms) > 0 && read(s->signals, info, sizeof(info)) > 0;
+    if (poll(fds, 2, ms) > 0)
+        while ((signal = signals_next(s->signals, 0)))
+            stop |= signal != SIGCHLD;
+    reap(s);
+    return stop;
 }
 
 static void stop_all(struct supervisor *s)
@@ -146,10 +262,8 @@ static void stop_all(struct supervisor *s)
     if (s->children[CHILD_GATEWAY].pid)
         kill(s->children[CHILD_GATEWAY].pid, SIGTERM);
     close(steal_fd(s->stop_pipe[1]));
-    while (any_left(s) && clock_monotonic_us() < deadline) {
-        reap(s);
-        usleep(20000);
-    }
+    while (any_left(s) && clock_monotonic_us() < deadline)
+        (void)wait_for_news(s, deadline - clock_monotonic_us());
     for (int i = 0; i < CHILDREN; i++) {
         if (s->children[i].pid == 0)
             continue;
@@ -161,27 +275,14 @@ static void stop_all(struct supervisor *s)
     }
 }
 
-/* Waits for the server's «ready». Returns the set-up code, or "" where there is an administrator; NULL: it did not come
- * up. */
-static char *wait_ready(struct supervisor *s)
+static bool wait_ready(struct supervisor *s)
 {
-    char text[512] = "";
-    size_t n = 0;
-    int64_t deadline = clock_monotonic_us() + READY_WITHIN_US;
+    int64_t deadline = clock_monotonic_us() + READY_WITHIN_US, left;
 
-    while (clock_monotonic_us() < deadline && n < sizeof(text) - 1) {
-        struct pollfd fds[] = {{.fd = s->ready_pipe[0], .events = POLLIN}, {.fd = s->signals, .events = POLLIN}};
-        if (poll(fds, 2, 200) > 0 && fds[1].revents)
-            return NULL;
-        ssize_t got = fds[0].revents ? read(s->ready_pipe[0], text + n, sizeof(text) - 1 - n) : 0;
-        n += got > 0 ? (size_t)got : 0;
-        if (ends_with(text, "ready\n"))
-            return starts_with(text, "setup ") ? xstrndup(text + 6, strcspn(text + 6, "\n")) : xstrdup("");
-        reap(s);
-        if (s->children[CHILD_SERVER].pid == 0)
-            return NULL;
-    }
-    return NULL;
+    while (!s->ready && (left = deadline - clock_monotonic_us()) > 0)
+        if (wait_for_news(s, left) || s->children[CHILD_SERVER].pid == 0)
+            break;
+    return s->ready;
 }
 
 /* Ready is what answers from outside: nginx takes its ports a moment after it has begun. */
@@ -190,18 +291,17 @@ static bool wait_gateway(struct supervisor *s)
     int64_t deadline = clock_monotonic_us() + READY_WITHIN_US;
 
     while (clock_monotonic_us() < deadline) {
-        reap(s);
         if (s->children[CHILD_GATEWAY].pid == 0)
             return false;
         if (nginx_answers(s->config))
             return true;
-        if (stop_asked(s, 20))
+        if (wait_for_news(s, ANSWER_CHECK_US))
             return false;
     }
     return false;
 }
 
-static void print_where(const struct supervisor *s, const char *setup_code)
+static void print_where(const struct supervisor *s)
 {
     _cleanup_free_ char *dashboard = config_dashboard_url(s->config);
     _cleanup_free_ char *api = config_api_url(s->config);
@@ -211,8 +311,8 @@ static void print_where(const struct supervisor *s, const char *setup_code)
            "  API          %s\n"
            "  kubectl      export KUBECONFIG=%s\n",
            dashboard, api, s->layout->kubeconfig);
-    if (*setup_code)
-        printf("  First admin  %s/setup?code=%s\n", dashboard, setup_code);
+    if (s->setup_code)
+        printf("  First admin  %s/setup?code=%s\n", dashboard, s->setup_code);
     printf("\nCtrl-C stops it. Environments keep running; `open-hydra-server down` removes them.\n\n");
     fflush(stdout);
 }
@@ -230,20 +330,25 @@ static void renew_certificates(struct supervisor *s)
     }
 }
 
+static int64_t next_start(const struct supervisor *s, int64_t latest)
+{
+    for (int i = 0; i < CHILDREN; i++)
+        if (s->children[i].pid == 0 && s->children[i].start_at < latest)
+            latest = s->children[i].start_at;
+    return latest;
+}
+
 static void supervise(struct supervisor *s)
 {
-    int64_t check_at = clock_monotonic_us() + CERTIFICATE_CHECK_US;
+    int64_t every = s->config->certificate_check_seconds * SECOND_US, check_at = clock_monotonic_us() + every;
 
-    while (!stop_asked(s, 100)) {
-        reap(s);
+    while (!wait_for_news(s, next_start(s, check_at) - clock_monotonic_us())) {
         int64_t now = clock_monotonic_us();
-        for (int i = 0; i < CHILDREN; i++)
-            if (s->children[i].pid == 0 && now >= s->children[i].start_at)
-                start_child(s, i);
-        if (now >= check_at) {
-            renew_certificates(s);
-            check_at = now + CERTIFICATE_CHECK_US;
-        }
+        start_what_is_due(s, now);
+        if (now < check_at)
+            continue;
+        renew_certificates(s);
+        check_at = clock_monotonic_us() + every;
     }
 }
 
@@ -252,7 +357,8 @@ static int prepare(struct supervisor *s, struct error **err)
     if (layout_make(s->layout, s->config, err) < 0 || layout_lock(s->layout, err) < 0 ||
         layout_lock_data(s->layout, err) < 0)
         return -1;
-    if (nginx_check_ports(s->config, s->layout, err) < 0 || keys_ensure(s->config, s->layout, err) < 0)
+    if (nginx_end_orphans(s->layout, err) < 0 || nginx_check_ports(s->config, s->layout, err) < 0 ||
+        keys_ensure(s->config, s->layout, err) < 0)
         return -1;
     return layout_listen(s->layout, s->sockets, err);
 }
@@ -261,8 +367,7 @@ static int start_all(struct supervisor *s)
 {
     for (int i = 0; i < CHILDREN; i++)
         start_child(s, i);
-    _cleanup_free_ char *code = wait_ready(s);
-    if (code == NULL) {
+    if (!wait_ready(s)) {
         fprintf(stderr, "open-hydra-server: the server did not start; its reason stands above\n");
         return 1;
     }
@@ -270,18 +375,27 @@ static int start_all(struct supervisor *s)
         fprintf(stderr, "open-hydra-server: the gateway (nginx) did not start; its reason stands above\n");
         return 1;
     }
-    print_where(s, code);
+    print_where(s);
     notify_ready();
     supervise(s);
     printf("\nStopping…\n");
     return 0;
 }
 
+static int watched_signals(void)
+{
+    static const int wanted[] = {SIGINT, SIGTERM, SIGCHLD};
+    return signals_watch(wanted, ARRAY_SIZE(wanted));
+}
+
 int command_run(const struct config *config, int argc, char **argv)
 {
     struct error *err = NULL;
     struct layout *layout = layout_new(config);
-    struct supervisor s = {.config = config, .layout = layout, .signals = stop_signals()};
+    struct supervisor s = {
+        .config = config, .layout = layout, .signals = watched_signals(), .told = BUFFER_MAX(MAX_TOLD)};
+
+    title_set("supervisor (run)");
 
     if (pipe2(s.stop_pipe, O_CLOEXEC) < 0 || pipe2(s.ready_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
         return command_fail((error_errno(&err, errno, "pipe"), err));
@@ -293,5 +407,8 @@ int command_run(const struct config *config, int argc, char **argv)
     int rc = start_all(&s);
     stop_all(&s);
     layout_free(layout);
+    buffer_free(&s.told);
+    free(s.reason);
+    free(s.setup_code);
     return rc;
 }

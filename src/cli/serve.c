@@ -1,10 +1,16 @@
 /* `serve` and `runner`: one process each, as service units start them. */
+#include <fcntl.h>
 #include <unistd.h>
 
-#include "base/error.h"
+#include "base/alloc.h"
+#include "base/clock.h"
 #include "cli/command.h"
 #include "cli/inherit.h"
 #include "cli/process.h"
+#include "cli/title.h"
+
+#define AWAY_US (INT64_C(10) * 1000000)
+#define EXIT_AFTER_PAUSE 3
 
 /* Which of the two locks of `run` is this part's: `run` meets both, `down` the runner's. Held until the process ends.
  */
@@ -23,6 +29,22 @@ static int prepare(const struct config *c, const struct layout *l, bool server, 
     return inherited ? layout_give_sockets(l, fds, err) : layout_listen(l, fds, err);
 }
 
+/* What cannot start answers for a while, and ends then: whoever started it tries again, with no pause of its own. */
+static int serve(const struct config *c, const struct layout *l, const int fds[static SOCKETS])
+{
+    _cleanup_free_ char *reason = NULL;
+    int stop = stop_signals(), kept[SOCKETS];
+
+    title_set("server");
+    for (size_t i = 0; i < SOCKETS; i++)
+        kept[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+    int rc = process_server(c, l, fds, stop, -1, &reason);
+    if (reason == NULL)
+        return rc;
+    process_away(l, kept, stop, reason, clock_monotonic_us() + AWAY_US);
+    return EXIT_AFTER_PAUSE;
+}
+
 static int run_one(const struct config *c, bool server)
 {
     int fds[SOCKETS];
@@ -36,7 +58,7 @@ static int run_one(const struct config *c, bool server)
     if (rc < 0)
         rc = command_fail(err);
     else if (server)
-        rc = process_server(c, l, fds, stop_signals(), -1);
+        rc = serve(c, l, fds);
     else
         rc = process_runner(c, l, fds, stop_signals());
     layout_free(l);

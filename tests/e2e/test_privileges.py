@@ -117,9 +117,9 @@ def test_a_user_of_its_own_without_capabilities(world, child):
         status = status_of(each)
         assert set(map(int, status["Uid"].split())) == set(map(int, status["Gid"].split())) == {own}, status
         assert status["Groups"] == ""
-        # The bounding set alone gives nothing: no program that is run gives more (NoNewPrivs).
-        assert {int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")} == {0}, status
+        assert {int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb", "Bnd")} == {0}, status
         assert status["NoNewPrivs"] == "1"
+        assert status["Seccomp"] == ("2" if child == "server" else "0")
 
 
 def sockets_of(pid):
@@ -144,8 +144,9 @@ def network_sockets(pid):
 
 
 def listening_paths(pid):
+    """The supervisor made them, in its network namespace."""
     own = sockets_of(pid)
-    lines = [line.split() for line in pathlib.Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]]
+    lines = [line.split() for line in pathlib.Path("/proc/self/net/unix").read_text().splitlines()[1:]]
     return {f[7] for f in lines if len(f) > 7 and f[6] in own and f[3] == "00010000"}
 
 
@@ -160,13 +161,34 @@ def test_only_the_gateway_is_on_the_network(world):
     assert addresses == {"0100007F"}  # 127.0.0.1: nothing for the world unless it is asked for
 
 
+def test_the_server_has_no_network(world):
+    """Not even loopback: what it can be made to do cannot leave the machine, nor reach what listens on it."""
+    pid = world.hydra.child("server")
+    assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
+    out = subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    assert [line for line in out.splitlines() if ",UP" in line or "<UP" in line] == []
+    out = subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "/usr/bin/python3", "-c",
+                          f"import socket; socket.create_connection(('127.0.0.1', {world.hydra.dashboard_port}), 5)"], capture_output=True, text=True)
+    assert "unreachable" in out.stderr, out.stderr
+
+
+def test_names_of_the_processes(world):
+    """`ps` says which is which, and shows no argument."""
+    hydra = world.hydra
+    for pid, title in ((hydra.process.pid, "supervisor (run)"), (hydra.child("server"), "server"), (hydra.child("runner"), "runner")):
+        shown = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout.strip()
+        assert shown == f"open-hydra-server: {title}"
+        assert not pathlib.Path(f"/proc/{pid}/environ").read_bytes().strip(b"\0"), "variables of whoever started it"
+
+
 def test_what_a_process_has_inherited(world):
     """Neither an open file nor a listening socket of somebody else's."""
     hydra = world.hydra
     for pid in (hydra.child("nginx"), *workers(hydra.child("nginx"))):
         assert listening_paths(pid) == set()
         files = {os.readlink(f) for f in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
-        assert not [f for f in files if f.startswith("/") and f != "/dev/null" and not f.startswith(str(world.data / "gateway"))]
+        assert not [f for f in files if f.startswith("/") and f != "/dev/null" and
+                    not f.startswith((str(world.data / "gateway"), str(world.runtime / "nginx")))]
     files = set()
     for fd in pathlib.Path(f"/proc/{hydra.child('server')}/fd").iterdir():
         try:

@@ -50,6 +50,7 @@ char *gateway_ticket(struct gateway *g, struct object *object, const struct iden
 struct nginx_options {
     const struct config *config;
     const char *prefix; /* writable by the gateway's user */
+    const char *pid;    /* its file with the master's number; NULL: in the prefix */
     const char *gateway_socket, *auth_socket;
     const char *web, *pages;  /* folders of the dashboard's files and of the static error pages */
     const char *pki;          /* DATA/pki, or a copy that the gateway's user may read */

@@ -61,9 +61,9 @@ static int check_options(const struct nginx_options *o, struct error **err)
 {
     const struct config *c = o->config;
 
-    if (check_path("prefix", o->prefix, err) < 0 || check_path("pages", o->pages, err) < 0 ||
-        check_path("pki", o->pki, err) < 0 || check_path("web", o->web, err) < 0 ||
-        check_socket("gateway socket", o->gateway_socket, err) < 0 ||
+    if (check_path("prefix", o->prefix, err) < 0 || (o->pid && check_path("pid", o->pid, err) < 0) ||
+        check_path("pages", o->pages, err) < 0 || check_path("pki", o->pki, err) < 0 ||
+        check_path("web", o->web, err) < 0 || check_socket("gateway socket", o->gateway_socket, err) < 0 ||
         check_socket("auth socket", o->auth_socket, err) < 0)
         return -1;
     if (check_host("dashboard address", c->dashboard.host, err) < 0 ||
@@ -300,8 +300,10 @@ static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_
     _cleanup_free_ char *nofile = xasprintf("%u", o->nofile ? o->nofile : DEFAULT_NOFILE);
     _cleanup_free_ char *each = xasprintf("%u", worker_connections);
     _cleanup_free_ char *dashboard = config_dashboard_url(o->config);
+    _cleanup_free_ char *pid = o->pid ? xstrdup(o->pid) : xasprintf("%s/nginx.pid", o->prefix);
     const struct template_value values[] = {
         {"PREFIX", str_from(o->prefix)},
+        {"PID", str_from(pid)},
         {"WORKERS", str_from(workers)},
         {"NOFILE", str_from(nofile)},
         {"CONNECTIONS", str_from(each)},

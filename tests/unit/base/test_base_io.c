@@ -60,6 +60,7 @@ static void modes_do_not_depend_on_the_umask(void **state)
     struct stat st;
 
     for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+        files_synced = folders_synced = 0;
         assert_int_equal(write_file_atomic(file, STR("x"), modes[i], NULL), 0);
         assert_int_equal(stat(file, &st), 0);
         assert_int_equal(st.st_mode & 07777, modes[i]);
@@ -73,10 +74,35 @@ static void modes_do_not_depend_on_the_umask(void **state)
     rmdir(folder);
 }
 
+static void folders_are_on_disk_before_what_is_in_them(void **state)
+{
+    _cleanup_free_ char *folder = make_folder(), *a = xasprintf("%s/a", folder), *b = xasprintf("%s/b", a),
+                        *c = xasprintf("%s/c", b);
+    mode_t before = umask(077);
+    struct stat st;
+
+    folders_synced = 0;
+    assert_int_equal(make_directory(c, 0700, NULL), 0);
+    assert_int_equal(folders_synced, 3);
+    assert_int_equal(make_directory(c, 0755, NULL), 0);
+    assert_int_equal(folders_synced, 3);
+    umask(before);
+    /* Others may go through what leads there, whatever the umask; what was there keeps its mode. */
+    assert_int_equal(stat(b, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0755);
+    assert_int_equal(stat(c, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0700);
+    rmdir(c);
+    rmdir(b);
+    rmdir(a);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_synced_before_their_folders),
+        cmocka_unit_test(folders_are_on_disk_before_what_is_in_them),
         cmocka_unit_test(modes_do_not_depend_on_the_umask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,147 @@
+#include "cli/confine.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/attributes.h"
+#include "base/log.h"
+#include "cli/apart.h"
+#include "cli/rootless.h"
+
+/* --- network ------------------------------------------------------------------------------------------------- */
+
+static int enter_without_root(void *arg, struct error **err)
+{
+    return own_user_namespace(CLONE_NEWNET, err);
+}
+
+int confine_network(struct error **err)
+{
+    _cleanup_error_ struct error *why = NULL;
+
+    if (geteuid() == 0)
+        return unshare(CLONE_NEWNET) < 0 ? error_errno(err, errno, "make a network namespace") : 0;
+    /* Tried by another process: halfway there is no way back. */
+    if (apart(enter_without_root, NULL, &why) == 0)
+        return enter_without_root(NULL, err);
+    log_info("the server keeps the network, as this machine gives ordinary users no namespaces: %s", why->message);
+    return 0;
+}
+
+/* --- system calls -------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+#define OWN_ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define OWN_ARCHITECTURE AUDIT_ARCH_AARCH64
+#endif
+
+#define NEW_NAMESPACES                                                                                                 \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+
+static const int refused[] = {
+    SYS_acct,
+    SYS_add_key,
+    SYS_adjtimex,
+    SYS_bpf,
+    SYS_chroot,
+    SYS_clock_adjtime,
+    SYS_clock_settime,
+    SYS_delete_module,
+    SYS_finit_module,
+    SYS_fsconfig,
+    SYS_fsmount,
+    SYS_fsopen,
+    SYS_fspick,
+    SYS_init_module,
+    SYS_io_uring_enter,
+    SYS_io_uring_register,
+    SYS_io_uring_setup,
+    SYS_kcmp,
+    SYS_kexec_load,
+    SYS_keyctl,
+    SYS_mount,
+    SYS_move_mount,
+    SYS_mount_setattr,
+    SYS_name_to_handle_at,
+    SYS_open_by_handle_at,
+    SYS_open_tree,
+    SYS_perf_event_open,
+    SYS_pidfd_getfd,
+    SYS_pivot_root,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_ptrace,
+    SYS_quotactl,
+    SYS_reboot,
+    SYS_request_key,
+    SYS_setdomainname,
+    SYS_sethostname,
+    SYS_setns,
+    SYS_settimeofday,
+    SYS_swapoff,
+    SYS_swapon,
+    SYS_syslog,
+    SYS_umount2,
+    SYS_unshare,
+    SYS_userfaultfd,
+};
+
+#define FIELD(name) ((unsigned)offsetof(struct seccomp_data, name))
+#define LOAD(at) (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at)
+#define ANSWER(value) (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, value)
+#define REFUSE(number) ANSWER(SECCOMP_RET_ERRNO | (number))
+/* Goes over the next `skip` where it is not equal (where none of the bits is set). */
+#define UNLESS_EQUAL(value, skip) (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip)
+#define UNLESS_SET(bits, skip) (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, skip)
+
+#ifdef OWN_ARCHITECTURE
+int confine_calls(struct error **err)
+{
+    struct sock_filter program[32 + 2 * ARRAY_SIZE(refused)];
+    unsigned short n = 0;
+
+    program[n++] = LOAD(FIELD(arch));
+    program[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 1, 0);
+    program[n++] = REFUSE(EPERM);
+    program[n++] = LOAD(FIELD(nr));
+    /* The same calls by other numbers (x32). */
+    program[n++] = UNLESS_SET(0x40000000, 1);
+    program[n++] = REFUSE(EPERM);
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        program[n++] = UNLESS_EQUAL((unsigned)refused[i], 1);
+        program[n++] = REFUSE(EPERM);
+    }
+    /* Its flags are in memory, where no filter can look; the C library then takes the older call. */
+    program[n++] = UNLESS_EQUAL(SYS_clone3, 1);
+    program[n++] = REFUSE(ENOSYS);
+    program[n++] = UNLESS_EQUAL(SYS_clone, 3);
+    program[n++] = LOAD(FIELD(args[0]));
+    program[n++] = UNLESS_SET(NEW_NAMESPACES, 1);
+    program[n++] = REFUSE(EPERM);
+    program[n++] = LOAD(FIELD(nr));
+    program[n++] = UNLESS_EQUAL(SYS_socket, 3);
+    program[n++] = LOAD(FIELD(args[0]));
+    program[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0);
+    program[n++] = REFUSE(EAFNOSUPPORT);
+    program[n++] = ANSWER(SECCOMP_RET_ALLOW);
+    const struct sock_fprog filter = {.len = n, .filter = program};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+        return error_errno(err, errno, "filter system calls");
+    return 0;
+}
+#else
+int confine_calls(struct error **err)
+{
+    log_info("system calls are not filtered on this kind of processor");
+    return 0;
+}
+#endif
