@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from support.answers import Watch, fresh_name, is_status
-from support.instance import Client, Instance
+from support.instance import Client, Instance, wait_until
 
 KEY = "X-Open-Hydra-Session-Key"
 
@@ -261,6 +261,48 @@ def test_throttling_by_account(fresh):
     # And is counted with the old header too.
     codes = [fresh.visitor().get("devices", headers=old_header("anna", f"wrong-{i}")).status_code for i in range(12)]
     assert 429 in codes and set(codes) <= {401, 429}
+
+
+def test_strangers_lock_nobody_out(fresh):
+    """Somebody guesses at the same address: whoever has logged in from this browser passes, and other accounts do."""
+    for name in ("anna", "ben"):
+        fresh.create_user(name)
+    session = fresh.login("anna", "password")
+    assert session.post("/auth/logout").status_code == 204
+    del session.headers[KEY]
+    while login(fresh, "anna", "wrong-password").status_code == 401:
+        pass
+    answer = session.post("/auth/login", json={"username": "anna", "password": "password"})
+    assert answer.status_code == 200, answer.text
+    assert login(fresh, "ben", "password").status_code == 200
+
+
+def test_a_class_behind_one_address(fresh):
+    """Sixty log in for the first time, at once, where somebody guesses at account after account."""
+    from concurrent.futures import ThreadPoolExecutor
+    names = [f"student{i}" for i in range(60)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(fresh.create_user, names))
+    going_on, tried = True, []
+
+    def guess(number):
+        while going_on:
+            tried.append(login(fresh, f"guessed{number}-{len(tried)}", "wrong-password").status_code)
+    with ThreadPoolExecutor(64) as pool:
+        guessers = [pool.submit(guess, i) for i in range(4)]
+        wait_until(lambda: len(tried) > 70, 120, what="guesses")
+        codes = list(pool.map(lambda name: login(fresh, name, "password").status_code, names))
+        going_on = False
+        for g in guessers:
+            g.result()
+    assert codes == [200] * 60 and set(tried) <= {401, 429}, codes
+
+
+def test_names_as_they_are_typed(hydra, user):
+    for typed in (user.upper(), f" {user}\n", "".join(chr(ord(c) + 0xfee0) for c in user), f"\u3000{user.title()}\u3000"):
+        assert login(hydra, typed, "password\r\n").json().get("username") == user, typed
+        assert hydra.visitor().get("devices", headers={"Open-Hydra-Auth": "Bearer " + base64.b64encode(
+            f"{typed}:password\n".encode()).decode()}).status_code == 200, typed
 
 
 # ---- the first administrator ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/encoding.h"
+#include "server/auth/names.h"
 #include "server/auth/password.h"
 
 /* base64 of the longest name, a colon and the longest password, with room. */
@@ -47,8 +48,10 @@ static int split_login(const char *text, size_t n, struct login *out)
     size_t password_len = (size_t)(text + n - colon - 1);
     if (password_len > PASSWORD_MAX)
         return -1;
-    out->user = xstrndup(text, (size_t)(colon - text));
-    out->password = xstrndup(colon + 1, password_len);
+    _cleanup_free_ char *user = xstrndup(text, (size_t)(colon - text));
+    _cleanup_password_ char *password = xstrndup(colon + 1, password_len);
+    out->user = login_name(user);
+    out->password = login_password(password);
     return 0;
 }
 

@@ -16,5 +16,5 @@ void login_clear(struct login *l);
 bool credentials_bearer(const char *header, struct str *token);
 
 /* The original's `Open-Hydra-Auth: Bearer base64(user:password)`. The first colon splits, so that a password may hold
- * some. Returns 0, or -1 where the header is there but none of that form. */
+ * some; name and password as names.h reads them. Returns 0, or -1 where the header is there but none of that form. */
 int credentials_login(const char *header, struct login *out);

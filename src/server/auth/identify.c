@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "server/auth/attempt.h"
 #include "server/auth/certificate_identity.h"
 #include "server/auth/cookie.h"
 #include "server/auth/room.h"
@@ -191,7 +192,7 @@ static int look(struct auth *a, struct http_exchange *x, struct identity *who, s
 /* --- A password that comes with the request --- */
 
 /* A request that waits for the verification of its password; in the exchange's arena. */
-struct attempt {
+struct waiting {
     struct verified_waiter waiter; /* first */
     struct auth *auth;
     struct http_exchange *x;
@@ -204,18 +205,18 @@ struct attempt {
 struct verification {
     struct auth *auth;
     struct login login;
-    char *address;
+    struct attempt attempt;
     unsigned char digest[HASH_SIZE];
 };
 
 static void free_verification(struct verification *v)
 {
     login_clear(&v->login);
-    free(v->address);
+    attempt_clear(&v->attempt);
     free(v);
 }
 
-static void refuse(struct attempt *t, unsigned wait)
+static void refuse(struct waiting *t, unsigned wait)
 {
     struct error *err = NULL;
 
@@ -226,7 +227,7 @@ static void refuse(struct attempt *t, unsigned wait)
     t->done(t->x, NULL, err, t->arg);
 }
 
-static void accept(struct attempt *t)
+static void accept(struct waiting *t)
 {
     struct account account;
     struct identity who = {0};
@@ -261,9 +262,9 @@ static void end_all(struct verification *v, const unsigned char *stamp, unsigned
     while (w) {
         struct verified_waiter *next = w->next;
         if (good)
-            accept((struct attempt *)w);
+            accept((struct waiting *)w);
         else
-            refuse((struct attempt *)w, wait);
+            refuse((struct waiting *)w, wait);
         w = next;
     }
     free_verification(v);
@@ -278,18 +279,20 @@ static void verify(void *arg)
 
     if (!auth_verify_login(a, v->login.user, v->login.password, &hash))
         return end_all(v, NULL, 0);
-    throttle_succeeded(a->throttle, v->login.user, v->address, clock_monotonic_us());
+    attempt_succeeded(a, &v->attempt);
     verified_stamp(a->verified, hash, stamp);
     end_all(v, stamp, 0);
 }
 
+static void give_up(void *arg)
+{
+    end_all(arg, NULL, 1);
+}
+
 static void start_verification(struct verification *v)
 {
-    struct auth *a = v->auth;
-    unsigned wait = throttle_begin(a->throttle, v->login.user, v->address, clock_monotonic_us());
+    unsigned wait = attempt_start(v->auth, &v->attempt, verify, give_up, v);
 
-    if (wait == 0 && workers_submit(a->workers, verify, v) < 0)
-        wait = 1;
     if (wait)
         end_all(v, NULL, wait);
 }
@@ -297,13 +300,14 @@ static void start_verification(struct verification *v)
 /* Takes the login. */
 static void verify_login(struct auth *a, struct http_exchange *x, struct login *login, auth_done *done, void *arg)
 {
-    struct attempt *t = arena_alloc(http_arena(x), sizeof(*t));
+    struct waiting *t = arena_alloc(http_arena(x), sizeof(*t));
     struct verification *v = xcalloc(1, sizeof(*v));
     unsigned char stamp[HASH_SIZE];
 
-    *t = (struct attempt){.auth = a, .x = x, .done = done, .arg = arg};
+    *t = (struct waiting){.auth = a, .x = x, .done = done, .arg = arg};
     t->user = arena_strdup(http_arena(x), login->user);
-    *v = (struct verification){.auth = a, .login = *login, .address = xstrdup(auth_client_address(x))};
+    *v = (struct verification){.auth = a, .login = *login};
+    attempt_init(&v->attempt, a, x, login->user);
     *login = (struct login){0};
     verified_digest(a->verified, v->login.user, v->login.password, v->digest);
     present_stamp(a, v->login.user, stamp);

@@ -6,6 +6,7 @@
 #include "server/auth/accounts.h"
 #include "server/auth/auth.h"
 #include "server/auth/credentials.h"
+#include "server/auth/familiar.h"
 #include "server/auth/origin.h"
 #include "server/auth/revoked.h"
 #include "server/auth/sessions.h"

@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "server/auth/attempt.h"
 #include "server/auth/cookie.h"
+#include "server/auth/names.h"
 #include "server/auth/password.h"
 #include "server/auth/room.h"
 
@@ -19,7 +21,8 @@
 /* What a Session answer says; NULL: nobody. The secrets are there where the session is new. */
 struct session_view {
     const struct account *account;
-    const struct session *session; /* NULL: known by other means (certificate, password header) */
+    const struct session *session;           /* NULL: known by other means (certificate, password header) */
+    const struct familiar_account *familiar; /* whom the browser is to remember; or NULL */
     const char *token, *key;
 };
 
@@ -78,6 +81,8 @@ static void reply_session(struct auth *a, struct http_exchange *x, unsigned stat
     write_session(a, http_arena(x), &body, v);
     if (v && v->token && v->session->has_key)
         set_cookie(a, x, v->token);
+    if (v && v->familiar)
+        familiar_remember(a, x, v->familiar);
     http_add_header(x, "Cache-Control", "no-store");
     http_reply(x, status, "application/json", buffer_str(&body));
 }
@@ -125,7 +130,7 @@ static int take_string(yyjson_val *v, const char *name, char **out, struct error
 struct call {
     struct auth *auth;
     struct http_exchange *x;
-    char *address;
+    struct attempt attempt;
     char *user, *password, *new_password, *chinese_name;
     bool bearer;
     char *uid, *session_id; /* who changes a password */
@@ -141,13 +146,12 @@ static struct call *call_new(struct auth *a, struct http_exchange *x)
     struct call *c = xcalloc(1, sizeof(*c));
     c->auth = a;
     c->x = x;
-    c->address = xstrdup(auth_client_address(x));
     return c;
 }
 
 static void call_free(struct call *c)
 {
-    free(c->address);
+    attempt_clear(&c->attempt);
     free(c->user);
     password_free(c->password);
     password_free(c->new_password);
@@ -176,6 +180,24 @@ static void start(struct call *c, void (*work)(void *))
     call_free(c);
 }
 
+static void drop(void *arg)
+{
+    struct call *c = arg;
+    reply_busy(c->x, 1);
+    call_free(c);
+}
+
+/* One that tries a password. */
+static void start_attempt(struct call *c, void (*work)(void *))
+{
+    unsigned wait = attempt_start(c->auth, &c->attempt, work, drop, c);
+
+    if (wait == 0)
+        return;
+    reply_busy(c->x, wait);
+    call_free(c);
+}
+
 static yyjson_doc *read_body(struct http_exchange *x, struct error **err)
 {
     _cleanup_json_ yyjson_doc *doc = json_parse(http_body(x), err);
@@ -187,6 +209,15 @@ static yyjson_doc *read_body(struct http_exchange *x, struct error **err)
         return NULL;
     }
     return steal_ptr(doc);
+}
+
+/* As pasted. */
+static void trim_password(char **password)
+{
+    char *typed = *password;
+
+    *password = typed ? login_password(typed) : NULL;
+    password_free(typed);
 }
 
 /* Reads the body's strings: with `names` ended by NULL and their places. Returns -1 with all causes. */
@@ -268,6 +299,7 @@ static int store_login(struct store_txn *t, void *arg, struct error **err)
         return -1;
     make_session(c, &account, NULL);
     sessions_put(c->auth->sessions, t, c->session);
+    familiar_prepare(t);
     return 0;
 }
 
@@ -278,7 +310,8 @@ static void reply_new_session(struct call *c, unsigned status)
     struct account account;
 
     if (account_find(c->auth->store, c->user, arena, &account)) {
-        const struct session_view v = {&account, c->session, c->token, c->key};
+        const struct familiar_account familiar = {account.uid, c->new_hash ? c->new_hash : c->hash};
+        const struct session_view v = {&account, c->session, c->bearer ? NULL : &familiar, c->token, c->key};
         reply_session(c->auth, c->x, status, &v);
     } else {
         reply_session(c->auth, c->x, 200, NULL); /* deleted a moment ago */
@@ -293,9 +326,9 @@ static void log_failure(const struct call *c)
     struct account account;
 
     if (account_find(c->auth->store, c->user, arena, &account))
-        log_info("login of %s from %s failed", account.name, c->address);
+        log_info("login of %s from %s failed", account.name, c->attempt.address);
     else
-        log_info("login of an unknown user from %s failed", c->address);
+        log_info("login of an unknown user from %s failed", c->attempt.address);
 }
 
 static void do_login(void *arg)
@@ -309,12 +342,20 @@ static void do_login(void *arg)
         wrong_login(&err);
         return fail(c, err);
     }
-    throttle_succeeded(a->throttle, c->user, c->address, clock_monotonic_us());
+    attempt_succeeded(a, &c->attempt);
     if (store_run(a->store, store_login, c, &err) < 0)
         return fail(c, err);
     if (c->session->well_known_password)
         log_warning("\"%s\" has logged in with the well-known password", c->user);
     reply_new_session(c, 200);
+}
+
+/* Takes the text. */
+static char *name_from(char *typed)
+{
+    char *name = login_name(typed);
+    free(typed);
+    return name;
 }
 
 static int read_login(struct call *c, struct error **err)
@@ -328,6 +369,9 @@ static int read_login(struct call *c, struct error **err)
     int result = read_strings(body, wanted, err);
     c->bearer = json_bool_at(body, "bearer", false);
     wipe_strings(body);
+    trim_password(&c->password);
+    if (result == 0)
+        c->user = name_from(c->user);
     return result;
 }
 
@@ -338,12 +382,8 @@ static void login(struct auth *a, struct http_exchange *x)
 
     if (read_login(c, &err) < 0)
         return fail(c, err);
-    unsigned wait = throttle_begin(a->throttle, c->user, c->address, clock_monotonic_us());
-    if (wait) {
-        auth_too_many(&err, wait);
-        return fail(c, err);
-    }
-    start(c, do_login);
+    attempt_init(&c->attempt, a, x, c->user);
+    start_attempt(c, do_login);
 }
 
 /* --- POST /auth/logout --- */
@@ -431,6 +471,7 @@ static int store_setup(struct store_txn *t, void *arg, struct error **err)
     txn_secret_put(t, SECRET_PASSWORD, str_from(account.uid), str_from(c->new_hash));
     make_session(c, &account, NULL);
     sessions_put(a->sessions, t, c->session);
+    familiar_prepare(t);
     return 0;
 }
 
@@ -466,6 +507,17 @@ static int check_setup(struct call *c, const char *code, struct error **err)
     return result;
 }
 
+/* A name of somebody new has to be right as it is, blanks around it aside. */
+static void trim(char *name)
+{
+    struct str s = str_trim(str_from(name));
+
+    if (name == NULL)
+        return;
+    memmove(name, s.p, s.n);
+    name[s.n] = '\0';
+}
+
 static int read_setup(struct call *c, struct error **err)
 {
     _cleanup_password_ char *code = NULL;
@@ -476,6 +528,8 @@ static int read_setup(struct call *c, struct error **err)
     if (doc == NULL)
         return -1;
     int result = read_strings(body, wanted, err);
+    trim(c->user);
+    trim_password(&c->new_password);
     if (yyjson_obj_get(body, "chineseName") && take_string(body, "chineseName", &c->chinese_name, err) < 0)
         result = -1;
     wipe_strings(body);
@@ -507,6 +561,7 @@ static int store_password(struct store_txn *t, void *arg, struct error **err)
     auth_end_sessions(t, account.uid, c->session_id);
     make_session(c, &account, c->session_id);
     sessions_put(c->auth->sessions, t, c->session);
+    familiar_prepare(t);
     return 0;
 }
 
@@ -520,7 +575,7 @@ static void do_password(void *arg)
         error_set(&err, REASON_UNAUTHORIZED, "the current password is wrong");
         return fail(c, err);
     }
-    throttle_succeeded(a->throttle, c->user, c->address, clock_monotonic_us());
+    attempt_succeeded(a, &c->attempt);
     c->new_hash = password_hash(c->new_password);
     if (store_run(a->store, store_password, c, &err) < 0)
         return fail(c, err);
@@ -537,6 +592,8 @@ static int read_password(struct call *c, struct error **err)
         return -1;
     int result = read_strings(body, wanted, err);
     wipe_strings(body);
+    trim_password(&c->password);
+    trim_password(&c->new_password);
     if (result < 0 || password_check(c->new_password, "newPassword", err) < 0)
         return -1;
     if (streq(c->password, c->new_password))
@@ -561,6 +618,15 @@ static int check_has_password(const struct auth *a, const struct identity *who, 
     return 0;
 }
 
+/* Who is logged in is no stranger, whatever strangers try. */
+static void count_by_session(struct call *c)
+{
+    if (c->session_id == NULL)
+        return;
+    free(c->attempt.browser);
+    c->attempt.browser = xstrdup(c->session_id);
+}
+
 static void change_password(struct http_exchange *x, const struct identity *who, struct error *err, void *arg)
 {
     struct auth *a = arg;
@@ -573,12 +639,9 @@ static void change_password(struct http_exchange *x, const struct identity *who,
     c->bearer = is_bearer(a, who);
     if (read_password(c, &err) < 0)
         return fail(c, err);
-    unsigned wait = throttle_begin(a->throttle, c->user, c->address, clock_monotonic_us());
-    if (wait) {
-        auth_too_many(&err, wait);
-        return fail(c, err);
-    }
-    start(c, do_password);
+    attempt_init(&c->attempt, a, x, c->user);
+    count_by_session(c);
+    start_attempt(c, do_password);
 }
 
 static void password(struct auth *a, struct http_exchange *x)

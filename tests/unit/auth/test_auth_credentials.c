@@ -94,6 +94,14 @@ static void test_first_colon_splits(void **state)
     assert_string_equal(l.password, "a:b:");
 }
 
+static void test_as_it_was_typed(void **state)
+{
+    _cleanup_login_ struct login l = {0};
+    assert_int_equal(login_of(" User\xef\xbc\x91 :a b\r\n", 15, &l), 0);
+    assert_string_equal(l.user, "user1");
+    assert_string_equal(l.password, "a b");
+}
+
 static void test_an_empty_password_is_a_claim_too(void **state)
 {
     _cleanup_login_ struct login l = {0};
@@ -129,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_cookie_attributes),
         cmocka_unit_test(test_bearer),
         cmocka_unit_test(test_first_colon_splits),
+        cmocka_unit_test(test_as_it_was_typed),
         cmocka_unit_test(test_an_empty_password_is_a_claim_too),
         cmocka_unit_test(test_bad_logins),
     };

@@ -5,7 +5,12 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "server/auth/room.h"
 #include "unit/auth/fixture.h"
 
 #define NOBODY "system:anonymous 0 -"
@@ -128,6 +133,143 @@ static void test_guessing_is_slowed_down(void **state)
     assert_true(json_int_at(yyjson_doc_get_root(r.json), "details.retryAfterSeconds", 0) >= 1);
     /* Others are not concerned. */
     free(browser(*state, "teacher", PASSWORD));
+}
+
+/* The second Set-Cookie: what tells this browser from strangers' later. As a header. */
+static char *familiar_of(const struct reply *r)
+{
+    const char *at = strstr(r->text, "__Host-Http-open-hydra-familiar=");
+
+    assert_non_null(at);
+    return xasprintf("Cookie: %.*s\r\n", (int)strcspn(at, ";"), at);
+}
+
+static unsigned log_in_with(struct world *w, const char *headers, const char *user, const char *password)
+{
+    _cleanup_free_ char *body = xasprintf("{\"username\":\"%s\",\"password\":\"%s\"}", user, password);
+    _cleanup_reply_ struct reply r = ask(w, "POST", "/auth/login", headers, body);
+    return r.status;
+}
+
+static void test_strangers_do_not_lock_a_familiar_browser_out(void **state)
+{
+    struct world *w = *state;
+    _cleanup_reply_ struct reply first = log_in(w, "{\"username\":\"student\",\"password\":\"" PASSWORD "\"}");
+    _cleanup_free_ char *mark = familiar_of(&first), *session = headers_of_session(&first),
+                        *hash = password_hash("reset by hand");
+    _cleanup_reply_ struct reply out = ask(w, "POST", "/auth/logout", session, NULL);
+    assert_null(strstr(out.text, "familiar")); /* it outlives the session */
+
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(log_in_with(w, NULL, "student", "wrong"), 401);
+    assert_int_equal(log_in_with(w, NULL, "student", PASSWORD), 429);
+    assert_int_equal(log_in_with(w, mark, "student", "wrong"), 401);
+    assert_int_equal(log_in_with(w, mark, "student", PASSWORD), 200);
+    /* A success of the same address starts the count anew; and the mark is nobody else's. */
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(log_in_with(w, mark, "teacher", "wrong"), 401);
+    assert_int_equal(log_in_with(w, mark, "teacher", PASSWORD), 429);
+    /* Another password: the browser is a stranger's, until it logs in. */
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(log_in_with(w, NULL, "student", "wrong"), 401);
+    assert_int_equal(log_in_with(w, mark, "student", PASSWORD), 200);
+    put_user(w, "student", "uid-s", ROLE_USER, hash);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(log_in_with(w, NULL, "student", "wrong"), 401);
+    assert_int_equal(log_in_with(w, mark, "student", "reset by hand"), 429);
+}
+
+static void test_who_changes_a_password_stays_familiar(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *mine = browser(w, "student", PASSWORD);
+    _cleanup_reply_ struct reply r = ask(w, "POST", "/auth/password", mine,
+                                         "{\"currentPassword\":\"" PASSWORD "\",\"newPassword\":\"battery staple\"}");
+    _cleanup_free_ char *mark = familiar_of(&r);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(log_in_with(w, NULL, "student", "wrong"), 401);
+    assert_int_equal(log_in_with(w, NULL, "student", "battery staple"), 429);
+    assert_int_equal(log_in_with(w, mark, "student", "battery staple"), 200);
+}
+
+/* Who is logged in is not held up by strangers, and may not guess for ever. */
+static void test_a_session_counts_its_own_guesses(void **state)
+{
+    struct world *w = *state;
+    static const char good[] = "{\"currentPassword\":\"" PASSWORD "\",\"newPassword\":\"battery staple\"}",
+                      bad[] = "{\"currentPassword\":\"wrong\",\"newPassword\":\"battery staple\"}";
+    _cleanup_free_ char *mine = browser(w, "student", PASSWORD);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(log_in_with(w, NULL, "student", "wrong"), 401);
+    for (int i = 0; i < 11; i++) {
+        _cleanup_reply_ struct reply r = ask(w, "POST", "/auth/password", mine, bad);
+        assert_int_equal(r.status, 401);
+    }
+    unsigned status = 401; /* some as a stranger, whose wait is over by now */
+    for (int i = 0; i < 20 && status == 401; i++) {
+        _cleanup_reply_ struct reply r = ask(w, "POST", "/auth/password", mine, bad);
+        status = r.status;
+    }
+    assert_int_equal(status, 429);
+    _cleanup_free_ char *other = browser(w, "teacher", PASSWORD);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(log_in_with(w, NULL, "teacher", "wrong"), 401);
+    _cleanup_reply_ struct reply r = ask(w, "POST", "/auth/password", other, good);
+    assert_int_equal(r.status, 200);
+}
+
+static void test_names_as_they_are_typed(void **state)
+{
+    struct world *w = *state;
+    static const char *const good[] = {"Student", " student\\n", "ｓｔｕｄｅｎｔ", "\u3000ＳＴＵＤＥＮＴ "};
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        assert_int_equal(log_in_with(w, NULL, good[i], PASSWORD), 200);
+    assert_int_equal(log_in_with(w, NULL, "student", PASSWORD "\\r\\n"), 200);
+    assert_int_equal(log_in_with(w, NULL, "student", PASSWORD " "), 401);
+    assert_int_equal(log_in_with(w, NULL, "student2", PASSWORD), 401);
+    /* One account, however it is written. */
+    static const char *const spellings[] = {"TEACHER", "teacher", " teacher", "Teacher", "teacheR", "ｔeacher"};
+    for (size_t i = 0; i < ARRAY_SIZE(spellings); i++)
+        assert_int_equal(log_in_with(w, NULL, spellings[i], "wrong"), 401);
+    assert_int_equal(log_in_with(w, NULL, "teacheR", "wrong"), 429);
+}
+
+/* Guesses from everywhere: the right password is looked at, if later. */
+static void besiege(struct world *w, const char *account)
+{
+    for (int i = 0; i < 60; i++) {
+        _cleanup_free_ char *address = xasprintf("198.51.100.%d", i);
+        const struct throttle_attempt a = {account, address, NULL};
+        (void)throttle_begin(w->auth->throttle, &a, clock_monotonic_us());
+    }
+}
+
+static void test_an_account_under_siege_is_slow_and_open(void **state)
+{
+    struct world *w = *state;
+    besiege(w, "student");
+    int64_t begun = clock_monotonic_us();
+    assert_int_equal(log_in_with(w, NULL, "student", PASSWORD), 200);
+    assert_true(clock_monotonic_us() - begun >= 4000000);
+}
+
+static void *log_in_once(void *arg)
+{
+    struct world *w = arg;
+    return (void *)(uintptr_t)log_in_with(w, NULL, "student", PASSWORD);
+}
+
+static void test_what_waits_is_answered_at_the_end(void **state)
+{
+    struct world *w = *state;
+    pthread_t thread;
+    void *status;
+    besiege(w, "student");
+    pthread_create(&thread, NULL, log_in_once, w);
+    usleep(500000);
+    world_restart(w);
+    pthread_join(thread, &status);
+    assert_true((uintptr_t)status == 503 || (uintptr_t)status == 200);
 }
 
 static void test_bad_bodies(void **state)
@@ -377,6 +519,12 @@ int main(void)
         T(test_a_planted_cookie_replaces_nobody),
         T(test_wrong_logins_are_alike),
         T(test_guessing_is_slowed_down),
+        T(test_strangers_do_not_lock_a_familiar_browser_out),
+        T(test_who_changes_a_password_stays_familiar),
+        T(test_a_session_counts_its_own_guesses),
+        T(test_names_as_they_are_typed),
+        T(test_an_account_under_siege_is_slow_and_open),
+        T(test_what_waits_is_answered_at_the_end),
         T(test_bad_bodies),
         T(test_a_script_gets_a_bearer_token),
         T(test_logout_ends_one_session),

@@ -84,8 +84,12 @@ static void test_refused_setups(void **state)
     _cleanup_reply_ struct reply nothing = ask(w, "POST", "/auth/setup", NULL, "{}");
     assert_int_equal(nothing.status, 422);
     assert_true(setup_required(w));
-    _cleanup_reply_ struct reply good = set_up(w, code, "boss", "battery staple");
+    _cleanup_reply_ struct reply capital = set_up(w, code, "Boss", "battery staple"),
+                                 good = set_up(w, code, " boss ", "battery staple\\n");
+    assert_int_equal(capital.status, 422);
     assert_int_equal(good.status, 201);
+    assert_string_equal(string_of(&good, "username"), "boss");
+    free(browser(w, "boss", "battery staple"));
 }
 
 static void test_an_admin_made_otherwise_ends_the_link(void **state)
