@@ -5,6 +5,7 @@
 static const char *const phases[] = {
     [PHASE_QUEUED] = "Queued",   [PHASE_PREPARING] = "Preparing", [PHASE_STARTING] = "Starting",
     [PHASE_RUNNING] = "Running", [PHASE_STOPPING] = "Stopping",   [PHASE_FAILED] = "Failed",
+    [PHASE_STOPPED] = "Stopped",
 };
 
 const char *phase_name(enum phase p)
@@ -20,16 +21,17 @@ enum phase phase_parse(const char *s)
     return PHASE_QUEUED;
 }
 
-static bool has_finalizer(yyjson_val *object)
+static void read_finalizers(yyjson_val *object, struct device *out)
 {
     yyjson_val *list = json_at(object, "metadata.finalizers"), *item;
     size_t i, n;
 
     yyjson_arr_foreach (list, i, n, item) {
         if (streq(yyjson_get_str(item), DEVICE_FINALIZER))
-            return true;
+            out->has_finalizer = true;
+        else
+            out->held_by_others = true;
     }
-    return false;
 }
 
 void device_read(yyjson_val *object, struct device *out)
@@ -43,7 +45,6 @@ void device_read(yyjson_val *object, struct device *out)
         .ram = json_str_at(object, "spec.deviceRam"),
         .gpu = (unsigned)json_int_at(object, "spec.deviceGpu", 0),
         .deleting = json_str_at(object, "metadata.deletionTimestamp") != NULL,
-        .has_finalizer = has_finalizer(object),
         .generation = json_int_at(object, "metadata.generation", 0),
         .phase = phase_parse(json_str_at(object, "status.phase")),
         .reason = json_str_at(object, "status.reason"),
@@ -52,4 +53,5 @@ void device_read(yyjson_val *object, struct device *out)
         .host_id = (uint32_t)json_int_at(object, "status.hostId", 0),
         .url = yyjson_get_str(yyjson_arr_get_first(json_at(object, "status.urls"))),
     };
+    read_finalizers(object, out);
 }

@@ -9,7 +9,15 @@
 #define DEVICE_FINALIZER "open-hydra-server.openhydra.io/environment"
 #define USER_FINALIZER "open-hydra-server.openhydra.io/devices"
 
-enum phase { PHASE_QUEUED, PHASE_PREPARING, PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING, PHASE_FAILED };
+enum phase {
+    PHASE_QUEUED,
+    PHASE_PREPARING,
+    PHASE_STARTING,
+    PHASE_RUNNING,
+    PHASE_STOPPING,
+    PHASE_FAILED,
+    PHASE_STOPPED
+};
 const char *phase_name(enum phase p);  /* "Queued" … */
 enum phase phase_parse(const char *s); /* unknown or NULL: PHASE_QUEUED */
 
@@ -18,8 +26,9 @@ struct device {
     const char *name, *uid, *owner, *sandbox;
     const char *cpu, *ram; /* spec.deviceCpu (milli-cores), spec.deviceRam (MiB) as sent */
     unsigned gpu;
-    bool deleting; /* metadata.deletionTimestamp is set */
-    bool has_finalizer;
+    bool deleting;       /* metadata.deletionTimestamp is set */
+    bool has_finalizer;  /* ours */
+    bool held_by_others; /* by finalizers of theirs */
     int64_t generation;
     enum phase phase;
     const char *reason, *message;

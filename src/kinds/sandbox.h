@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/error.h"
 #include "base/json.h"
 
 /* A Sandbox (catalogue entry) as a plain structure. Strings point into the JSON document or are NULL. */
@@ -23,3 +24,9 @@ struct sandbox {
     int64_t run_as_user;        /* spec.runAsUser; 1000 */
 };
 void sandbox_read(yyjson_val *object, struct sandbox *out);
+
+/* What a schema cannot say: paths that the engine would refuse again and again, variables that are not a sandbox's to
+ * set. Adds a cause for each field. */
+int sandbox_check(const struct sandbox *s, struct error **err) _must_check_;
+bool path_is_plain(const char *path);                  /* absolute, below /, no ".", "..", empty parts */
+bool path_is_in(const char *path, const char *folder); /* or the folder itself */

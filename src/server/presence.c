@@ -6,8 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "kinds/device.h"
-#include "server/hooks/objects.h"
+#include "server/hooks/device.h"
 
 #define PERIOD_US INT64_C(2000000)
 #define ANSWER_WITHIN_SECONDS 2L
@@ -41,51 +40,12 @@ static bool answers(CURL *curl, const char *socket)
     return curl_easy_perform(curl) == CURLE_OK;
 }
 
-struct names {
-    char **list;
-    size_t n;
-};
-
-static bool collect_pending(void *arg, struct object *o)
-{
-    struct names *names = arg;
-    _cleanup_json_ yyjson_doc *doc = json_parse(o->json, NULL);
-    struct device d;
-
-    device_read(yyjson_doc_get_root(doc), &d);
-    if (d.phase == PHASE_RUNNING || d.phase == PHASE_FAILED || streq(d.reason, "RunnerAbsent"))
-        return true;
-    names->list = xreallocarray(names->list, names->n + 1, sizeof(*names->list));
-    names->list[names->n++] = xstrdup(o->name);
-    return true;
-}
-
-/* An environment that runs goes on without the runner; one on its way stands still, and says why. */
-static int mark_absent(struct store_txn *t, void *arg, struct error **err)
-{
-    struct names names = {0};
-
-    txn_list(t, DEVICES, collect_pending, &names);
-    for (size_t i = 0; i < names.n; i++) {
-        _cleanup_json_ yyjson_doc *doc = object_read(t, DEVICES, names.list[i]);
-        _cleanup_json_mut_ yyjson_mut_doc *copy = yyjson_doc_mut_copy(doc, NULL);
-        yyjson_mut_val *status = json_mut_make_obj(copy, yyjson_mut_doc_get_root(copy), "status");
-        json_mut_set_str(copy, status, "reason", "RunnerAbsent");
-        json_mut_set_str(copy, status, "message",
-                         "nobody runs environments at the moment: the runner is not connected");
-        object_write(t, DEVICES, copy);
-        free(names.list[i]);
-    }
-    free(names.list);
-    return 0;
-}
-
 static void went_absent(struct presence *p)
 {
     _cleanup_error_ struct error *err = NULL;
 
     log_warning("the runner does not answer on %s: nobody starts or stops environments", p->socket);
-    if (store_run(p->store, mark_absent, NULL, &err) < 0)
+    if (store_run(p->store, device_runner_absent, NULL, &err) < 0)
         log_warning("cannot say so in the devices: %s", err->message);
 }
 

@@ -148,6 +148,8 @@ def test_create_over_a_terminating_one(hydra, admin, user, device, imageless):
     assert "jupyterLabUrl" not in gone["spec"] and gone["spec"]["sandboxURLs"] == ""
     is_status(make(admin, name, user, sandboxName=imageless), 409, "AlreadyExists", "is being deleted")
     wait_until(lambda: admin.get(f"devices/{name}").json()["metadata"]["finalizers"] == ["test.example.io/hold"], 60, what="runner done")
+    held = admin.get(f"devices/{name}").json()
+    assert held["status"]["phase"] == "Stopped" and "test.example.io/hold" in held["status"]["message"], held["status"]
     assert patch(admin, name, {"metadata": {"finalizers": []}}).status_code == 200
     hydra.wait_gone(name)
     assert make(admin, name, user, sandboxName=imageless).status_code == 201

@@ -672,6 +672,67 @@ def test_a_finalizer_taken_off_by_force(stack):
     wait_until(lambda: stack.inspect(uid) is None and stack.places() == [], 30, what="orphan removed")
 
 
+MINE = "example.org/keep"
+
+
+def merge(stack, path, change):
+    status, answer = stack.api("PATCH", path, change, "application/merge-patch+json")
+    assert status == 200, answer
+    return answer
+
+
+def assert_stopped(stack, name, uid):
+    """Held by a finalizer of somebody else's: nothing of it is left but the object, which says so."""
+    stack.wait(name, "Stopped", reason="HeldByFinalizers")
+    wait_until(lambda: stack.device(name)["metadata"]["finalizers"] == [MINE], what="ours taken off")
+    device = stack.device(name)
+    assert MINE in device["status"]["message"] and device["status"]["urls"] == []
+    assert device["spec"]["deviceStatus"] == "Terminating" and device["spec"]["sandboxURLs"] == ""
+    assert stack.condition(name, "Ready")["status"] == "False"
+    assert "Running" not in str(device)
+    assert stack.inspect(uid) is None and stack.containers() == []
+
+
+@pytest.mark.parametrize("who", ["devices", "openhydrausers"])
+def test_what_others_hold_is_stopped(stack, who):
+    """However its deletion is asked for, and whether the runner is there: one container, which goes; then the object waits, and never starts again."""
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    uid = stack.uid("ada")
+    merge(stack, "devices/ada", {"metadata": {"finalizers": [*stack.device("ada")["metadata"]["finalizers"], MINE]}})
+    stack.kill("runner")
+    assert stack.api("DELETE", f"{who}/ada")[0] == 200
+    going = stack.device("ada")
+    assert going["status"]["phase"] == "Stopping" and going["status"]["urls"] == [] and "Running" not in str(going)
+    assert stack.condition("ada", "Ready")["status"] == "False"
+    stack.start("runner")
+    assert_stopped(stack, "ada", uid)
+    # A runner that comes to it anew starts nothing, and says the same.
+    stack.kill("runner")
+    stack.start("runner")
+    stack.create("bob")
+    stack.wait("bob", "Running")
+    stack.delete("bob")
+    stack.wait_gone("bob")
+    assert_stopped(stack, "ada", uid)
+    merge(stack, "devices/ada", {"metadata": {"finalizers": []}})
+    stack.wait_gone("ada")
+    assert (stack.api("GET", "openhydrausers/ada")[0] == 404) == (who == "openhydrausers")
+
+
+def test_what_had_ended_before_its_deletion_is_stopped(stack):
+    """The container was gone, or never there, when the deletion was asked for."""
+    stack.sandbox("nowhere", cpuImageName="localhost/open-hydra/nowhere:none")
+    stack.create("ada", sandbox="nowhere")
+    stack.wait("ada", "Failed")
+    uid = stack.uid("ada")
+    merge(stack, "devices/ada", {"metadata": {"finalizers": [*stack.device("ada")["metadata"]["finalizers"], MINE]}})
+    stack.delete("ada")
+    assert_stopped(stack, "ada", uid)
+    merge(stack, "devices/ada", {"metadata": {"finalizers": []}})
+    stack.wait_gone("ada")
+
+
 def test_down_removes_all(stack):
     for name in ("ada", "bob"):
         stack.create(name)

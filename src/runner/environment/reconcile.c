@@ -32,12 +32,30 @@ static bool take_away(struct controller *c, struct environment *e, struct error 
     return true;
 }
 
+/* Nothing is left of it but the object, which waits for others: who they are stands in their finalizers. */
+static void say_stopped(struct environment *e, yyjson_val *object)
+{
+    _cleanup_buffer_ struct buffer names = BUFFER_MAX(512);
+    yyjson_val *list = json_at(object, "metadata.finalizers"), *one;
+    size_t i, n;
+
+    yyjson_arr_foreach (list, i, n, one) {
+        if (!yyjson_equals_str(one, DEVICE_FINALIZER))
+            buffer_printf(&names, "%s%s", names.n ? ", " : "", yyjson_get_str(one));
+    }
+    if (e->phase != PHASE_STOPPED)
+        environment_enter(e, PHASE_STOPPED, 0);
+    environment_set(e, PHASE_STOPPED, "HeldByFinalizers",
+                    "its container is stopped and removed; the object is kept by the finalizers %s",
+                    names.n ? buffer_str(&names).p : "of others");
+}
+
 static void stop(struct controller *c, struct environment *e, const struct device *d, yyjson_val *object)
 {
     _cleanup_error_ struct error *err = NULL;
     struct object_ref ref = {"devices", e->name, e->uid};
 
-    if (e->phase != PHASE_STOPPING) {
+    if (e->phase != PHASE_STOPPING && e->phase != PHASE_STOPPED) {
         environment_enter(e, PHASE_STOPPING, limits.stopping_seconds);
         environment_set(e, PHASE_STOPPING, "Deleted", "its container is being stopped");
     }
@@ -51,6 +69,10 @@ static void stop(struct controller *c, struct environment *e, const struct devic
         status_write(c, e, object);
         retry(c, e);
         return;
+    }
+    if (d->held_by_others) {
+        say_stopped(e, object);
+        status_write(c, e, object);
     }
     if (!d->has_finalizer)
         return;

@@ -17,42 +17,6 @@
 /* Secret scope: name of a device without a port → since when (µs). */
 #define PORT_WAITING "port-waiting"
 
-/* spec.deviceStatus, as the original's clients know it. */
-static const char *old_status(enum phase phase)
-{
-    switch (phase) {
-    case PHASE_QUEUED:
-    case PHASE_PREPARING:
-    case PHASE_STARTING:
-        return "Pending";
-    case PHASE_RUNNING:
-        return "Running";
-    case PHASE_FAILED:
-        return "Failed";
-    case PHASE_STOPPING:
-        return "Terminating";
-    }
-    return "Pending";
-}
-
-/* The old output fields follow from the status; a Terminating device shows no address. */
-static void write_outputs(struct admission *a, bool deleting)
-{
-    yyjson_mut_val *spec = json_mut_make_obj(a->doc, a->object, "spec");
-    yyjson_mut_val *status = json_mut_make_obj(a->doc, a->object, "status");
-    enum phase phase = deleting ? PHASE_STOPPING : phase_parse(json_mut_str_at(status, "phase"));
-    const char *url = yyjson_mut_get_str(yyjson_mut_arr_get_first(yyjson_mut_obj_get(status, "urls")));
-    bool vscode = streq(json_mut_str_at(status, "sandboxName"), VSCODE);
-
-    if (phase == PHASE_STOPPING)
-        url = NULL;
-    json_mut_set_str(a->doc, spec, "deviceName", json_mut_str_at(status, "containerName"));
-    json_mut_set_str(a->doc, spec, "deviceStatus", old_status(phase));
-    json_mut_set_str(a->doc, spec, "jupyterLabUrl", vscode ? NULL : url);
-    json_mut_set_str(a->doc, spec, "vsCodeUrl", vscode ? url : NULL);
-    json_mut_set_str(a->doc, spec, "sandboxURLs", url ? url : "");
-}
-
 static void write_owner(struct admission *a, const struct user *owner)
 {
     yyjson_mut_val *spec = json_mut_at(a->object, "spec");
@@ -75,6 +39,23 @@ static const char *chosen_sandbox(struct admission *a, const char **field)
     return streq(json_mut_str_at(a->object, "spec.ideType"), VSCODE) ? VSCODE : context->config->default_sandbox;
 }
 
+static int check_no_other(struct admission *a, struct store_txn *t, const char *owner, struct error **err)
+{
+    struct str first = txn_secret(t, DEVICE_OF_USER, str_from(owner));
+
+    if (first.p == NULL)
+        return 0;
+    const char *name = arena_strndup(a->arena, first.p, first.n);
+    _cleanup_json_ yyjson_doc *doc = object_read(t, DEVICES, name);
+    if (json_str_at(yyjson_doc_get_root(doc), "metadata.deletionTimestamp"))
+        return error_set(err, REASON_ALREADY_EXISTS,
+                         "user %s has an environment that is being deleted still: device \"%s\" (%s)", owner, name,
+                         json_str_at(yyjson_doc_get_root(doc), "status.message"));
+    return error_set(err, REASON_ALREADY_EXISTS,
+                     "user %s has an environment already: device \"%s\". There is one for each user: delete it first",
+                     owner, name);
+}
+
 static int check_owner(struct admission *a, struct store_txn *t, struct user *owner, struct error **err)
 {
     const char *name = json_mut_str_at(a->object, "spec.openHydraUsername");
@@ -87,13 +68,7 @@ static int check_owner(struct admission *a, struct store_txn *t, struct user *ow
     user_read(yyjson_doc_get_root(doc), owner);
     if (owner->deleting)
         return error_set(err, REASON_CONFLICT, "user %s is being deleted", name);
-    struct str first = txn_secret(t, DEVICE_OF_USER, str_from(name));
-    if (first.p)
-        return error_set(
-            err, REASON_ALREADY_EXISTS,
-            "user %s has an environment already: device \"%.*s\". There is one for each user: delete it first", name,
-            (int)first.n, first.p);
-    return 0;
+    return check_no_other(a, t, name, err);
 }
 
 static uint64_t number_at(struct admission *a, const char *path, uint64_t otherwise)
@@ -157,7 +132,7 @@ static void write_address(struct admission *a, yyjson_mut_val *status, uint16_t 
     json_mut_set(a->doc, status, "urls", urls);
 }
 
-static void write_first_reason(struct admission *a, yyjson_mut_val *status, uint16_t port)
+static void write_first_reason(struct admission *a, uint16_t port)
 {
     const struct hook_context *context = a->context;
     const char *reason = "Queued", *message = "waiting for the runner to take it up";
@@ -166,29 +141,10 @@ static void write_first_reason(struct admission *a, yyjson_mut_val *status, uint
         reason = "PortsExhausted";
         message = "all ports for environments are given to users: widen environmentListen or delete users";
     } else if (!atomic_load(context->runner_present)) {
-        reason = "RunnerAbsent";
-        message = "nobody runs environments at the moment: the runner is not connected";
+        reason = DEVICE_RUNNER_ABSENT;
+        message = DEVICE_RUNNER_ABSENT_TEXT;
     }
-    json_mut_set_str(a->doc, status, "phase", phase_name(PHASE_QUEUED));
-    json_mut_set_str(a->doc, status, "reason", reason);
-    json_mut_set_str(a->doc, status, "message", message);
-}
-
-static void add_finalizer(struct admission *a)
-{
-    yyjson_mut_val *metadata = json_mut_make_obj(a->doc, a->object, "metadata");
-    yyjson_mut_val *list = yyjson_mut_obj_get(metadata, "finalizers"), *item;
-    size_t i, n;
-
-    if (!yyjson_mut_is_arr(list)) {
-        list = yyjson_mut_arr(a->doc);
-        json_mut_set(a->doc, metadata, "finalizers", list);
-    }
-    yyjson_mut_arr_foreach (list, i, n, item) {
-        if (streq(yyjson_mut_get_str(item), DEVICE_FINALIZER))
-            return;
-    }
-    yyjson_mut_arr_add_str(a->doc, list, DEVICE_FINALIZER);
+    device_say(a, PHASE_QUEUED, reason, message);
 }
 
 static int admit_create(struct admission *a, struct store_txn *t, struct error **err)
@@ -210,10 +166,10 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
     json_mut_set_str(a->doc, status, "sandboxName", sandbox);
     json_mut_set_int(a->doc, status, "hostId", host_id);
     write_address(a, status, port);
-    write_first_reason(a, status, port);
+    write_first_reason(a, port);
     write_owner(a, &owner);
-    write_outputs(a, false);
-    add_finalizer(a);
+    device_write_outputs(a, false);
+    finalizer_add(a->doc, a->object, DEVICE_FINALIZER);
     warn_of_no_effect(a);
     const char *name = json_mut_str_at(a->object, "metadata.name");
     txn_secret_put(t, DEVICE_OF_USER, str_from(owner.name), str_from(name));
@@ -240,25 +196,20 @@ static bool consider_waiting(void *arg, struct str key, struct str value)
     return true;
 }
 
-/* Returns whether the device needs to wait no longer. */
+/* Returns whether the device needs to wait no longer: it has a port, or is on its way out. */
 static bool give_port(struct store_txn *t, struct hook_context *context, const char *name)
 {
-    _cleanup_json_ yyjson_doc *present = object_read(t, DEVICES, name);
-    const char *owner = json_str_at(yyjson_doc_get_root(present), "spec.openHydraUsername");
-    uint16_t port = owner ? allocate_port(t, context, owner) : 0;
+    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, DEVICES, name);
+    struct admission a = {.doc = doc, .object = doc ? yyjson_mut_doc_get_root(doc) : NULL, .context = context};
 
-    if (owner == NULL)
+    if (doc == NULL || metadata_is_deleting(a.object))
         return true;
+    uint16_t port = allocate_port(t, context, json_mut_str_at(a.object, "spec.openHydraUsername"));
     if (port == 0)
         return false;
-    _cleanup_json_mut_ yyjson_mut_doc *doc = yyjson_doc_mut_copy(present, NULL);
-    struct admission a = {.doc = doc, .object = yyjson_mut_doc_get_root(doc), .context = context};
-    yyjson_mut_val *status = json_mut_make_obj(doc, a.object, "status");
-    bool deleting = json_str_at(yyjson_doc_get_root(present), "metadata.deletionTimestamp") != NULL;
-    write_address(&a, status, port);
-    if (!deleting)
-        write_first_reason(&a, status, port);
-    write_outputs(&a, deleting);
+    write_address(&a, json_mut_make_obj(doc, a.object, "status"), port);
+    write_first_reason(&a, port);
+    device_write_outputs(&a, false);
     object_write(t, DEVICES, doc);
     return true;
 }
@@ -289,18 +240,10 @@ static int admit_status(struct admission *a)
         if (value)
             json_mut_set(a->doc, status, kept[i], yyjson_val_mut_copy(a->doc, value));
     }
-    write_outputs(a, json_str_at(a->old, "metadata.deletionTimestamp") != NULL);
-    return 0;
-}
-
-static int admit_delete(struct admission *a)
-{
-    yyjson_mut_val *status = json_mut_make_obj(a->doc, a->object, "status");
-
-    json_mut_set_str(a->doc, status, "phase", phase_name(PHASE_STOPPING));
-    json_mut_set_str(a->doc, status, "reason", "Deleted");
-    json_mut_set_str(a->doc, status, "message", "its container is being stopped");
-    write_outputs(a, true);
+    bool deleting = json_str_at(a->old, "metadata.deletionTimestamp") != NULL;
+    if (deleting)
+        device_keep_stopping(a);
+    device_write_outputs(a, deleting);
     return 0;
 }
 
@@ -314,23 +257,10 @@ static int admit(struct admission *a, struct store_txn *t, struct error **err)
     case OPERATION_UPDATE_STATUS:
         return admit_status(a);
     case OPERATION_DELETE:
-        return admit_delete(a);
+        device_say_stopping(a);
+        return 0;
     }
     return 0;
-}
-
-static void finish_user(struct store_txn *t, struct hook_context *context, const char *name)
-{
-    _cleanup_json_ yyjson_doc *doc = object_read(t, USERS, name);
-    struct user u;
-
-    if (doc == NULL)
-        return;
-    user_read(yyjson_doc_get_root(doc), &u);
-    if (!u.deleting)
-        return;
-    user_forget(t, context, u.name, u.uid);
-    object_remove(t, USERS, u.name);
 }
 
 struct owner_of {
@@ -367,8 +297,31 @@ static int removed(struct admission *a, struct store_txn *t, struct error **err)
     txn_secret_delete(t, DEVICE_OF_USER, str_from(owner));
     txn_secret_delete(t, PORT_WAITING, str_from(json_mut_str_at(a->object, "metadata.name")));
     endpoint_forget_after_commit(a, t);
-    finish_user(t, a->context, owner);
+    user_environment_gone(t, a->context, owner);
     return 0;
+}
+
+bool device_ask_deletion(struct store_txn *t, struct hook_context *context, const char *name)
+{
+    _cleanup_arena_ struct arena *arena = arena_new();
+    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, DEVICES, name);
+    struct admission a = {.doc = doc, .object = doc ? yyjson_mut_doc_get_root(doc) : NULL};
+
+    a.arena = arena;
+    a.context = context;
+    if (doc == NULL) /* one that was set aside, for it cannot be read, holds the user until somebody deletes it */
+        return txn_damaged(t, DEVICES, str_from(name)) != NULL;
+    if (metadata_is_deleting(a.object))
+        return true;
+    device_say_stopping(&a);
+    if (!metadata_has_finalizers(a.object)) { /* somebody took ours off: the runner sees for itself that it is gone */
+        (void)removed(&a, t, NULL);
+        object_remove(t, DEVICES, name);
+        return false;
+    }
+    metadata_stamp_deletion(doc, a.object, clock_realtime_us());
+    object_write(t, DEVICES, doc);
+    return true;
 }
 
 static const struct kind_subresource subresources[] = {

@@ -1,18 +1,36 @@
-/* Sandbox: what is kept and does nothing yet is said. */
+/* Sandbox: what the runner could never start is refused, what is kept and does nothing yet is said. */
+#include "kinds/sandbox.h"
+
 #include "server/hooks/context.h"
 
-static int admit(struct admission *a, struct store_txn *t, struct error **err)
+static int check(struct admission *a, struct error **err)
+{
+    _cleanup_json_ yyjson_doc *doc = yyjson_mut_val_imut_copy(a->object, NULL);
+    struct sandbox s;
+
+    sandbox_read(yyjson_doc_get_root(doc), &s);
+    return sandbox_check(&s, err);
+}
+
+static void warn_of_no_effect(struct admission *a)
 {
     static const char *const kept[] = {"gpuImageSet", "ports", "volumes", "volumeMounts"};
     yyjson_mut_val *spec = json_mut_at(a->object, "spec");
 
-    if (a->operation != OPERATION_CREATE && a->operation != OPERATION_UPDATE)
-        return 0;
     for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
         if (yyjson_mut_obj_get(spec, kept[i]))
             admission_warn(a, "spec.%s is kept and has no effect yet", kept[i]);
     if (yyjson_mut_obj_get(spec, "socket") == NULL)
         admission_warn(a, "spec.socket is not set: images that listen on TCP alone cannot be started yet");
+}
+
+static int admit(struct admission *a, struct store_txn *t, struct error **err)
+{
+    if (a->operation != OPERATION_CREATE && a->operation != OPERATION_UPDATE)
+        return 0;
+    if (check(a, err) < 0)
+        return -1;
+    warn_of_no_effect(a);
     return 0;
 }
 

@@ -121,13 +121,9 @@ static int admit_delete(struct admission *a, struct store_txn *t, struct error *
         keep_an_admin(a, t, "deleted", err) < 0)
         return -1;
     auth_end_sessions(t, uid, NULL);
-    if (device.p == NULL)
-        return 0;
-    /* The user goes after its environment: device.c removes it then. */
-    yyjson_mut_val *finalizers = yyjson_mut_arr(a->doc);
-    yyjson_mut_arr_add_str(a->doc, finalizers, USER_FINALIZER);
-    json_mut_set(a->doc, json_mut_make_obj(a->doc, a->object, "metadata"), "finalizers", finalizers);
-    object_ask_deletion(t, DEVICES, arena_strndup(a->arena, device.p, device.n));
+    /* The user goes after its environment: device.c takes this finalizer off then. */
+    if (device.p && device_ask_deletion(t, a->context, arena_strndup(a->arena, device.p, device.n)))
+        finalizer_add(a->doc, a->object, USER_FINALIZER);
     return 0;
 }
 
@@ -146,12 +142,27 @@ static int admit(struct admission *a, struct store_txn *t, struct error **err)
     return 0;
 }
 
-void user_forget(struct store_txn *t, struct hook_context *context, const char *name, const char *uid)
+static void user_forget(struct store_txn *t, struct hook_context *context, const char *name, const char *uid)
 {
     txn_secret_delete(t, SECRET_PASSWORD, str_from(uid));
     auth_end_sessions(t, uid, NULL);
     release_port(t, name);
     (void)device_serve_waiting(t, context, NULL); /* cannot fail: who gets none goes on waiting */
+}
+
+void user_environment_gone(struct store_txn *t, struct hook_context *context, const char *name)
+{
+    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, USERS, name);
+    yyjson_mut_val *user = doc ? yyjson_mut_doc_get_root(doc) : NULL;
+
+    if (user == NULL || !metadata_is_deleting(user) || !finalizer_remove(user, USER_FINALIZER))
+        return;
+    if (metadata_has_finalizers(user)) {
+        object_write(t, USERS, doc);
+        return;
+    }
+    user_forget(t, context, name, json_mut_str_at(user, "metadata.uid"));
+    object_remove(t, USERS, name);
 }
 
 static int removed(struct admission *a, struct store_txn *t, struct error **err)

@@ -25,7 +25,7 @@ export interface User extends KubeObject {
   };
 }
 
-export type Phase = 'Queued' | 'Preparing' | 'Starting' | 'Running' | 'Stopping' | 'Failed';
+export type Phase = 'Queued' | 'Preparing' | 'Starting' | 'Running' | 'Stopping' | 'Stopped' | 'Failed';
 
 export interface Condition {
   type: string;

@@ -119,6 +119,7 @@ export const en = {
     Starting: 'Starting',
     Running: 'Running',
     Stopping: 'Stopping',
+    Stopped: 'Stopped',
     Failed: 'Failed',
   },
   environment: {
@@ -177,6 +178,7 @@ export const en = {
     Ended: 'The environment ended by itself.',
     OutOfMemory: 'The environment used more memory than its limit and was ended.',
     StartTimeout: 'The environment did not answer in time.',
+    HeldByFinalizers: 'The container is gone. Other programs still hold the environment (finalizers).',
     StopTimeout: 'The environment did not stop in time.',
     ImageMissing: 'The image is missing on the server. Please tell your administrator.',
     SandboxMissing: 'This kind of environment is not offered any more.',

@@ -119,6 +119,7 @@ export const zh: Messages = {
     Starting: '启动中',
     Running: '运行中',
     Stopping: '停止中',
+    Stopped: '已停止',
     Failed: '失败',
   },
   environment: {
@@ -177,6 +178,7 @@ export const zh: Messages = {
     Ended: '环境自行退出。',
     OutOfMemory: '环境占用的内存超过上限，已被终止。',
     StartTimeout: '环境未能及时响应。',
+    HeldByFinalizers: '容器已停止并删除，但环境对象仍被其他程序的 finalizer 保留。',
     StopTimeout: '环境未能及时停止。',
     ImageMissing: '服务器上缺少镜像，请告诉管理员。',
     SandboxMissing: '已不再提供这种环境。',

@@ -38,7 +38,7 @@ export function Stopping({ device }: { device: Device }) {
         <Spinner /> {environment.stoppingTitle}
       </h2>
       <p className="lead">{environment.stoppingText}</p>
-      {status?.phase === 'Stopping' && hasServerText(status) && (
+      {(status?.phase === 'Stopping' || status?.phase === 'Stopped') && hasServerText(status) && (
         <p className="hint">
           <ServerText reason={status.reason} message={status.message} />
         </p>

@@ -1,0 +1,107 @@
+/* What a schema cannot say of a sandbox: where it may be mounted, and which variables are not its to set. */
+#include "base/alloc.h"
+#include "kinds/sandbox.h"
+
+/* System folders, in which the engine or the image has its own: a mount there fails, or hides what runs it. */
+static const char *const system_folders[] = {"/proc", "/sys",  "/dev", "/etc",  "/usr",
+                                             "/bin",  "/sbin", "/lib", "/lib64"};
+
+/* NVIDIA_…: what NVIDIA's container runtime, a hook with the host's rights, does for whoever asks by the environment.
+ * LD_…: what is loaded into every program before its own code. */
+static const char *const foreign_variables[] = {"NVIDIA_VISIBLE_DEVICES",
+                                                "NVIDIA_DRIVER_CAPABILITIES",
+                                                "NVIDIA_DISABLE_REQUIRE",
+                                                "NVIDIA_MIG_CONFIG_DEVICES",
+                                                "NVIDIA_MIG_MONITOR_DEVICES",
+                                                "NVIDIA_IMEX_CHANNELS",
+                                                "NVIDIA_SWARM",
+                                                "NVIDIA_CTK_LIBCUDA_DIR",
+                                                "LD_PRELOAD",
+                                                "LD_AUDIT"};
+
+bool path_is_plain(const char *path)
+{
+    struct str rest = str_from(path), part;
+    size_t n = strlen(path);
+
+    if (path[0] != '/' || n < 2 || path[n - 1] == '/' || strstr(path, "//"))
+        return false;
+    while (str_split(&rest, '/', &part))
+        if (str_is(part, "..") || str_is(part, "."))
+            return false;
+    return true;
+}
+
+bool path_is_in(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+
+    return strncmp(path, folder, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+static int invalid(struct error **err, const char *field, const char *value, const char *why)
+{
+    return error_add_cause(err, field, "FieldValueInvalid", "Invalid value: \"%.255s\": %s", value, why);
+}
+
+static int check_place(const char *field, const char *value, const char *folder, struct error **err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(system_folders); i++)
+        if (path_is_in(folder, system_folders[i]))
+            return invalid(err, field, value, "may not lie in a folder of the system");
+    return 0;
+}
+
+static int check_home(const struct sandbox *s, struct error **err)
+{
+    if (!path_is_plain(s->home))
+        return invalid(err, "spec.home", s->home, "must be an absolute path without \".\", \"..\" and empty parts");
+    if (streq(s->home, "/tmp") || streq(s->home, "/run"))
+        return invalid(err, "spec.home", s->home, "is a folder that every environment has for itself");
+    return check_place("spec.home", s->home, s->home, err);
+}
+
+static int check_socket(const struct sandbox *s, struct error **err)
+{
+    if (!path_is_plain(s->socket))
+        return invalid(err, "spec.socket", s->socket, "must be an absolute path without \".\", \"..\" and empty parts");
+    _cleanup_free_ char *folder = xstrndup(s->socket, (size_t)(strrchr(s->socket, '/') - s->socket));
+    if (*folder == '\0' || streq(folder, "/tmp"))
+        return invalid(err, "spec.socket", s->socket, "must lie in a folder of its own");
+    if (path_is_in(folder, s->home) || path_is_in(s->home, folder))
+        return invalid(err, "spec.socket", s->socket, "its folder and spec.home may not contain each other");
+    return check_place("spec.socket", s->socket, folder, err);
+}
+
+static bool is_foreign(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(foreign_variables); i++)
+        if (streq(name, foreign_variables[i]))
+            return true;
+    return name && starts_with(name, "NVIDIA_REQUIRE_");
+}
+
+static int check_env(const struct sandbox *s, struct error **err)
+{
+    yyjson_val *one;
+    size_t i, n;
+    int rc = 0;
+
+    yyjson_arr_foreach (s->env, i, n, one) {
+        const char *name = json_str_at(one, "name");
+        if (!is_foreign(name))
+            continue;
+        _cleanup_free_ char *field = xasprintf("spec.env[%zu].name", i);
+        rc = invalid(err, field, name, "is not a sandbox's to set: it acts before what runs, or on the host");
+    }
+    return rc;
+}
+
+int sandbox_check(const struct sandbox *s, struct error **err)
+{
+    int home = check_home(s, err), env = check_env(s, err);
+
+    if (home < 0 || env < 0)
+        return -1;
+    return s->socket ? check_socket(s, err) : 0;
+}
