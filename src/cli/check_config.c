@@ -33,6 +33,12 @@ int command_check_config(const struct config *c, int argc, char **argv)
     printf("defaultSandbox: %s\ndefaultCpuPerDevice: %llu\ndefaultRamPerDevice: %llu\npidsPerDevice: %u\n",
            c->default_sandbox, (unsigned long long)c->default_cpu_milli, (unsigned long long)c->default_ram_mib,
            c->pids_limit);
+    printf("maxCpuPerDevice: %llu\nmaxRamPerDevice: %llu\n", (unsigned long long)config_max_cpu_milli(c),
+           (unsigned long long)config_max_ram_mib(c));
+    if (c->allowed_images)
+        printf("allowedImages: # of sandboxes\n");
+    for (char **i = c->allowed_images; i && *i; i++)
+        printf("- %s\n", *i);
     printf("hostIdBase: %u\nhostIdRanges: %u\nallowRootImages: %s\n", c->host_id_base, c->host_id_count,
            c->allow_root_images ? "true" : "false");
     printf("sessionSeconds: %u\ncertificateCheckSeconds: %u\n", c->session_seconds, c->certificate_check_seconds);

@@ -1,6 +1,7 @@
 #include "config/config.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -239,7 +240,32 @@ void config_free(struct config *c)
     for (char **h = c->hosts; h && *h; h++)
         free(*h);
     free(c->hosts);
+    for (char **i = c->allowed_images; i && *i; i++)
+        free(*i);
+    free(c->allowed_images);
     free(c);
+}
+
+uint64_t config_max_cpu_milli(const struct config *c)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return c->max_cpu_milli ? c->max_cpu_milli : n > 0 ? (uint64_t)n * 1000 : c->default_cpu_milli;
+}
+
+uint64_t config_max_ram_mib(const struct config *c)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return c->max_ram_mib ? c->max_ram_mib : pages > 0 ? (uint64_t)pages * (uint64_t)size >> 20 : c->default_ram_mib;
+}
+
+bool config_image_allowed(const struct config *c, const char *image)
+{
+    if (c->allowed_images == NULL)
+        return true;
+    for (char **i = c->allowed_images; *i; i++)
+        if (fnmatch(*i, image, 0) == 0)
+            return true;
+    return false;
 }
 
 bool config_browser_tls(const struct config *c)

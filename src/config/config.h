@@ -34,6 +34,8 @@ struct config {
     unsigned default_gpu;
     char *default_sandbox;
     unsigned pids_limit;
+    uint64_t max_cpu_milli, max_ram_mib; /* 0: what this machine has */
+    char **allowed_images;               /* NULL-terminated shell patterns; NULL: any */
 
     char *workspace_path;                 /* homes: <workspace>/<sandbox>/<user>; DATA/workspace where not set */
     char *jupyter_lab_base, *vscode_base; /* NULL where not set; they win: <base>/<user> */
@@ -48,6 +50,11 @@ struct config {
     unsigned session_seconds;            /* life of a login; 12 h */
     unsigned certificate_check_seconds;  /* how often certificates are looked at; 1 h */
 };
+
+/* The most that one environment gets, whatever the server says. */
+uint64_t config_max_cpu_milli(const struct config *c);
+uint64_t config_max_ram_mib(const struct config *c);
+bool config_image_allowed(const struct config *c, const char *image);
 
 /* What the command line said; NULL or false: not given. */
 struct config_flags {

@@ -8,7 +8,7 @@
 #include "base/str.h"
 #include "config/internal.h"
 
-enum key_type { KEY_STRING, KEY_PATH, KEY_HOSTS, KEY_BOOL, KEY_U32, KEY_U64, KEY_LISTEN, KEY_SEEN };
+enum key_type { KEY_STRING, KEY_PATH, KEY_HOSTS, KEY_BOOL, KEY_U32, KEY_U64, KEY_LISTEN, KEY_STRINGS, KEY_SEEN };
 
 struct key {
     const char *path;
@@ -77,6 +77,9 @@ static const struct key keys[] = {
     {"tlsCertificateKey", KEY_PATH, FIELD(certificate_key), 0, 0, NULL},
     {"defaultSandbox", KEY_STRING, FIELD(default_sandbox), 0, 0, NULL},
     {"pidsPerDevice", KEY_U32, FIELD(pids_limit), 256, 1048576, NULL},
+    {"maxCpuPerDevice", KEY_U64, FIELD(max_cpu_milli), 10, 1024000, NULL},
+    {"maxRamPerDevice", KEY_U64, FIELD(max_ram_mib), 64, 16777216, NULL},
+    {"allowedImages", KEY_STRINGS, FIELD(allowed_images), 0, 0, NULL},
     {"engineSocket", KEY_PATH, FIELD(engine_socket), 0, 0, NULL},
     {"hostIdBase", KEY_U32, FIELD(host_id_base), 65536, 4294901760, NULL},
     {"hostIdRanges", KEY_U32, FIELD(host_id_count), 1, 32768, NULL},
@@ -156,6 +159,24 @@ static int put_hosts(struct config *c, const struct key *k, yyjson_val *v, const
     return 0;
 }
 
+/* An empty list is one, with nothing in it. */
+static int put_strings(struct config *c, const struct key *k, yyjson_val *v, const struct place *at, struct error **err)
+{
+    char ***field = field_of(c, k);
+    size_t i, max, n = 0;
+    yyjson_val *one;
+
+    if (!yyjson_is_arr(v))
+        return wrong(at, k->path, err, "a list of texts");
+    *field = xcalloc(yyjson_arr_size(v) + 1, sizeof(char *));
+    yyjson_arr_foreach (v, i, max, one) {
+        if (!yyjson_is_str(one) || yyjson_get_len(one) == 0)
+            return wrong(at, k->path, err, "a list of texts");
+        (*field)[n++] = xstrdup(yyjson_get_str(one));
+    }
+    return 0;
+}
+
 static int put_listen(struct config *c, const struct key *k, yyjson_val *v, const struct place *at, struct error **err)
 {
     struct listen_address *field = field_of(c, k), parsed;
@@ -194,6 +215,8 @@ static int apply(struct config *c, const struct key *k, yyjson_val *v, const str
         return put_hosts(c, k, v, at, err);
     case KEY_LISTEN:
         return put_listen(c, k, v, at, err);
+    case KEY_STRINGS:
+        return put_strings(c, k, v, at, err);
     case KEY_SEEN:
         log_warning("%s:%zu: %s has no effect: %s", at->file, line_of(at, k->path), k->path, k->note);
         return 0;

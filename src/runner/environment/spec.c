@@ -11,16 +11,49 @@
 #define MAX_MOUNTS 4
 #define MAX_VARIABLES 260
 
-uint64_t device_memory_mib(const struct config *c, const char *said)
+/* What is not said, or no number, is the default, which is no more than the most that there is. */
+static uint64_t amount(const char *said, uint64_t otherwise, uint64_t most)
 {
     unsigned long long n;
-    return said && str_to_u64(str_from(said), 1u << 30, &n) == 0 && n ? n : c->default_ram_mib;
+
+    if (said && str_to_u64(str_from(said), 1u << 30, &n) == 0 && n)
+        return n;
+    return otherwise < most ? otherwise : most;
+}
+
+uint64_t device_memory_mib(const struct config *c, const char *said)
+{
+    return amount(said, c->default_ram_mib, config_max_ram_mib(c));
 }
 
 uint64_t device_cpu_milli(const struct config *c, const char *said)
 {
-    unsigned long long n;
-    return said && str_to_u64(str_from(said), 1u << 30, &n) == 0 && n ? n : c->default_cpu_milli;
+    return amount(said, c->default_cpu_milli, config_max_cpu_milli(c));
+}
+
+/* What the server allowed it to be is not enough: these bounds are the configuration's. */
+static int check_amounts(const struct config *c, const struct device *d, struct error **err)
+{
+    uint64_t ram = device_memory_mib(c, d->ram), cpu = device_cpu_milli(c, d->cpu);
+
+    if (ram > config_max_ram_mib(c))
+        return error_set(err, REASON_FORBIDDEN,
+                         "%llu MiB of memory are more than the %llu that one environment may get "
+                         "here (maxRamPerDevice)",
+                         (unsigned long long)ram, (unsigned long long)config_max_ram_mib(c));
+    if (cpu > config_max_cpu_milli(c))
+        return error_set(err, REASON_FORBIDDEN,
+                         "%llu thousandths of a processor are more than the %llu that one "
+                         "environment may get here (maxCpuPerDevice)",
+                         (unsigned long long)cpu, (unsigned long long)config_max_cpu_milli(c));
+    return 0;
+}
+
+static int check_image(const struct config *c, const struct sandbox *s, struct error **err)
+{
+    if (config_image_allowed(c, s->image))
+        return 0;
+    return error_set(err, REASON_FORBIDDEN, "image %s is none of those that may run here (allowedImages)", s->image);
 }
 
 static int refuse(const char **reason, const char *name)
@@ -298,6 +331,14 @@ struct runtime_spec *spec_make(struct controller *c, struct arena *a, struct env
 {
     if (check_names(d, s, err) < 0) {
         *reason = "SandboxUnsupported";
+        return NULL;
+    }
+    if (check_amounts(c->o.config, d, err) < 0) {
+        *reason = "LimitsRefused";
+        return NULL;
+    }
+    if (check_image(c->o.config, s, err) < 0) {
+        *reason = "ImageRefused";
         return NULL;
     }
     struct runtime_spec *r = begin(c, a, d, s, facts);

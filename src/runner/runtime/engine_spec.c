@@ -219,7 +219,8 @@ static void add_docker_mount(document *d, value *mounts, const struct runtime_mo
     put_str(d, one, "Type", "bind");
     put_str(d, one, "Source", m->source);
     put_str(d, one, "Target", m->target);
-    put_bool(d, one, "ReadOnly", m->read_only);
+    /* Mounted anew for Docker's own «ReadOnly», it would lose nosuid, nodev and noexec. */
+    put_bool(d, one, "ReadOnly", false);
     put_str(d, put_obj(d, one, "BindOptions"), "Propagation", "rprivate");
 }
 

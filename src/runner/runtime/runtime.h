@@ -17,7 +17,7 @@
  */
 struct runtime_mount {
     const char *source, *target;
-    bool read_only, executable;
+    bool read_only, executable; /* read_only: the source is a mount that is so already, with all below it */
 };
 
 struct runtime_variable {

@@ -75,6 +75,9 @@ static void defaults_are_the_documented_ones(void **state)
     assert_int_equal(c->gateway_id, 1879048194);
     assert_int_equal(c->session_seconds, 12 * 3600);
     assert_int_equal(c->certificate_check_seconds, 3600);
+    assert_null(c->allowed_images);
+    assert_int_equal(config_max_cpu_milli(c), sysconf(_SC_NPROCESSORS_ONLN) * 1000);
+    assert_int_equal(config_max_ram_mib(c), (sysconf(_SC_PHYS_PAGES) / 256) * (sysconf(_SC_PAGESIZE) / 4096));
     assert_false(config_browser_tls(c));
     _cleanup_free_ char *url = config_environment_url(c, 31001);
     assert_string_equal(url, "http://127.0.0.1:31001");
@@ -134,7 +137,8 @@ static void the_bounds_are_these(void **state)
     static const struct key_bounds expected[] = {
         {"defaultCpuPerDevice", 10, 1024000}, {"defaultRamPerDevice", 64, 16777216}, {"defaultGpuPerDevice", 0, 255},
         {"pidsPerDevice", 256, 1048576},      {"hostIdBase", 65536, 4294901760},     {"hostIdRanges", 1, 32768},
-        {"sessionSeconds", 60, 31536000},     {"certificateCheckSeconds", 1, 86400},
+        {"sessionSeconds", 60, 31536000},     {"certificateCheckSeconds", 1, 86400}, {"maxCpuPerDevice", 10, 1024000},
+        {"maxRamPerDevice", 64, 16777216},
     };
     struct key_bounds rows[32];
     size_t n = config_numeric_keys(rows, ARRAY_SIZE(rows));
@@ -162,7 +166,8 @@ static void every_key_sets_its_own_field(void **state)
              "apiListen: 127.0.0.3:3001\ninsecure: true\ndisableAuth: true\nallowRootImages: true\n"
              "tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\ndefaultSandbox: other\n"
              "pidsPerDevice: 1004\nengineSocket: /srv/engine/sock\nhostIdBase: 131072\nhostIdRanges: 7\n"
-             "certificateCheckSeconds: 1005\nsessionSeconds: 1006\n",
+             "certificateCheckSeconds: 1005\nsessionSeconds: 1006\n"
+             "maxCpuPerDevice: 1007\nmaxRamPerDevice: 1008\nallowedImages: [one/*, 'two']\n",
              (struct config_flags){0}, NULL);
 
     assert_non_null(c);
@@ -196,7 +201,44 @@ static void every_key_sets_its_own_field(void **state)
     assert_int_equal(c->gateway_id, 131074);
     assert_int_equal(c->certificate_check_seconds, 1005);
     assert_int_equal(c->session_seconds, 1006);
+    assert_int_equal(c->max_cpu_milli, 1007);
+    assert_int_equal(c->max_ram_mib, 1008);
+    assert_int_equal(config_max_cpu_milli(c), 1007);
+    assert_int_equal(config_max_ram_mib(c), 1008);
+    assert_string_equal(c->allowed_images[0], "one/*");
+    assert_string_equal(c->allowed_images[1], "two");
+    assert_null(c->allowed_images[2]);
     config_free(c);
+}
+
+static bool allows(const char *yaml, const char *image)
+{
+    struct config *c = load(yaml, (struct config_flags){.data = "/srv/state"}, NULL);
+    assert_non_null(c);
+    bool allowed = config_image_allowed(c, image);
+    config_free(c);
+    return allowed;
+}
+
+static void images_are_allowed_by_patterns(void **state)
+{
+    static const char two[] = "allowedImages:\n- localhost/open-hydra/*\n- registry:5000/a/b:1.?\n";
+
+    assert_true(allows("", "anything"));
+    assert_false(allows("allowedImages: []\n", "anything"));
+    assert_true(allows(two, "localhost/open-hydra/jupyter-lab:latest"));
+    assert_true(allows(two, "registry:5000/a/b:1.2"));
+    assert_false(allows(two, "registry:5000/a/b:1.22"));
+    assert_false(allows(two, "localhost/open-hydra"));
+    assert_false(allows(two, "xlocalhost/open-hydra/jupyter-lab"));
+    assert_false(allows(two, ""));
+    static const char *const wrong[] = {"text", "{a: b}", "[1]", "['']", "[a, [b]]"};
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        _cleanup_free_ char *yaml = xasprintf("allowedImages: %s\n", wrong[i]);
+        _cleanup_error_ struct error *err = NULL;
+        assert_null(load(yaml, (struct config_flags){.data = "/srv/state"}, &err));
+        assert_non_null(strstr(err->message, "allowedImages: expected a list of texts"));
+    }
 }
 
 static void tls_unless_everything_is_local(void **state)
@@ -514,6 +556,7 @@ int main(void)
         cmocka_unit_test(every_number_has_its_bounds),
         cmocka_unit_test(the_bounds_are_these),
         cmocka_unit_test(every_key_sets_its_own_field),
+        cmocka_unit_test(images_are_allowed_by_patterns),
         cmocka_unit_test(tls_unless_everything_is_local),
         cmocka_unit_test(folders_that_environments_must_not_get),
         cmocka_unit_test(folders_that_are_good),

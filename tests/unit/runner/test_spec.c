@@ -1,0 +1,560 @@
+/* What a container is made from, or why none is: devices and sandboxes in, reason or spec out. A whole one mounts and
+ * needs root. */
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "runner/environment/internal.h"
+
+#define BASE (65536u * 29000u)
+#define RANGE(n) (BASE + 65536u * (n))
+
+static char folder[32], workspace[64], env[64], sets[64];
+static char data_target[] = "/data", course_target[] = "/course", nowhere[] = "/nonexistent/courses";
+static struct config config;
+static struct controller controller;
+static struct arena *arena;
+
+static int set_up(void **state)
+{
+    snprintf(folder, sizeof(folder), "/tmp/runner-spec-XXXXXX");
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(workspace, sizeof(workspace), "%s/homes", folder);
+    snprintf(env, sizeof(env), "%s/env", folder);
+    snprintf(sets, sizeof(sets), "%s/sets", folder);
+    config = (struct config){.default_cpu_milli = 2000,
+                             .default_ram_mib = 512,
+                             .max_cpu_milli = 4000,
+                             .max_ram_mib = 1024,
+                             .pids_limit = 300,
+                             .workspace_path = workspace,
+                             .dataset_mount = data_target,
+                             .course_mount = course_target,
+                             .host_id_base = BASE,
+                             .host_id_size = 65536,
+                             .host_id_count = 10};
+    controller = (struct controller){.o = {.config = &config, .environments = env, .gateway_gid = 4242},
+                                     .environments = map_new(),
+                                     .lock = PTHREAD_MUTEX_INITIALIZER};
+    arena = arena_new();
+    return place_prepare_root(env, getegid(), NULL);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *w)
+{
+    return remove(path);
+}
+
+static int take_down(void **state)
+{
+    char **names;
+    size_t at = 0, n = place_list(env, &names);
+    struct str name;
+    void *e;
+
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(place_remove(env, names[i], NULL), 0);
+        free(names[i]);
+    }
+    free(names);
+    while (map_next(controller.environments, &at, &name, &e)) {
+        environment_forget(&controller, e);
+        at = 0;
+    }
+    map_free(controller.environments, NULL);
+    arena_free(arena);
+    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+static struct device device(const char *owner, uint32_t host_id)
+{
+    return (struct device){
+        .name = owner, .uid = owner, .owner = owner, .sandbox = "plain", .host_id = host_id, .generation = 3};
+}
+
+static struct sandbox sandbox(void)
+{
+    return (struct sandbox){.name = "plain",
+                            .image = "localhost/i:1",
+                            .socket = "/run/open-hydra/s.sock",
+                            .home = "/home/student",
+                            .readiness_path = "/api",
+                            .run_as_user = 1000};
+}
+
+static const struct runtime_facts root_podman = {.user_namespace = true, .limits = true};
+static const struct runtime_facts docker = {.user_namespace_why = "it has none", .limits = true};
+static const struct runtime_facts rootless = {.rootless = true, .subordinate_ids = 65536, .user_namespace_why = "no"};
+
+static struct environment *environment_of(const struct device *d)
+{
+    struct environment *e = environment_find(&controller, d->name);
+
+    if (e == NULL)
+        e = environment_make(&controller, d);
+    free(e->token);
+    e->token = xstrdup("the token");
+    return e;
+}
+
+/* The reason for which there is none, or NULL. */
+static const char *refused(const struct device *d, const struct sandbox *s, const struct runtime_facts *f,
+                           const char *in_message)
+{
+    const char *reason = NULL;
+    _cleanup_error_ struct error *err = NULL;
+    const struct runtime_spec *r = spec_make(&controller, arena, environment_of(d), d, s, f, &reason, &err);
+
+    assert_true((r == NULL) == (err != NULL));
+    if (in_message && (err == NULL || strstr(err->message, in_message) == NULL))
+        fail_msg("\"%s\" is not in \"%s\"", in_message, err ? err->message : "(none)");
+    return r ? NULL : reason;
+}
+
+static const char *refused_at_all(const struct device *d, const struct sandbox *s, const struct runtime_facts *f)
+{
+    const char *reason = refused(d, s, f, NULL);
+    /* What is made at the very end needs root; what is looked at before does not. */
+    return geteuid() != 0 && reason && strcmp(reason, "SocketDirectoryRefused") == 0 ? NULL : reason;
+}
+
+static struct runtime_spec *made(const struct device *d, const struct sandbox *s, const struct runtime_facts *f)
+{
+    const char *reason = NULL;
+    _cleanup_error_ struct error *err = NULL;
+    struct runtime_spec *r = spec_make(&controller, arena, environment_of(d), d, s, f, &reason, &err);
+
+    if (r == NULL)
+        fail_msg("%s: %s", reason, err->message);
+    return r;
+}
+
+static bool skip_without_root(void)
+{
+    if (geteuid() == 0)
+        return false;
+    print_message("needs root\n");
+    return true;
+}
+
+/* --- sandboxes ---------------------------------------------------------------------------------------------------- */
+
+static void test_sandboxes_that_cannot_be(void **state)
+{
+    static const char *const sockets[] = {NULL,         "",
+                                          "/",          "/s.sock",
+                                          "run/s.sock", "/run/",
+                                          "/run/a/",    "/run/../s.sock",
+                                          "/../s.sock", "/run/./s.sock",
+                                          "/run/s/..",  "//s.sock/",
+                                          "s"};
+    static const char *const homes[] = {NULL, "", "/", "//", "home", "/home/..", "/home/../student", "/home/./student",
+                                        "/."};
+    static const int64_t users[] = {-1, 65534, 65535, INT64_MAX, INT64_MIN};
+    const struct device d = device("ada", RANGE(1));
+    struct sandbox s;
+
+    for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {
+        s = sandbox();
+        s.socket = sockets[i];
+        assert_string_equal(refused(&d, &s, &root_podman, "spec.socket"), "SandboxUnsupported");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(homes); i++) {
+        s = sandbox();
+        s.home = homes[i];
+        assert_string_equal(refused(&d, &s, &root_podman, "spec.home"), "SandboxUnsupported");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(users); i++) {
+        s = sandbox();
+        s.run_as_user = users[i];
+        assert_string_equal(refused(&d, &s, &root_podman, "spec.runAsUser"), "SandboxUnsupported");
+    }
+    for (int i = 0; i < 2; i++) {
+        s = sandbox();
+        s.image = i ? "" : NULL;
+        assert_string_equal(refused(&d, &s, &root_podman, "spec.cpuImageName"), "SandboxUnsupported");
+    }
+}
+
+static void test_sandboxes_at_the_bounds(void **state)
+{
+    static const char *const sockets[] = {"/r/s", "/run/open-hydra/..s", "/a.b/c..d", "/run//s"};
+    static const char *const homes[] = {"/h", "/home/...", "/home/student/", "/home//x"};
+    static const int64_t users[] = {1, 65533};
+    const struct device d = device("ada", RANGE(1));
+    struct sandbox s;
+
+    for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {
+        s = sandbox();
+        s.socket = sockets[i];
+        assert_null(refused_at_all(&d, &s, &root_podman));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(homes); i++) {
+        s = sandbox();
+        s.home = homes[i];
+        assert_null(refused_at_all(&d, &s, &root_podman));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(users); i++) {
+        s = sandbox();
+        s.run_as_user = users[i];
+        struct device one = device(i ? "bob" : "cleo", RANGE(2 + (uint32_t)i));
+        assert_null(refused_at_all(&one, &s, &root_podman));
+    }
+}
+
+/* A socket's address holds 107 bytes, inside and on the host. */
+static void test_long_sockets(void **state)
+{
+    const struct device d = device("ada", RANGE(1));
+    struct sandbox s = sandbox();
+    char path[200] = "/run/";
+
+    memset(path + 5, 'x', 103);
+    path[20] = '/';
+    path[108] = '\0';
+    s.socket = path;
+    assert_string_equal(refused(&d, &s, &root_podman, "spec.socket"), "SandboxUnsupported");
+    /* On the host the name alone counts, behind the folder that it has there. */
+    size_t room = 107 - strlen(env) - PLACE_NAME_SIZE;
+    for (size_t n = room - 1; n <= room; n++) {
+        snprintf(path, sizeof(path), "/r/");
+        memset(path + 3, 'x', n);
+        path[3 + n] = '\0';
+        const char *reason = refused_at_all(&d, &s, &root_podman);
+        if (geteuid() == 0 && n < room)
+            assert_null(reason);
+        else if (geteuid() == 0)
+            assert_string_equal(reason, "SocketDirectoryRefused");
+    }
+}
+
+static void test_names(void **state)
+{
+    static const char *const bad[] = {NULL, "", "..", "a/b", "Ada", "-a", "a.b", "a b", "../../etc"};
+    const struct sandbox s = sandbox();
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct device d = device("ada", RANGE(1));
+        d.owner = bad[i];
+        assert_string_equal(refused(&d, &s, &root_podman, "names"), "SandboxUnsupported");
+        d = device("ada", RANGE(1));
+        d.sandbox = bad[i];
+        assert_string_equal(refused(&d, &s, &root_podman, "names"), "SandboxUnsupported");
+    }
+}
+
+static void test_root_images(void **state)
+{
+    struct device d = device("ada", RANGE(1));
+    struct sandbox s = sandbox();
+
+    s.run_as_user = 0;
+    assert_string_equal(refused(&d, &s, &docker, "allowRootImages"), "RootImageRefused");
+    assert_string_equal(refused(&d, &s, &rootless, "allowRootImages"), "RootImageRefused");
+    assert_null(refused_at_all(&d, &s, &root_podman));
+    config.allow_root_images = true;
+    d.host_id = RANGE(2) - 65536; /* within what Docker can */
+    assert_null(refused_at_all(&d, &s, &docker));
+}
+
+/* --- what the configuration bounds -------------------------------------------------------------------------------- */
+
+static void test_amounts(void **state)
+{
+    static const struct {
+        const char *said;
+        uint64_t ram, cpu;
+    } good[] = {{NULL, 512, 2000},  {"", 512, 2000},
+                {"0", 512, 2000},   {"nonsense", 512, 2000},
+                {"-1", 512, 2000},  {"1", 1, 1},
+                {"64", 64, 64},     {"1024", 1024, 1024},
+                {"1e3", 512, 2000}, {"18446744073709551617", 512, 2000}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        assert_int_equal(device_memory_mib(&config, good[i].said), good[i].ram);
+        assert_int_equal(device_cpu_milli(&config, good[i].said), good[i].cpu);
+    }
+    /* The default itself is within the bounds, even where they are lower. */
+    config.max_ram_mib = config.max_cpu_milli = 100;
+    assert_int_equal(device_memory_mib(&config, NULL), 100);
+    assert_int_equal(device_cpu_milli(&config, NULL), 100);
+    assert_int_equal(device_memory_mib(&config, "99"), 99);
+}
+
+static void test_ceilings(void **state)
+{
+    static char pattern[] = "localhost/*", *patterns[] = {pattern, NULL};
+    struct sandbox s = sandbox();
+    struct device d = device("ada", RANGE(1));
+
+    d.ram = "1025";
+    assert_string_equal(refused(&d, &s, &root_podman, "maxRamPerDevice"), "LimitsRefused");
+    d.ram = "999999999";
+    assert_string_equal(refused(&d, &s, &root_podman, "maxRamPerDevice"), "LimitsRefused");
+    d.ram = "1024";
+    assert_null(refused_at_all(&d, &s, &root_podman));
+    d.cpu = "4001";
+    assert_string_equal(refused(&d, &s, &root_podman, "maxCpuPerDevice"), "LimitsRefused");
+    d.cpu = "4000";
+    assert_null(refused_at_all(&d, &s, &root_podman));
+    config.allowed_images = patterns;
+    assert_null(refused_at_all(&d, &s, &root_podman));
+    s.image = "docker.io/localhost/i:1";
+    assert_string_equal(refused(&d, &s, &root_podman, "allowedImages"), "ImageRefused");
+    /* Where nothing is configured, the machine's own are the bounds. */
+    config.allowed_images = NULL;
+    config.max_ram_mib = config.max_cpu_milli = 0;
+    d.cpu = NULL;
+    d.ram = "999999999";
+    assert_string_equal(refused(&d, &s, &root_podman, "maxRamPerDevice"), "LimitsRefused");
+    d.ram = NULL;
+    d.cpu = "999999999";
+    assert_string_equal(refused(&d, &s, &root_podman, "maxCpuPerDevice"), "LimitsRefused");
+}
+
+/* --- ids ------------------------------------------------------------------------------------------------------------
+ */
+
+static void test_host_ids(void **state)
+{
+    static const uint32_t bad[] = {0, 1000, BASE - 65536, BASE, RANGE(1) + 1, RANGE(10), UINT32_MAX};
+    const struct sandbox s = sandbox();
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        const struct device d = device("ada", bad[i]);
+        assert_string_equal(refused(&d, &s, &root_podman, "host id"), "HostIdRefused");
+    }
+    for (uint32_t n = 1; n < 10; n += 8) {
+        const struct device d = device(n == 1 ? "first" : "last", RANGE(n));
+        assert_null(refused_at_all(&d, &s, &root_podman));
+    }
+}
+
+/* Two users who have the same range could read each other's homes. */
+static void test_a_range_is_one_users(void **state)
+{
+    const struct sandbox s = sandbox();
+    const struct device ada = device("ada", RANGE(1));
+    struct device bob = device("bob", RANGE(1)), again = device("ada-again", RANGE(1));
+
+    assert_null(refused_at_all(&ada, &s, &root_podman));
+    assert_string_equal(refused(&bob, &s, &root_podman, "in use"), "HostIdRefused");
+    assert_string_equal(refused(&bob, &s, &docker, "in use"), "HostIdRefused");
+    environment_forget(&controller, environment_find(&controller, "bob"));
+    again.owner = "ada"; /* another environment of the same user */
+    assert_null(refused_at_all(&again, &s, &root_podman));
+    environment_forget(&controller, environment_find(&controller, "ada-again"));
+    environment_forget(&controller, environment_find(&controller, "ada"));
+    assert_null(refused_at_all(&bob, &s, &root_podman)); /* free now */
+}
+
+/* A plain id of Docker's ends at 2^31 - 1; one that a namespace maps does not. */
+static void test_the_last_plain_id(void **state)
+{
+    const uint32_t half = 1u << 31;
+    struct sandbox s = sandbox();
+    struct device d = device("ada", half - 65536);
+
+    config.host_id_base = half - 2 * 65536;
+    config.host_id_count = 4;
+    s.run_as_user = 65533;
+    assert_null(refused_at_all(&d, &s, &docker));
+    d.host_id = half;
+    assert_string_equal(refused(&d, &s, &docker, "2147483647"), "HostIdRefused");
+    const struct device bob = device("bob", half + 65536);
+    assert_null(refused_at_all(&bob, &s, &root_podman));
+}
+
+/* Podman without root has its subordinate ids alone; an image that wants root begins at the first of them. */
+static void test_subordinate_ids(void **state)
+{
+    struct runtime_facts few = {.rootless = true, .subordinate_ids = 1000};
+    struct sandbox s = sandbox();
+    const struct device d = device("ada", 0); /* no range is needed */
+
+    assert_null(refused_at_all(&d, &s, &few));
+    s.run_as_user = 1001;
+    assert_string_equal(refused(&d, &s, &few, "/etc/subuid"), "HostIdRefused");
+    if (skip_without_root())
+        return;
+    s = sandbox();
+    const struct runtime_spec *r = made(&d, &s, &few);
+    assert_true(!r->mapped && r->host_id == 0 && r->host_id_size == 1000 && r->run_as == 1000);
+    config.allow_root_images = true;
+    s.run_as_user = 0;
+    const struct device bob = device("bob", 0);
+    r = made(&bob, &s, &few);
+    assert_true(r->mapped && r->host_id == 1 && r->host_id_size == 1000 && r->run_as == 0);
+}
+
+/* --- a whole one ----------------------------------------------------------------------------------------------------
+ */
+
+static const char *variable(const struct runtime_spec *r, const char *name)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < r->variables_len; i++)
+        if (strcmp(r->variables[i].name, name) == 0)
+            value = r->variables[i].value; /* the last wins */
+    return value;
+}
+
+static void test_a_whole_one(void **state)
+{
+    static const char yaml[] =
+        "{\"command\":[\"/start\",7,\"-x\"],\"args\":[],\"env\":[{\"name\":\"A\",\"value\":\"1\"},{\"name\":\"B\"},"
+        "{\"name\":\"OPENHYDRA_TOKEN\",\"value\":\"mine\"},{\"value\":\"nameless\"}]}";
+    _cleanup_json_ yyjson_doc *doc = json_parse(str_from(yaml), NULL);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    struct device d = device("ada", RANGE(3));
+    struct sandbox s = sandbox();
+    struct stat st;
+
+    if (skip_without_root())
+        return;
+    s.command = json_at(root, "command");
+    s.args = json_at(root, "args");
+    s.env = json_at(root, "env");
+    s.network = true;
+    d.ram = "100";
+    d.cpu = "1500";
+    assert_int_equal(mkdir(sets, 0755), 0);
+    config.dataset_path = sets;
+    config.course_path = nowhere;
+    const struct runtime_spec *r = made(&d, &s, &root_podman);
+    const struct environment *e = environment_find(&controller, "ada");
+
+    assert_true(strcmp(r->device, "ada") == 0 && strcmp(r->uid, "ada") == 0 && strcmp(r->owner, "ada") == 0);
+    assert_true(strcmp(r->sandbox, "plain") == 0 && strcmp(r->image, "localhost/i:1") == 0 && r->generation == 3);
+    assert_true(r->mapped && r->host_id == RANGE(3) && r->host_id_size == 65536 && r->run_as == 1000);
+    assert_true(r->memory_bytes == 100u << 20 && r->cpu_milli == 1500 && r->pids == 300 && r->network);
+    assert_int_equal(r->stop_seconds, limits.stop_grace_seconds);
+    assert_true(r->command_len == 2 && strcmp(r->command[1], "-x") == 0);
+    assert_true(r->arguments == NULL && r->arguments_len == 0);
+
+    assert_string_equal(variable(r, "HOME"), "/home/student");
+    assert_string_equal(variable(r, "A"), "1");
+    assert_string_equal(variable(r, "B"), "");
+    assert_string_equal(variable(r, "OPENHYDRA_SOCKET"), "/run/open-hydra/s.sock");
+    assert_string_equal(variable(r, "OPENHYDRA_USER"), "ada");
+    assert_string_equal(variable(r, "OPENHYDRA_TOKEN"), "the token");
+    assert_string_equal(variable(r, "JUPYTER_TOKEN"), "the token");
+
+    assert_int_equal(r->mounts_len, 3);
+    assert_true(strcmp(r->mounts[0].target, "/run/open-hydra") == 0 && !r->mounts[0].read_only &&
+                !r->mounts[0].executable);
+    assert_true(strcmp(r->mounts[1].target, "/home/student") == 0 && !r->mounts[1].read_only &&
+                r->mounts[1].executable);
+    assert_true(strcmp(r->mounts[2].target, "/data") == 0 && r->mounts[2].read_only && !r->mounts[2].executable);
+    for (size_t i = 0; i < 3; i++) /* nothing that anybody could exchange on the way to it */
+        assert_true(strncmp(r->mounts[i].source, env, strlen(env)) == 0);
+    assert_true(stat(r->mounts[0].source, &st) == 0 && st.st_uid == RANGE(3) + 1000 && st.st_gid == 4242);
+    assert_true(stat(r->mounts[1].source, &st) == 0 && st.st_uid == RANGE(3) + 1000);
+    _cleanup_free_ char *socket = xasprintf("%s/s.sock", r->mounts[0].source);
+    assert_string_equal(e->socket, socket);
+    assert_string_equal(e->readiness_path, "/api");
+}
+
+/* A sandbox may name 256; ours are the last, and there whatever it names. */
+static void test_many_variables(void **state)
+{
+    static const size_t counts[] = {0, 254, 255, 256, 300};
+    struct sandbox s = sandbox();
+    const struct device d = device("ada", RANGE(1));
+
+    if (skip_without_root())
+        return;
+    for (size_t c = 0; c < ARRAY_SIZE(counts); c++) {
+        _cleanup_buffer_ struct buffer text = BUFFER_MAX(65536);
+        buffer_puts(&text, "[");
+        for (size_t i = 0; i < counts[c]; i++)
+            buffer_printf(&text, "%s{\"name\":\"V%zu\",\"value\":\"x\"}", i ? "," : "", i);
+        buffer_puts(&text, "]");
+        _cleanup_json_ yyjson_doc *doc = json_parse(buffer_str(&text), NULL);
+        s.env = yyjson_doc_get_root(doc);
+        const struct runtime_spec *r = made(&d, &s, &root_podman);
+        static const char *const ours[] = {"OPENHYDRA_SOCKET", "OPENHYDRA_USER", "OPENHYDRA_TOKEN", "JUPYTER_TOKEN"};
+        for (size_t i = 0; i < 4; i++)
+            assert_string_equal(r->variables[r->variables_len - 4 + i].name, ours[i]);
+        assert_string_equal(variable(r, "JUPYTER_TOKEN"), "the token");
+        assert_int_equal(r->variables_len, (counts[c] < 255 ? counts[c] : 255) + 5);
+    }
+}
+
+/* Where files are kept: by sandbox, or where the original had them. */
+static void test_homes(void **state)
+{
+    struct sandbox s = sandbox();
+    char jupyter[64], code[64];
+    static const struct {
+        const char *sandbox, *home;
+    } cases[] = {{"jupyter-lab", "jupyter/u0"}, {"vscode", "code/u1"}, {"plain", "homes/plain/u2"}};
+
+    if (skip_without_root())
+        return;
+    snprintf(jupyter, sizeof(jupyter), "%s/jupyter", folder);
+    snprintf(code, sizeof(code), "%s/code", folder);
+    config.jupyter_lab_base = jupyter;
+    config.vscode_base = code;
+    for (uint32_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char name[8];
+        struct stat a, b;
+        snprintf(name, sizeof(name), "u%u", i);
+        struct device d = device(name, RANGE(i + 1));
+        d.sandbox = cases[i].sandbox;
+        const struct runtime_spec *r = made(&d, &s, &root_podman);
+        _cleanup_free_ char *home = xasprintf("%s/%s", folder, cases[i].home);
+        assert_true(stat(home, &a) == 0 && stat(r->mounts[1].source, &b) == 0 && a.st_ino == b.st_ino);
+    }
+}
+
+static void test_a_home_of_anothers(void **state)
+{
+    const struct sandbox s = sandbox();
+    const struct device d = device("ada", RANGE(1));
+    char path[96];
+
+    if (skip_without_root())
+        return;
+    made(&d, &s, &root_podman);
+    snprintf(path, sizeof(path), "%s/plain/ada", workspace);
+    assert_int_equal(chown(path, RANGE(2), RANGE(2)), 0);
+    assert_string_equal(refused(&d, &s, &root_podman, "belongs to uid"), "HomeRefused");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, take_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_sandboxes_that_cannot_be),
+        TEST(test_sandboxes_at_the_bounds),
+        TEST(test_long_sockets),
+        TEST(test_names),
+        TEST(test_root_images),
+        TEST(test_amounts),
+        TEST(test_ceilings),
+        TEST(test_host_ids),
+        TEST(test_a_range_is_one_users),
+        TEST(test_the_last_plain_id),
+        TEST(test_subordinate_ids),
+        TEST(test_a_whole_one),
+        TEST(test_many_variables),
+        TEST(test_homes),
+        TEST(test_a_home_of_anothers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
