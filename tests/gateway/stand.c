@@ -202,7 +202,7 @@ static int configuration(char **f, struct error **err)
                                     .pages = f[5],
                                     .pki = getenv("STAND_PKI"),
                                     .workers = 2,
-                                    .nofile = 8192};
+                                    .nofile = (unsigned)atoi(getenv("STAND_NOFILE"))};
     _cleanup_free_ char *text = nginx_configuration(&o, err);
     return text ? write_file_atomic(f[1], str_from(text), 0644, err) : -1;
 }

@@ -171,11 +171,12 @@ NAVIGATE = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-D
 
 
 class World:
-    def __init__(self, extra="", ports=ENVIRONMENTS):
+    def __init__(self, extra="", ports=ENVIRONMENTS, nofile=8192):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="oh-gateway-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.first = free_ports(ports + 2)
         self.dashboard, self.api = self.first + ports, self.first + ports + 1
+        self.nofile = nofile
         self.extra, self.stand, self.nginx, self.environments = extra, None, None, {}
         for name in ("data", "web", "web/assets", "run", "run/env", "nginx", "pki"):
             (self.folder / name).mkdir(mode=0o755)
@@ -205,7 +206,7 @@ class World:
 
     def start_stand(self):
         fds = [self.sockets["auth"].fileno(), self.sockets["gateway"].fileno()]
-        environment = {**os.environ, "STAND_PKI": str(self.folder / "pki")}
+        environment = {**os.environ, "STAND_PKI": str(self.folder / "pki"), "STAND_NOFILE": str(self.nofile)}
         self.stand = subprocess.Popen(
             [STAND, self.folder / "config.yaml", self.folder / "data", self.folder / "web", self.folder / "run",
              *map(str, fds)],

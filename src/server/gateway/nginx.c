@@ -12,6 +12,8 @@
 #define MIN_CONNECTIONS 512
 #define PORTS 65536
 #define ATTEMPTS 8
+/* A peer that has vanished without a word is given back after 45 + 4 × 15 seconds. */
+#define KEEPALIVE " so_keepalive=45s:15s:4"
 
 /* Everything that goes between quotes. What would end them, or name a variable, is refused rather than escaped. */
 static int check_value(const char *what, const char *value, struct error **err)
@@ -91,7 +93,7 @@ static void write_host(struct buffer *b, const char *host)
  */
 static const char *browser_listen_flags(const struct nginx_options *o)
 {
-    return config_browser_tls(o->config) ? " ssl" : "";
+    return config_browser_tls(o->config) ? " ssl" KEEPALIVE : KEEPALIVE;
 }
 
 static void write_listen(struct buffer *b, const struct listen_address *at, const char *flags)
@@ -194,26 +196,101 @@ static void write_dashboard_headers(struct buffer *b, const struct config *c)
                    "            add_header Permissions-Policy \"camera=(), geolocation=(), microphone=()\" always;");
 }
 
-static const char api_headers[] =
-    "            add_header Content-Security-Policy \"default-src 'none'; frame-ancestors 'none'\" always;\n"
-    "            add_header Cross-Origin-Resource-Policy same-origin always;\n"
-    "            add_header X-Content-Type-Options nosniff always;";
+enum {
+    LISTEN_DASHBOARD,
+    LISTEN_API,
+    LISTEN_ENVIRONMENTS,
+    BROWSER_TLS,
+    API_TLS,
+    HOSTS,
+    HEADERS,
+    PAGES,
+    API_SERVERS,
+    AUTH_SERVERS,
+    API_ERRORS,
+    API_PROXY,
+    PAGE_LIMITS,
+    ENVIRONMENT_LIMITS,
+    PIECES
+};
 
-#define STATUS_HEAD "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
 /* In the API's own form (metav1.Status): what clients read is the same whoever of us refuses. */
-static const char api_errors[] =
-    "        location @too_large {\n"
-    "            default_type application/json;\n"
-    "            return 413 '" STATUS_HEAD
-    "\"message\":\"the request body is larger than 3 MiB\",\"reason\":\"RequestEntityTooLarge\",\"code\":413}';\n"
-    "        }\n"
-    "        location @api_away {\n"
-    "            default_type application/json;\n"
-    "            add_header Retry-After 3 always;\n"
-    "            return 503 '" STATUS_HEAD
-    "\"message\":\"the server is away for a moment\",\"reason\":\"ServiceUnavailable\",\"code\":503,"
-    "\"details\":{\"retryAfterSeconds\":3}}';\n"
-    "        }";
+static const struct api_error {
+    const char *location;
+    unsigned code;
+    const char *reason, *message;
+    unsigned retry_seconds;
+} api_errors[] = {
+    /* Named locations keep the address; what could not be read has none. */
+    {"= /.open-hydra/status/malformed", 400, "BadRequest", "the request cannot be read", 0},
+    {"= /.open-hydra/status/long", 414, "BadRequest", "the address of the request is too long", 0},
+    {"= /.open-hydra/status/large", 431, "BadRequest", "the headers of the request are too large", 0},
+    {"@too_large", 413, "RequestEntityTooLarge", "the request body is larger than is taken here", 0},
+    {"@too_many", 429, "TooManyRequests", "too many requests or connections of this address, or of all without a login",
+     3},
+    {"@broken", 500, "InternalError", "the gateway could not handle the request", 0},
+    {"@api_away", 503, "ServiceUnavailable", "the server is away for a moment", 3},
+    {"@change_lost", 503, "ServiceUnavailable",
+     "the server went away meanwhile: look whether this was carried out before it is sent again", 0},
+};
+
+static void write_api_errors(struct buffer *b)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(api_errors); i++) {
+        const struct api_error *e = &api_errors[i];
+        buffer_printf(b, "        location %s {\n            internal;\n            default_type application/json;\n",
+                      e->location);
+        if (e->retry_seconds)
+            buffer_printf(b, "            add_header Retry-After %u always;\n", e->retry_seconds);
+        buffer_printf(b,
+                      "            return %u '{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
+                      "\"status\":\"Failure\",\"message\":\"%s\",\"reason\":\"%s\",\"code\":%u",
+                      e->code, e->message, e->reason, e->code);
+        if (e->retry_seconds)
+            buffer_printf(b, ",\"details\":{\"retryAfterSeconds\":%u}", e->retry_seconds);
+        buffer_puts(b, "}';\n        }\n");
+    }
+}
+
+/* Requests at a time. Of a worker's connections, of which a request takes two, dashboard and API may have three
+ * eighths, environments as many: the last quarter is for administrators with a certificate, who are not counted. One
+ * address may have half of that, who shows no credential an eighth, and all of these a quarter. */
+struct connection_limits {
+    unsigned all, address, strangers, stranger;
+};
+
+static struct connection_limits connection_limits(unsigned worker_connections)
+{
+    unsigned all = worker_connections / 16 * 3;
+    return (struct connection_limits){.all = all, .address = all / 2, .strangers = all / 4, .stranger = all / 8};
+}
+
+/* A body goes on to the server as it comes, which has a time for the whole of it (http/body.c) and knows who may send
+ * how much; kept here it would fill the disk that the database is on. */
+static void write_limits(struct buffer *pieces, unsigned worker_connections)
+{
+    const struct connection_limits n = connection_limits(worker_connections);
+
+    buffer_printf(&pieces[PAGE_LIMITS],
+                  "        limit_conn open_hydra_address %u;\n        limit_conn open_hydra_all %u;", n.address, n.all);
+    buffer_printf(&pieces[ENVIRONMENT_LIMITS],
+                  "            limit_conn open_hydra_environment_address %u;\n"
+                  "            limit_conn open_hydra_environments %u;",
+                  n.address, n.all);
+    buffer_printf(&pieces[API_PROXY],
+                  "            limit_conn open_hydra_address %u;\n            limit_conn open_hydra_all %u;\n"
+                  "            limit_conn open_hydra_stranger %u;\n            limit_conn open_hydra_strangers %u;\n"
+                  "            limit_req zone=open_hydra_stranger_rate burst=5000 nodelay;\n",
+                  n.address, n.all, n.stranger, n.strangers);
+    buffer_puts(
+        &pieces[API_PROXY],
+        "            error_page 413 = @too_large;\n            error_page 429 = @too_many;\n"
+        "            error_page 500 = @broken;\n            error_page 502 504 = $open_hydra_away;\n"
+        "            proxy_request_buffering off;\n            proxy_pass http://$open_hydra_api_upstream;\n"
+        "            add_header Content-Security-Policy \"default-src 'none'; frame-ancestors 'none'\" always;\n"
+        "            add_header Cross-Origin-Resource-Policy same-origin always;\n"
+        "            add_header X-Content-Type-Options nosniff always;");
+}
 
 static void write_page_headers(struct buffer *b)
 {
@@ -242,20 +319,6 @@ static void write_pages(struct buffer *b, const char *pages)
     buffer_puts(b, "        }");
 }
 
-enum {
-    LISTEN_DASHBOARD,
-    LISTEN_API,
-    LISTEN_ENVIRONMENTS,
-    BROWSER_TLS,
-    API_TLS,
-    HOSTS,
-    HEADERS,
-    PAGES,
-    API_SERVERS,
-    AUTH_SERVERS,
-    PIECES
-};
-
 /* Connections of a worker: its share of the descriptors, less the listening sockets, which count as connections too. */
 static int connections(const struct nginx_options *o, unsigned ports, unsigned *out, struct error **err)
 {
@@ -277,7 +340,7 @@ static void write_pieces(struct buffer *pieces, const struct nginx_options *o)
     bool tls = config_browser_tls(c);
 
     write_listen(&pieces[LISTEN_DASHBOARD], &c->dashboard, browser_listen_flags(o));
-    write_listen(&pieces[LISTEN_API], &c->api, " ssl");
+    write_listen(&pieces[LISTEN_API], &c->api, " ssl" KEEPALIVE);
     if (tls)
         write_tls(&pieces[BROWSER_TLS], o, c->certificate, c->certificate_key);
     write_api_tls(&pieces[API_TLS], o);
@@ -286,6 +349,7 @@ static void write_pieces(struct buffer *pieces, const struct nginx_options *o)
     write_pages(&pieces[PAGES], o->pages);
     write_servers(&pieces[API_SERVERS], o->gateway_socket);
     write_servers(&pieces[AUTH_SERVERS], o->auth_socket);
+    write_api_errors(&pieces[API_ERRORS]);
 }
 
 static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_options *o, struct error **err)
@@ -296,6 +360,7 @@ static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_
         return error_set(err, REASON_INVALID, "every port of the environments' range is taken by others");
     if (connections(o, ports, &worker_connections, err) < 0)
         return -1;
+    write_limits(pieces, worker_connections);
     _cleanup_free_ char *workers = o->workers ? xasprintf("%u", o->workers) : xstrdup("auto");
     _cleanup_free_ char *nofile = xasprintf("%u", o->nofile ? o->nofile : DEFAULT_NOFILE);
     _cleanup_free_ char *each = xasprintf("%u", worker_connections);
@@ -309,6 +374,11 @@ static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_
         {"CONNECTIONS", str_from(each)},
         {"API_SERVERS", buffer_str(&pieces[API_SERVERS])},
         {"AUTH_SERVERS", buffer_str(&pieces[AUTH_SERVERS])},
+        {"API_SOCKET", str_from(o->gateway_socket)},
+        {"AUTH_SOCKET", str_from(o->auth_socket)},
+        {"API_PROXY", buffer_str(&pieces[API_PROXY])},
+        {"PAGE_LIMITS", buffer_str(&pieces[PAGE_LIMITS])},
+        {"ENVIRONMENT_LIMITS", buffer_str(&pieces[ENVIRONMENT_LIMITS])},
         {"WEB", str_from(o->web)},
         {"DASHBOARD_URL", str_from(dashboard)},
         {"DASHBOARD_LISTEN", buffer_str(&pieces[LISTEN_DASHBOARD])},
@@ -316,8 +386,7 @@ static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_
         {"DASHBOARD_HEADERS", buffer_str(&pieces[HEADERS])},
         {"API_LISTEN", buffer_str(&pieces[LISTEN_API])},
         {"API_TLS", buffer_str(&pieces[API_TLS])},
-        {"API_HEADERS", str_from(api_headers)},
-        {"API_ERRORS", str_from(api_errors)},
+        {"API_ERRORS", buffer_str(&pieces[API_ERRORS])},
         {"ENVIRONMENTS_LISTEN", buffer_str(&pieces[LISTEN_ENVIRONMENTS])},
         {"BROWSER_TLS", buffer_str(&pieces[BROWSER_TLS])},
         {"PAGES_LOCATIONS", buffer_str(&pieces[PAGES])},

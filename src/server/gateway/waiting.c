@@ -5,7 +5,7 @@
 #include "base/thread.h"
 #include "server/gateway/internal.h"
 
-#define WAIT_SECONDS 5
+#define WAIT_SECONDS 4 /* less than nginx waits for us */
 #define WAITING_MAX 2048
 /* Nothing to wait for: until somebody comes. */
 #define IDLE_SECONDS 3600

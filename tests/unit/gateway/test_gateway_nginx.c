@@ -49,9 +49,9 @@ static void loopback_is_plain(void **state)
     struct nginx_options o = options(c);
     _cleanup_free_ char *text = written(&o);
 
-    assert_non_null(strstr(text, "listen 127.0.0.1:30001;"));
-    assert_non_null(strstr(text, "listen 127.0.0.1:31000-31099;"));
-    assert_non_null(strstr(text, "listen 127.0.0.1:30443 ssl;"));
+    assert_non_null(strstr(text, "listen 127.0.0.1:30001 so_keepalive=45s:15s:4;"));
+    assert_non_null(strstr(text, "listen 127.0.0.1:31000-31099 so_keepalive=45s:15s:4;"));
+    assert_non_null(strstr(text, "listen 127.0.0.1:30443 ssl so_keepalive=45s:15s:4;"));
     assert_non_null(strstr(text, "ssl_client_certificate \"/var/pki/ca.crt\";"));
     assert_non_null(strstr(text, "connect-src 'self' http://127.0.0.1:*;"));
     config_free(c);
@@ -63,7 +63,7 @@ static void other_addresses_speak_tls(void **state)
     struct nginx_options o = options(c);
     _cleanup_free_ char *text = written(&o);
 
-    assert_non_null(strstr(text, "listen 0.0.0.0:31000-31099 ssl;"));
+    assert_non_null(strstr(text, "listen 0.0.0.0:31000-31099 ssl so_keepalive=45s:15s:4;"));
     assert_non_null(strstr(text, "ssl_certificate \"/etc/school.crt\";"));
     assert_non_null(strstr(text, "ssl_certificate \"/var/pki/server.crt\";"));
     assert_null(strstr(text, "http2"));
@@ -77,7 +77,7 @@ static void ipv6_has_brackets(void **state)
     struct nginx_options o = options(c);
     _cleanup_free_ char *text = written(&o);
 
-    assert_non_null(strstr(text, "listen [::1]:31000-31001;"));
+    assert_non_null(strstr(text, "listen [::1]:31000-31001 so_keepalive="));
     assert_non_null(strstr(text, "\"[::1]:30001\" own;"));
     config_free(c);
 }
@@ -91,8 +91,9 @@ static void ports_of_others_are_left_out(void **state)
     o.excluded_len = ARRAY_SIZE(excluded);
     _cleanup_free_ char *text = written(&o);
 
-    assert_non_null(strstr(text, "listen 127.0.0.1:31001-31009;\n        listen 127.0.0.1:31011;\n"
-                                 "        listen 127.0.0.1:31013-31098;\n"));
+    assert_non_null(strstr(text, "listen 127.0.0.1:31001-31009 so_keepalive=45s:15s:4;\n"
+                                 "        listen 127.0.0.1:31011 so_keepalive=45s:15s:4;\n"
+                                 "        listen 127.0.0.1:31013-31098 so_keepalive=45s:15s:4;\n"));
     config_free(c);
     c = configured("environmentListen: 127.0.0.1:31010-31010\n");
     o.config = c;
@@ -143,6 +144,23 @@ static void limits_of_descriptors_are_kept(void **state)
     _cleanup_free_ char *text = written(&o);
     assert_non_null(strstr(text, "worker_rlimit_nofile 4096;"));
     assert_non_null(strstr(text, "worker_connections 4032;"));
+    config_free(c);
+}
+
+/* Of 4,032 connections of a worker: three sixteenths as requests for dashboard and API, as many for environments. */
+static void addresses_have_a_part(void **state)
+{
+    struct config *c = configured(LOOPBACK);
+    struct nginx_options o = options(c);
+
+    o.nofile = 4096;
+    _cleanup_free_ char *text = written(&o);
+    assert_non_null(strstr(text, "limit_conn open_hydra_all 756;"));
+    assert_non_null(strstr(text, "limit_conn open_hydra_address 378;"));
+    assert_non_null(strstr(text, "limit_conn open_hydra_environments 756;"));
+    assert_non_null(strstr(text, "limit_conn open_hydra_environment_address 378;"));
+    assert_non_null(strstr(text, "limit_conn open_hydra_strangers 189;"));
+    assert_non_null(strstr(text, "limit_conn open_hydra_stranger 94;"));
     config_free(c);
 }
 
@@ -201,6 +219,7 @@ int main(void)
         cmocka_unit_test(ports_of_others_are_left_out),
         cmocka_unit_test(values_that_mean_something_to_nginx_are_refused),
         cmocka_unit_test(limits_of_descriptors_are_kept),
+        cmocka_unit_test(addresses_have_a_part),
         cmocka_unit_test(template_knows_its_names),
         cmocka_unit_test(taken_ports_are_found),
     };
