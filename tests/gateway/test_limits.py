@@ -215,14 +215,25 @@ def narrow():
         w.close()
 
 
+def connections(port):
+    """That nginx holds: established, or left by the peer and not closed yet."""
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] in ("01", "08") for row in rows)
+
+
 @contextlib.contextmanager
 def unfinished(world, count, address="127.0.0.1", credential=""):
     """Requests whose body does not come to an end."""
+    before = connections(world.dashboard)
     with contextlib.ExitStack() as stack:
         for _ in range(count):
             s = stack.enter_context(socket.create_connection(("127.0.0.1", world.dashboard), 20, (address, 0)))
             s.sendall(f"POST /apis/x HTTP/1.1\r\nHost: h\r\n{credential}Content-Length: 10\r\n\r\nx".encode())
         yield
+    deadline = time.monotonic() + 20
+    while connections(world.dashboard) > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def ask(world, address="127.0.0.1", credential="", path="/apis/x", port=None):
