@@ -26,6 +26,7 @@ static const struct {
     [REASON_INTERNAL] = {"InternalError", 500},
     [REASON_SERVICE_UNAVAILABLE] = {"ServiceUnavailable", 503},
     [REASON_TIMEOUT] = {"Timeout", 504},
+    [REASON_INSUFFICIENT_STORAGE] = {"InsufficientStorage", 507},
 };
 
 const char *reason_name(enum reason reason)

@@ -31,6 +31,7 @@ enum reason {
     REASON_INTERNAL,
     REASON_SERVICE_UNAVAILABLE,
     REASON_TIMEOUT,
+    REASON_INSUFFICIENT_STORAGE, /* 507: the disk is full */
 };
 
 struct error_cause {

@@ -23,6 +23,8 @@
 #define LOG_MAX_EVENTS 20000
 #define LOG_MAX_BYTES ((size_t)64 << 20)
 #define LOG_MAX_AGE_SECONDS 3600
+/* The WAL's usual size twice: more than a thousand logins and deletes while the disk is full. */
+#define RESERVE_BYTES (UINT64_C(32) << 20)
 #define IDLE_SECONDS 75
 /* argon2id takes 64 MiB a piece: two at a time are what a small machine bears beside its environments. */
 #define WORKER_THREADS 2
@@ -100,7 +102,8 @@ static int open_store(struct server *s, struct error **err)
                                     .log_max_bytes = LOG_MAX_BYTES,
                                     .log_max_age_seconds = LOG_MAX_AGE_SECONDS,
                                     .check = check_stored,
-                                    .check_arg = s};
+                                    .check_arg = s,
+                                    .reserve_bytes = RESERVE_BYTES};
 
     s->store = store_open(&options, err);
     return s->store ? 0 : -1;

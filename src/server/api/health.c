@@ -1,45 +1,47 @@
 #include "server/api/health.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "server/api/metrics.h"
 
-static void add_check(struct buffer *b, const char *check)
+static bool add_check(struct buffer *b, const char *check, const char *failure, const char *note)
 {
-    buffer_printf(b, "[+]%s ok\n", check);
+    if (failure)
+        buffer_printf(b, "[-]%s failed: %s\n", check, failure);
+    else
+        buffer_printf(b, "[+]%s ok%s\n", check, note);
+    return failure == NULL;
 }
 
 /* Names are for the log and for /metrics, which not everybody may read. */
-static void add_store(struct buffer *b, struct store *store)
+static bool check_store(struct buffer *b, struct store *store)
 {
+    _cleanup_error_ struct error *err = NULL;
     size_t damaged = store_damaged_count(store, NULL);
+    char note[64] = "";
 
     if (damaged)
-        buffer_printf(b, "[+]store ok, %zu damaged object%s set aside\n", damaged, damaged == 1 ? "" : "s");
-    else
-        add_check(b, "store");
+        snprintf(note, sizeof(note), ", %zu damaged object%s set aside", damaged, damaged == 1 ? "" : "s");
+    bool good = store_health(store, clock_monotonic_us(), &err) == 0;
+    return add_check(b, "store", good ? NULL : err->message, note);
 }
 
-/* That this answers says that the event threads are alive; that the store was read, that its lock is not held for good.
- */
+/* That this answers says that the event threads are alive, which is all that /livez asks: a full disk is no reason to
+ * restart. The others ask whether what is written is kept. */
 static void check(struct request *r, struct str path)
 {
-    struct buffer b = BUFFER_MAX(1024);
+    struct buffer b = BUFFER_MAX(4096);
     bool verbose = http_query(r->x, "verbose") != NULL;
     const char *name = path.p + 1;
 
-    if (verbose) {
-        add_check(&b, "ping");
-        if (!str_is(path, "/livez")) {
-            store_revision(r->api->options.store);
-            add_store(&b, r->api->options.store);
-        }
-        buffer_printf(&b, "%.*s check passed\n", (int)path.n - 1, name);
-    } else {
-        buffer_puts(&b, "ok");
-    }
+    bool good = add_check(&b, "ping", NULL, "");
+    if (!str_is(path, "/livez"))
+        good = check_store(&b, r->api->options.store) && good;
+    buffer_printf(&b, "%.*s check %s\n", (int)path.n - 1, name, good ? "passed" : "failed");
     http_add_header(r->x, "X-Content-Type-Options", "nosniff");
-    request_reply(r, 200, "text/plain; charset=utf-8", buffer_str(&b));
+    request_reply(r, good ? 200 : 503, "text/plain; charset=utf-8", good && !verbose ? STR("ok") : buffer_str(&b));
     buffer_free(&b);
 }
 

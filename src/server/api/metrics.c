@@ -8,7 +8,7 @@
 
 /* A code that is none of these is counted as 0: it was answered by a subresource of a kind's own. */
 static const unsigned codes[] = {0,   200, 201, 304, 400, 401, 403, 404, 405, 406,
-                                 409, 410, 413, 415, 422, 429, 500, 503, 504};
+                                 409, 410, 413, 415, 422, 429, 500, 503, 504, 507};
 #define CODES ARRAY_SIZE(codes)
 
 static const int64_t buckets_us[] = {250, 500, 1000, 2500, 5000, 10000, 50000, 100000, 500000, 1000000, 5000000};

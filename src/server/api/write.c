@@ -139,9 +139,18 @@ static void finished(void *arg, struct error *err)
     writes_end(a);
 }
 
+/* Ending and saying how it is frees the disk, or loses nothing else. */
+static bool is_essential(const struct write *w)
+{
+    return w->a.operation == OPERATION_DELETE || w->a.operation == OPERATION_UPDATE_STATUS;
+}
+
 static int transact(struct store_txn *t, void *arg, struct error **err)
 {
     struct write *w = arg;
+
+    if (is_essential(w))
+        txn_essential(t);
 
     if (w->apply(w, t, err) < 0)
         return -1;

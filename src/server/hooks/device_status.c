@@ -141,6 +141,7 @@ int device_runner_absent(struct store_txn *t, void *arg, struct error **err)
 {
     struct names names = {0};
 
+    txn_essential(t);
     txn_list(t, DEVICES, collect_waiting, &names);
     for (size_t i = 0; i < names.n; i++) {
         say_absent(t, names.list[i]);

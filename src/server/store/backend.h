@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/store/room.h"
 #include "server/store/store.h"
 
 /*
@@ -29,6 +30,7 @@ struct backend_batch {
     uint64_t revision;  /* after the batch */
     uint64_t log_start; /* events up to here are no longer in the log, in memory at least */
     int64_t realtime_s;
+    bool low; /* the disk is nearly full: the WAL has to stay within the room that it has */
 };
 
 /* Who is told what is there, at load: objects in any order, secrets in any order, then events by revision. */
@@ -51,6 +53,10 @@ struct backend_ops {
     int (*commit)(struct backend *b, const struct backend_batch *batch, struct error **err);
     /* Removes the oldest events, up to and including that revision at most; *reached says how far it came. */
     int (*compact)(struct backend *b, uint64_t revision, uint64_t *reached, struct error **err);
+    /* Whether anything can be written, after something could not; `revision` is the present one. */
+    int (*probe)(struct backend *b, uint64_t revision, struct error **err);
+    /* Sees to it that some pages are free within the file. */
+    int (*spare)(struct backend *b, struct error **err);
     /* Gives a piece of what is free in the file back to the disk. 1: there is more, 0: all done. */
     int (*shrink)(struct backend *b, struct error **err);
     void (*close)(struct backend *b);
@@ -61,4 +67,5 @@ struct backend {
 };
 
 /* DIRECTORY/open-hydra.db */
-struct backend *sqlite_open(const char *directory, bool no_sync, struct error **err) _must_check_;
+struct backend *sqlite_open(const char *directory, const struct room *room, bool no_sync, struct error **err)
+    _must_check_;

@@ -42,12 +42,16 @@ struct group {
     size_t hooks_len, hooks_capacity;
     uint64_t revision; /* of the last staged write */
     size_t bytes;
+    struct room_free room;
 };
 
 struct store_txn {
     struct group *group;
-    bool abandoned;
+    bool abandoned, essential;
 };
+
+/* A new revision or time may have some letters more. */
+#define NO_GROWTH_BYTES 64
 
 #define PUSH(array, len, capacity, value)                                                                              \
     do {                                                                                                               \
@@ -67,6 +71,7 @@ struct group *group_new(struct store *s)
     g->overlay = map_new();
     g->secret_overlay = map_new();
     g->revision = s->cache.revision;
+    g->room = room_look(&s->room);
     return g;
 }
 
@@ -134,6 +139,17 @@ void group_free(struct group *g)
     free(g);
 }
 
+static bool grows(const struct group *g, size_t from)
+{
+    for (size_t i = from; i < g->writes_len; i++) {
+        const struct backend_write *w = &g->writes[i]->write;
+        size_t before = w->previous ? w->previous->json.n + NO_GROWTH_BYTES : 0;
+        if (w->type != EVENT_DELETED && w->object->json.n > before)
+            return true;
+    }
+    return false;
+}
+
 void group_run(struct group *g, struct request *r)
 {
     struct store_txn t = {.group = g};
@@ -142,6 +158,8 @@ void group_run(struct group *g, struct request *r)
     int rc = r->fn(&t, r->arg, &r->error);
     if (rc < 0 && r->error == NULL)
         error_set(&r->error, REASON_INTERNAL, "the change failed without a reason");
+    if (rc == 0 && !t.abandoned && !t.essential && room_is_low(g->room) && grows(g, writes))
+        rc = room_error(g->room, &r->error);
     if (rc < 0 || t.abandoned)
         take_back(g, writes, secrets, hooks);
 }
@@ -346,6 +364,11 @@ void txn_secret_delete(struct store_txn *t, const char *scope, struct str key)
     stage_secret(t->group, scope, key, (struct str){NULL, 0});
 }
 
+void txn_essential(struct store_txn *t)
+{
+    t->essential = true;
+}
+
 void txn_abandon(struct store_txn *t)
 {
     t->abandoned = true;
@@ -384,7 +407,8 @@ int group_commit(struct group *g, struct error **err)
                                   g->secrets_len,
                                   g->revision,
                                   g->store->cache.log.start,
-                                  clock_realtime_us() / 1000000};
+                                  clock_realtime_us() / 1000000,
+                                  room_is_low(g->room)};
     return g->store->backend->ops->commit(g->store->backend, &batch, err);
 }
 

@@ -4,7 +4,9 @@
 
 #include "server/store/backend.h"
 #include "server/store/cache.h"
+#include "server/store/health.h"
 #include "server/store/notify.h"
+#include "server/store/room.h"
 
 /* What waits for the writer. */
 struct request {
@@ -22,6 +24,8 @@ struct store {
     struct backend *backend;
     struct cache cache;
     struct notifier *notifier;
+    struct room room;
+    struct store_state state;
     /* The writer's: */
     uint64_t disk_log_start;  /* events up to here are gone from the disk too */
     uint64_t compacted_bytes; /* of log.dropped_bytes, when that was done last */

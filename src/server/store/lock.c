@@ -35,7 +35,8 @@ int store_lock(const char *directory, struct error **err)
                          directory, pid);
     }
     int n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+    /* In this order it needs no block of a full disk. */
+    if (pwrite(fd, text, (size_t)n, 0) != n || ftruncate(fd, n) < 0)
         return error_errno(err, errno, "cannot write %s", path);
     return steal_fd(fd);
 }

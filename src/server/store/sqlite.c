@@ -26,6 +26,8 @@
  * the cost. */
 #define CHECKPOINT_PAGES 4000
 #define WAL_KEEP_BYTES 33554432
+/* The same while the disk is nearly full. */
+#define CHECKPOINT_PAGES_LOW 64
 /* One compaction goes through at most that many bytes of events, and a row. */
 #define COMPACT_BYTES 16777216
 /* Free pages that stay for the next writes, and how many are given back in one transaction. */
@@ -75,6 +77,8 @@ struct sqlite {
     struct backend base;
     sqlite3 *db;
     char *path;
+    const struct room *room;
+    bool low;
     sqlite3_stmt *statements[STATEMENTS];
 };
 
@@ -103,8 +107,9 @@ static int fail_write(struct sqlite *s, struct error **err)
     int code = sqlite3_errcode(s->db) & 0xff;
     const char *text = sqlite3_errmsg(s->db);
 
-    if (code == SQLITE_FULL || sqlite3_system_errno(s->db) == ENOSPC)
-        text = "no space left on the device";
+    int error = sqlite3_system_errno(s->db);
+    if (code == SQLITE_FULL || error == ENOSPC || error == EDQUOT)
+        return error_set(err, REASON_INSUFFICIENT_STORAGE, "cannot write to the database: no space left on the device");
     return error_set(err, REASON_SERVICE_UNAVAILABLE, "cannot write to the database: %s", text);
 }
 
@@ -295,6 +300,12 @@ static bool write_secret(struct sqlite *s, const struct backend_secret *w)
     return step(q) == SQLITE_DONE;
 }
 
+static bool write_revision(struct sqlite *s, uint64_t revision)
+{
+    sqlite3_bind_int64(s->statements[SET_REVISION], 1, (sqlite3_int64)revision);
+    return run(s, SET_REVISION);
+}
+
 static bool write_batch(struct sqlite *s, const struct backend_batch *batch)
 {
     for (size_t i = 0; i < batch->writes_len; i++) {
@@ -305,10 +316,7 @@ static bool write_batch(struct sqlite *s, const struct backend_batch *batch)
     for (size_t i = 0; i < batch->secrets_len; i++)
         if (!write_secret(s, &batch->secrets[i]))
             return false;
-    if (batch->writes_len == 0)
-        return true;
-    sqlite3_bind_int64(s->statements[SET_REVISION], 1, (sqlite3_int64)batch->revision);
-    return run(s, SET_REVISION);
+    return batch->writes_len == 0 || write_revision(s, batch->revision);
 }
 
 static int roll_back(struct sqlite *s, struct error **err)
@@ -324,6 +332,9 @@ static int commit(struct backend *b, const struct backend_batch *batch, struct e
 {
     struct sqlite *s = (struct sqlite *)b;
 
+    if (s->low != batch->low)
+        sqlite3_wal_autocheckpoint(s->db, batch->low ? CHECKPOINT_PAGES_LOW : CHECKPOINT_PAGES);
+    s->low = batch->low;
     if (!run(s, BEGIN) || !write_batch(s, batch) || !run(s, COMMIT))
         return roll_back(s, err);
     return 0;
@@ -370,6 +381,32 @@ static int compact(struct backend *b, uint64_t revision, uint64_t *reached, stru
     return 0;
 }
 
+static int probe(struct backend *b, uint64_t revision, struct error **err)
+{
+    struct sqlite *s = (struct sqlite *)b;
+    return run(s, BEGIN) && write_revision(s, revision) && run(s, COMMIT) ? 0 : roll_back(s, err);
+}
+
+/* Pages are made by a record that goes at once. */
+static int spare(struct backend *b, struct error **err)
+{
+    struct sqlite *s = (struct sqlite *)b;
+    sqlite3_int64 pages = number(s, "SELECT freelist_count FROM pragma_freelist_count", err);
+
+    if (pages < 0)
+        return -1;
+    if (pages >= FREE_PAGES_KEPT / 2)
+        return 0;
+    _cleanup_free_ char *text = xasprintf("BEGIN IMMEDIATE; INSERT INTO secrets VALUES ('', '', zeroblob(%lld));"
+                                          "DELETE FROM secrets WHERE scope = ''; COMMIT",
+                                          (FREE_PAGES_KEPT - (long long)pages) * 4096);
+    if (!execute(s, text))
+        return roll_back(s, err);
+    /* In the file itself, where nobody else can have them. */
+    sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return 0;
+}
+
 static int shrink(struct backend *b, struct error **err)
 {
     struct sqlite *s = (struct sqlite *)b;
@@ -399,6 +436,8 @@ static void close_database(struct backend *b)
 
     for (size_t i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(s->statements[i]);
+    if (s->statements[0])
+        room_put_aside(s->room);
     if (sqlite3_close(s->db) != SQLITE_OK)
         log_error("the database could not be closed: %s", sqlite3_errmsg(s->db));
     free(s->path);
@@ -512,14 +551,25 @@ static int make_private(const char *path, struct error **err)
     return fd < 0 ? error_errno(err, errno, "cannot open the database %s", path) : 0;
 }
 
-struct backend *sqlite_open(const char *directory, bool no_sync, struct error **err)
+struct backend *sqlite_open(const char *directory, const struct room *room, bool no_sync, struct error **err)
 {
-    static const struct backend_ops ops = {load, reindex, commit, compact, shrink, close_database};
+    static const struct backend_ops ops = {
+        .load = load,
+        .reindex = reindex,
+        .commit = commit,
+        .compact = compact,
+        .probe = probe,
+        .spare = spare,
+        .shrink = shrink,
+        .close = close_database,
+    };
     struct sqlite *s = xcalloc(1, sizeof(*s));
 
     s->base.ops = &ops;
+    s->room = room;
     s->path = xasprintf("%s/open-hydra.db", directory);
     if (make_private(s->path, err) == 0) {
+        room_take(room);
         /* Locks of its own are not needed: one thread at a time uses it. */
         int rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
         sqlite3_extended_result_codes(s->db, 1);

@@ -154,6 +154,8 @@ static void free_store(struct store *s)
     if (s->backend)
         s->backend->ops->close(s->backend);
     cache_free(&s->cache);
+    room_close(&s->room);
+    state_free(&s->state);
     pthread_cond_destroy(&s->queue_filled);
     pthread_mutex_destroy(&s->queue_lock);
     if (s->lock_fd >= 0)
@@ -172,11 +174,13 @@ struct store *store_open(const struct store_options *options, struct error **err
     s->queue_end = &s->queue;
     pthread_mutex_init(&s->queue_lock, NULL);
     cond_init_monotonic(&s->queue_filled);
+    state_init(&s->state);
+    room_open(&s->room, options->directory, options->reserve_bytes);
     cache_init(&s->cache);
     log_init(&s->cache.log, 0);
     s->lock_fd = store_lock(options->directory, err);
     if (s->lock_fd >= 0)
-        s->backend = sqlite_open(options->directory, options->no_sync, err);
+        s->backend = sqlite_open(options->directory, &s->room, options->no_sync, err);
     if (s->backend == NULL || load(s, options, err) < 0) {
         free_store(s);
         return NULL;

@@ -44,7 +44,8 @@ struct store_options {
      * aside: neither listed nor watched, its name taken until it is deleted or written over. */
     int (*check)(void *arg, const char *collection, const struct object *o, struct error **err);
     void *check_arg;
-    bool no_sync; /* benches only: synchronous=OFF */
+    uint64_t reserve_bytes; /* of the disk, for what has to go on when it is full (txn_essential) */
+    bool no_sync;           /* benches only: synchronous=OFF */
 };
 
 struct store;
@@ -74,6 +75,10 @@ char *store_secret(struct store *s, const char *scope, struct str key, size_t *n
 void store_secret_list(struct store *s, const char *scope, bool (*each)(void *arg, struct str key, struct str value),
                        void *arg);
 
+/* 0, or why what is written is not kept now: the last commit failed, one hangs, the disk is full. `now_us`: monotonic.
+ */
+int store_health(struct store *s, int64_t now_us, struct error **err) _must_check_;
+
 /* --- Writing --- */
 struct store_txn;
 typedef int store_fn(struct store_txn *t, void *arg, struct error **err);
@@ -101,6 +106,10 @@ void txn_secret_list(struct store_txn *t, const char *scope, bool (*each)(void *
                      void *arg);
 void txn_secret_put(struct store_txn *t, const char *scope, struct str key, struct str value);
 void txn_secret_delete(struct store_txn *t, const char *scope, struct str key);
+/* What fn stages goes on when the disk is full, in the room that is kept for it: what ends things, and says how they
+ * are. Without it, what makes an object or lets one grow is refused then (InsufficientStorage); private records never
+ * are. */
+void txn_essential(struct store_txn *t);
 /* Dry run: fn succeeds, but nothing that it staged is kept. */
 void txn_abandon(struct store_txn *t);
 /* Calls fn(arg) on the writer thread after this function's writes have been published (never when they were dropped;

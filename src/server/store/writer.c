@@ -23,12 +23,21 @@
 /* An event that went before has left slow watchers behind; said once in … */
 #define PUSHED_OUT_SECONDS 60
 #define SAY_AGAIN_US 60000000
+/* Until a database that could not be written to is tried again. */
+#define PROBE_US 1000000
 /* After a compaction that failed, most likely as the disk is full. */
 #define COMPACT_PAUSE_US 60000000
 
+static int64_t patience_us(const struct store *s)
+{
+    if (s->more_to_do)
+        return QUIET_US;
+    return state_failing(&s->state) ? PROBE_US : (int64_t)s->trim_milliseconds * 1000;
+}
+
 static struct request *take(struct store *s)
 {
-    int64_t until = clock_monotonic_us() + (s->more_to_do ? QUIET_US : (int64_t)s->trim_milliseconds * 1000);
+    int64_t until = clock_monotonic_us() + patience_us(s);
 
     LOCK_SCOPE(&s->queue_lock);
     while (s->queue == NULL && !s->ending)
@@ -90,13 +99,15 @@ static struct request *run_group(struct store *s, struct request *first)
     struct group *g = group_new(s);
     _cleanup_error_ struct error *err = NULL;
 
+    state_busy(&s->state, clock_monotonic_us());
     struct request *rest = stage(g, first);
-    if (!group_is_empty(g) && group_commit(g, &err) < 0) {
-        log_error("%s", err->message);
-        fail_all(first, err);
-    } else {
+    bool kept = group_is_empty(g) || group_commit(g, &err) == 0;
+    if (!group_is_empty(g))
+        state_committed(&s->state, err, clock_monotonic_us());
+    if (kept)
         group_publish(g);
-    }
+    else
+        fail_all(first, err);
     group_free(g);
     tell(first);
     return rest;
@@ -162,6 +173,27 @@ static void compact(struct store *s, bool idle)
     s->more_to_do = true;
 }
 
+/* After a commit that failed, so that who asks is told when it is over. */
+static void probe(struct store *s)
+{
+    _cleanup_error_ struct error *err = NULL;
+
+    (void)s->backend->ops->probe(s->backend, s->cache.revision, &err);
+    state_committed(&s->state, err, clock_monotonic_us());
+}
+
+/* What is kept of the disk for later. */
+static void keep_room(struct store *s)
+{
+    _cleanup_error_ struct error *err = NULL;
+
+    if (s->room.reserve == 0)
+        return;
+    room_keep(&s->room);
+    if (!room_is_low(room_look(&s->room)) && s->backend->ops->spare(s->backend, &err) < 0)
+        log_warning("no room is kept in the database: %s", err->message);
+}
+
 /* While nobody writes: what is behind, then the file itself. */
 static void tidy(struct store *s)
 {
@@ -175,6 +207,16 @@ static void tidy(struct store *s)
     s->more_to_do = rc > 0;
 }
 
+static void look_after(struct store *s)
+{
+    if (state_failing(&s->state))
+        probe(s);
+    if (s->more_to_do)
+        tidy(s);
+    if (!s->more_to_do)
+        keep_room(s);
+}
+
 static void *run(void *arg)
 {
     struct store *s = arg;
@@ -184,14 +226,16 @@ static void *run(void *arg)
         bool idle = first == NULL;
         while (first)
             first = run_group(s, first);
+        state_busy(&s->state, clock_monotonic_us());
         if (idle)
             trim_idle(s);
         say_pushed_out(s);
         compact(s, idle);
+        if (idle)
+            look_after(s);
+        state_idle(&s->state);
         if (!idle)
             continue;
-        if (s->more_to_do)
-            tidy(s);
         LOCK_SCOPE(&s->queue_lock);
         if (s->ending && s->queue == NULL)
             return NULL;

@@ -155,6 +155,8 @@ static void health(void **state)
     assert_string_equal(expect(200, get("/livez"))->body.p, "ok");
     a = expect(200, get("/readyz?verbose"));
     assert_string_equal(a->body.p, "[+]ping ok\n[+]store ok\nreadyz check passed\n");
+    a = expect(200, get("/livez?verbose"));
+    assert_string_equal(a->body.p, "[+]ping ok\nlivez check passed\n");
     expect(200, get("/readyz/"));
     /* Those who check need no account. */
     expect(200, CALL(&f, .path = "/healthz", .role = -1));
