@@ -89,7 +89,11 @@ def test_the_server_stays_outside(hydra):
         return os.readlink(f"/proc/{pid}/ns/{kind}")
 
     run, server, runner, nginx = hydra.process.pid, hydra.child("server"), hydra.child("runner"), hydra.child("nginx")
-    assert space(server, "user") == space(run, "user") == space("self", "user") and space(server, "mnt") == space(run, "mnt")
+    assert space(run, "user") == space("self", "user") and space(server, "mnt") == space(run, "mnt")
+    # One of its own, where it is the same user without any right: that gives it a network with nothing in it.
+    assert space(server, "user") not in (space(run, "user"), space(runner, "user"), space(nginx, "user"))
+    assert space(server, "net") != space(run, "net") == space(nginx, "net")
+    assert int(status_of(server)["CapBnd"], 16) == 0
     assert space(runner, "mnt") == space(nginx, "mnt") != space(run, "mnt")
     assert space(runner, "user") != space(nginx, "user") != space(run, "user")
 

@@ -110,6 +110,7 @@ class Instance:
         self.environment_ports = (first + 2, first + environments + 1)
         self.config = {"hostIdBase": 1879048192 + 65536 * 1024, "hostIdRanges": 4096, **(config or {})}
         self.args = list(args)
+        self.popen = {}  # more for the process that `run` is started by
         self.env = {**os.environ, **SANITIZERS, **(env or {})}
         self.process = None
         self.lines = []
@@ -131,7 +132,7 @@ class Instance:
     def start(self, seconds=60):
         self.lines = []
         self.process = subprocess.Popen(self.command("run"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                        env=self.env, start_new_session=True)
+                                        env=self.env, start_new_session=True, **self.popen)
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
         wait_until(lambda: any("Ctrl-C stops" in line for line in self.lines) or self.process.poll() is not None, seconds,
                    what="start")

@@ -17,6 +17,7 @@
 #define DAY ((int64_t)24 * 3600)
 #define AUTHORITY_LIFE (3650 * DAY)
 #define LEAF_LIFE (365 * DAY)
+#define EARLIEST_CLOCK INT64_C(1767225600) /* 2026-01-01 */
 
 /* --- Files --- */
 
@@ -86,6 +87,38 @@ static bool has_file(const char *directory, const char *name)
 
 /* --- The authority --- */
 
+bool pki_clock_is_set(int64_t now_us)
+{
+    return now_us >= EARLIEST_CLOCK * 1000000;
+}
+
+/* Whether anything was ever issued that an authority lost now has to stand for. */
+static bool has_issued(const char *directory)
+{
+    return has_file(directory, "admins") || has_file(directory, "server.key") || has_file(directory, "server.crt");
+}
+
+/* A key without its certificate: half of a first start that was killed, or somebody has lost the other half. The same
+ * where there is neither, but with no key left that could be saved. */
+static int check_missing(const char *directory, struct error **err)
+{
+    if (has_file(directory, "ca.key") && has_issued(directory))
+        return error_set(
+            err, REASON_INVALID,
+            "%s/ca.crt is missing, and its key is there: restore ca.crt (a kubeconfig that was handed out "
+            "holds it), or remove ca.key as well to start with a new authority (every kubeconfig must then "
+            "be written anew)",
+            directory);
+    if (!pki_clock_is_set(clock_realtime_us()))
+        return error_set(err, REASON_INVALID,
+                         "the clock of this machine is not set: an authority made now would have expired when it is");
+    if (has_issued(directory))
+        log_warning("%s holds no authority any more: a new one is made, and every kubeconfig that was handed out must "
+                    "be written anew",
+                    directory);
+    return 0;
+}
+
 static int make_authority(const char *directory, struct error **err)
 {
     static const struct certificate_request request = {
@@ -102,6 +135,27 @@ static int make_authority(const char *directory, struct error **err)
     return write_certificate(directory, "ca.crt", c, err);
 }
 
+enum authority_time pki_authority_time(int64_t begins_us, int64_t expires_us, int64_t now_us)
+{
+    if (expires_us < now_us)
+        return AUTHORITY_EXPIRED;
+    if (begins_us > now_us)
+        return AUTHORITY_NOT_YET;
+    return expires_us - now_us < LEAF_LIFE * 1000000 ? AUTHORITY_EXPIRES_SOON : AUTHORITY_GOOD;
+}
+
+static void say_not_yet(const char *directory, X509 *certificate)
+{
+    char begins[TIMESTAMP_SIZE];
+
+    timestamp(begins, x509_begins_us(certificate));
+    log_warning(
+        "the authority %s/ca.crt is valid from %s on: this machine's clock is wrong, or was when it was made. Until "
+        "then kubectl refuses it; removing ca.crt and ca.key starts with a new one (every kubeconfig must then be "
+        "written anew)",
+        directory, begins);
+}
+
 /* An authority that is there is never replaced by itself: every kubeconfig that was handed out trusts it. */
 static int check_authority(const char *directory, const struct issuer *ca, struct error **err)
 {
@@ -110,14 +164,22 @@ static int check_authority(const char *directory, const struct issuer *ca, struc
                          "%s/ca.key does not belong to ca.crt: restore the right one, or remove both to start with a "
                          "new authority (every kubeconfig must then be written anew)",
                          directory);
-    int64_t now = clock_realtime_us(), expires = x509_expires_us(ca->certificate);
-    if (expires < now)
+    switch (
+        pki_authority_time(x509_begins_us(ca->certificate), x509_expires_us(ca->certificate), clock_realtime_us())) {
+    case AUTHORITY_EXPIRED:
         return error_set(err, REASON_INVALID,
                          "the authority %s/ca.crt has expired: remove ca.crt and ca.key to start with a new one (every "
                          "kubeconfig must then be written anew)",
                          directory);
-    if (expires - now < LEAF_LIFE * 1000000)
+    case AUTHORITY_NOT_YET:
+        say_not_yet(directory, ca->certificate);
+        return 0;
+    case AUTHORITY_EXPIRES_SOON:
         log_warning("the authority %s/ca.crt expires within a year", directory);
+        return 0;
+    case AUTHORITY_GOOD:
+        return 0;
+    }
     return 0;
 }
 
@@ -130,7 +192,7 @@ void issuer_clear(struct issuer *ca)
 
 static int open_authority(const char *directory, struct issuer *ca, struct error **err)
 {
-    if (!has_file(directory, "ca.crt") && make_authority(directory, err) < 0)
+    if (!has_file(directory, "ca.crt") && (check_missing(directory, err) < 0 || make_authority(directory, err) < 0))
         return error_wrap(err, "make the certificate authority");
     ca->certificate = read_certificate(directory, "ca.crt", err);
     ca->key = ca->certificate ? read_key(directory, "ca.key", err) : NULL;

@@ -247,6 +247,11 @@ static int64_t time_us(const ASN1_TIME *t)
     return ASN1_TIME_to_tm(t, &tm) ? (int64_t)timegm(&tm) * SECOND : 0;
 }
 
+int64_t x509_begins_us(X509 *certificate)
+{
+    return time_us(X509_get0_notBefore(certificate));
+}
+
 int64_t x509_expires_us(X509 *certificate)
 {
     return time_us(X509_get0_notAfter(certificate));
@@ -254,7 +259,7 @@ int64_t x509_expires_us(X509 *certificate)
 
 bool x509_is_due(X509 *certificate, int64_t now_us)
 {
-    int64_t from = time_us(X509_get0_notBefore(certificate)), to = x509_expires_us(certificate);
+    int64_t from = x509_begins_us(certificate), to = x509_expires_us(certificate);
     return now_us < from || to - now_us < (to - from) / 3;
 }
 

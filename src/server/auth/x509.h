@@ -44,8 +44,9 @@ char *x509_key_pem(EVP_PKEY *key);
 X509 *x509_parse_certificate(const char *pem);
 EVP_PKEY *x509_parse_key(const char *pem);
 
-char *x509_serial(X509 *certificate);       /* upper-case hex; the caller frees */
-int64_t x509_expires_us(X509 *certificate); /* clock_realtime_us */
+char *x509_serial(X509 *certificate);      /* upper-case hex; the caller frees */
+int64_t x509_begins_us(X509 *certificate); /* clock_realtime_us */
+int64_t x509_expires_us(X509 *certificate);
 /* Less than a third of its life is left (or it is not valid yet). */
 bool x509_is_due(X509 *certificate, int64_t now_us);
 bool x509_belongs(X509 *certificate, EVP_PKEY *key);

@@ -232,13 +232,99 @@ static void test_an_authority_is_never_replaced_by_itself(void **state)
     assert_int_equal(pki_ensure(&p->options, NULL), -1);
 }
 
-/* A crash between the two files leaves a key alone. */
+/* A crash between the two files of a first start leaves a key alone. */
 static void test_a_key_alone_starts_anew(void **state)
 {
     struct place *p = *state;
     assert_int_equal(mkdir(p->pki, 0755), 0);
     put(p, "pki/ca.key", "half");
     assert_int_equal(pki_ensure(&p->options, NULL), 1);
+}
+
+/* Once anything was issued, whoever has it trusts that key: what is lost is said, not made anew. */
+static void test_an_authority_is_not_made_over_a_key(void **state)
+{
+    static const char *const traces[] = {"pki/server.crt", "pki/server.key", "pki/admins"};
+    struct place *p = *state;
+    assert_int_equal(pki_ensure(&p->options, NULL), 1);
+    assert_int_equal(pki_ensure_kubeconfig(&p->options, URL, p->kubeconfig, NULL), 0);
+    _cleanup_free_ char *key = text_of(p, "pki/ca.key"), *crt = text_of(p, "pki/ca.crt"),
+                        *path = xasprintf("%s/ca.crt", p->pki);
+    assert_int_equal(unlink(path), 0);
+    for (size_t kept = 0; kept < ARRAY_SIZE(traces); kept++) {
+        _cleanup_error_ struct error *e = NULL;
+        for (size_t i = 0; i < ARRAY_SIZE(traces); i++) {
+            _cleanup_free_ char *trace = xasprintf("%s/%s", p->directory, traces[i]);
+            unlink(trace);
+        }
+        put(p, traces[kept], "x");
+        assert_int_equal(pki_ensure(&p->options, &e), -1);
+        assert_non_null(strstr(e->message, "restore ca.crt"));
+        assert_int_equal(pki_ensure_kubeconfig(&p->options, URL, p->kubeconfig, NULL), -1);
+        assert_int_equal(pki_renew_kubeconfig(&p->options, URL, p->kubeconfig, NULL), -1);
+        _cleanup_free_ char *still = text_of(p, "pki/ca.key");
+        assert_string_equal(still, key);
+    }
+    put(p, "pki/ca.crt", crt);
+    assert_int_equal(pki_ensure(&p->options, NULL), 1);
+    _cleanup_free_ char *same = text_of(p, "pki/ca.key");
+    assert_string_equal(same, key);
+}
+
+static void test_an_authority_that_is_gone_is_made_anew(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(pki_ensure(&p->options, NULL), 1);
+    _cleanup_free_ char *key = text_of(p, "pki/ca.key"), *a = xasprintf("%s/ca.crt", p->pki),
+                        *b = xasprintf("%s/ca.key", p->pki);
+    assert_int_equal(unlink(a), 0);
+    assert_int_equal(unlink(b), 0);
+    assert_int_equal(pki_ensure(&p->options, NULL), 1);
+    _cleanup_free_ char *other = text_of(p, "pki/ca.key");
+    assert_string_not_equal(key, other);
+}
+
+static void test_what_the_clock_says_of_an_authority(void **state)
+{
+    const int64_t second = 1000000, year = 365 * 86400 * second, begins = 50 * year, expires = 60 * year;
+
+    assert_int_equal(pki_authority_time(begins, expires, begins - second), AUTHORITY_NOT_YET);
+    assert_int_equal(pki_authority_time(begins, expires, begins - 40 * year), AUTHORITY_NOT_YET);
+    assert_int_equal(pki_authority_time(begins, expires, begins), AUTHORITY_GOOD);
+    assert_int_equal(pki_authority_time(begins, expires, expires - year), AUTHORITY_GOOD);
+    assert_int_equal(pki_authority_time(begins, expires, expires - year + second), AUTHORITY_EXPIRES_SOON);
+    assert_int_equal(pki_authority_time(begins, expires, expires), AUTHORITY_EXPIRES_SOON);
+    assert_int_equal(pki_authority_time(begins, expires, expires + second), AUTHORITY_EXPIRED);
+    assert_false(pki_clock_is_set(0));
+    assert_false(pki_clock_is_set((INT64_C(1767225600) - 1) * second));
+    assert_true(pki_clock_is_set(INT64_C(1767225600) * second));
+    assert_true(pki_clock_is_set(clock_realtime_us()));
+}
+
+/* One made by a clock that was ahead, or has run out. */
+static void test_authorities_of_other_times(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(mkdir(p->pki, 0755), 0);
+    _cleanup_key_ EVP_PKEY *key = x509_make_key(NULL);
+    _cleanup_free_ char *key_pem = x509_key_pem(key);
+    put(p, "pki/ca.key", key_pem);
+    const struct {
+        long begins, expires;
+        int rc;
+    } cases[] = {{86400L * 400, 86400L * 4000, 1}, {-86400L * 4000, -1, -1}, {-86400L, 86400L * 30, 0}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct certificate_request request = {.common_name = "open-hydra CA", .authority = true, .seconds = 1000};
+        _cleanup_error_ struct error *e = NULL;
+        _cleanup_x509_ X509 *c = x509_issue(&request, key, NULL, NULL);
+        X509_gmtime_adj(X509_getm_notBefore(c), cases[i].begins);
+        X509_gmtime_adj(X509_getm_notAfter(c), cases[i].expires);
+        X509_sign(c, key, EVP_sha256());
+        _cleanup_free_ char *pem = x509_certificate_pem(c);
+        put(p, "pki/ca.crt", pem);
+        assert_int_equal(pki_ensure(&p->options, &e), cases[i].rc);
+        assert_true(e == NULL || strstr(e->message, "has expired"));
+    }
 }
 
 static yyjson_doc *kubeconfig(const struct place *p)
@@ -384,6 +470,10 @@ int main(void)
         T(test_lives),
         T(test_an_authority_is_never_replaced_by_itself),
         T(test_a_key_alone_starts_anew),
+        T(test_an_authority_is_not_made_over_a_key),
+        T(test_an_authority_that_is_gone_is_made_anew),
+        T(test_what_the_clock_says_of_an_authority),
+        T(test_authorities_of_other_times),
         T(test_kubeconfig_holds_an_administrator),
         T(test_kubeconfig_is_kept_while_good),
         T(test_renewal_revokes_the_older_ones),
