@@ -115,5 +115,5 @@ void room_put_aside(const struct room *r)
     if (r->reserve == 0 || r->folder < 0)
         return;
     unlinkat(r->folder, ASIDE, 0);
-    (void)linkat(r->folder, WAL, r->folder, ASIDE, 0);
+    (void)(linkat(r->folder, WAL, r->folder, ASIDE, 0) < 0); /* then nothing is put aside */
 }
