@@ -65,7 +65,7 @@ void away_answer(const int *listeners, size_t n, const char *reason, int stop_fd
         fds[i + 1] = (struct pollfd){.fd = listeners[i], .events = POLLIN};
     write_answer(&text, reason);
     for (;;) {
-        int64_t left = (until_us - clock_monotonic_us()) / 1000;
+        int64_t left = (until_us - clock_monotonic_us() + 999) / 1000;
         if (left <= 0)
             return;
         if (poll(fds, (nfds_t)n + 1, left < 60000 ? (int)left : 60000) <= 0)
