@@ -18,6 +18,7 @@ void sandbox_read(yyjson_val *object, struct sandbox *out)
         .home = or_default(json_str_at(object, "spec.home"), "/home/student"),
         .readiness_path = or_default(json_str_at(object, "spec.readinessPath"), "/"),
         .network = json_bool_at(object, "spec.network", false),
+        .network_allow = json_at(object, "spec.networkAllow"),
         .allow_service_workers = json_bool_at(object, "spec.allowServiceWorkers", false),
         .run_as_user = json_int_at(object, "spec.runAsUser", 1000),
     };

@@ -20,6 +20,7 @@ struct sandbox {
     const char *home;           /* spec.home: where the user's files are mounted ("/home/student") */
     const char *readiness_path; /* spec.readinessPath ("/api") */
     bool network;               /* spec.network: access to the internet */
+    yyjson_val *network_allow;  /* spec.networkAllow: array of «10.1.2.0/24», or NULL */
     bool allow_service_workers; /* spec.allowServiceWorkers */
     int64_t run_as_user;        /* spec.runAsUser; 1000 */
 };

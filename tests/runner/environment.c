@@ -1,8 +1,10 @@
 /* What runs in the tests' environments instead of Jupyter: a small HTTP server on OPENHYDRA_SOCKET, linked statically,
  * so that an image is this one file. BEHAVIOUR says how it misbehaves; so do requests: /exit?N, /oom, /say?TEXT, /who,
  * /write?PATH, /slow?SECONDS, /close (it listens no more), /fail?1 (503 from now on), /fail?0. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -76,6 +79,29 @@ static void write_file(int fd, const char *path)
     answer(fd, "200 OK", "written\n");
 }
 
+/* «10.0.0.1,80»; an IPv6 address is taken to be on the first interface. */
+static void connect_to(int fd, char *address)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    struct sockaddr_in6 b = {.sin6_family = AF_INET6, .sin6_scope_id = if_nametoindex("eth0")};
+    char *comma = strchr(address, ',');
+    struct timeval limit = {.tv_sec = 3};
+    unsigned long port = comma ? strtoul(comma + 1, NULL, 10) : 0;
+
+    if (comma)
+        *comma = '\0';
+    a.sin_port = b.sin6_port = htons((unsigned short)port);
+    int six = inet_pton(AF_INET6, address, &b.sin6_addr) == 1, s = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+    setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    if (!six && inet_pton(AF_INET, address, &a.sin_addr) != 1)
+        answer(fd, "400 What", address);
+    else if (connect(s, six ? (struct sockaddr *)&b : (struct sockaddr *)&a, six ? sizeof(b) : sizeof(a)) < 0)
+        answer(fd, "500 Failed", strerror(errno));
+    else
+        answer(fd, "200 OK", "connected\n");
+    close(s);
+}
+
 static void serve(int fd)
 {
     char in[4096], *path, *argument, *blank;
@@ -110,6 +136,10 @@ static void serve(int fd)
     }
     if (strcmp(path, "/write") == 0 && argument) {
         write_file(fd, argument);
+        return;
+    }
+    if (strcmp(path, "/connect") == 0 && argument) {
+        connect_to(fd, argument);
         return;
     }
     if (strcmp(path, "/say") == 0 && argument) {

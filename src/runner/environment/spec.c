@@ -282,6 +282,16 @@ static int check_root(const struct controller *c, const struct sandbox *s, const
                      s->name);
 }
 
+static int check_network(const struct sandbox *s, const struct runtime_facts *f, struct error **err)
+{
+    if (!s->network || f->network)
+        return 0;
+    return error_set(
+        err, REASON_FORBIDDEN,
+        "sandbox %s asks for a network (spec.network), and no rules can be set here for what it may reach: %s", s->name,
+        f->network_why ? f->network_why : "");
+}
+
 static struct runtime_spec *begin(struct controller *c, struct arena *a, const struct device *d,
                                   const struct sandbox *s, const struct runtime_facts *f)
 {
@@ -307,6 +317,7 @@ static struct runtime_spec *begin(struct controller *c, struct arena *a, const s
     };
     r->command = strings(a, s->command, &r->command_len);
     r->arguments = strings(a, s->args, &r->arguments_len);
+    r->network_allow = strings(a, s->network_allow, &r->network_allow_len);
     return r;
 }
 
@@ -348,6 +359,10 @@ struct runtime_spec *spec_make(struct controller *c, struct arena *a, struct env
     }
     if (check_root(c, s, facts, err) < 0) {
         *reason = "RootImageRefused";
+        return NULL;
+    }
+    if (check_network(s, facts, err) < 0) {
+        *reason = "NetworkRefused";
         return NULL;
     }
     return fill(c, a, e, d, s, r, reason, err) < 0 ? NULL : r;

@@ -162,7 +162,8 @@ static int read_podman_facts(struct engine *e, struct transport *t, struct runti
         return -1;
     yyjson_val *host = json_at(yyjson_doc_get_root(doc), "host");
     f->rootless = json_bool_at(host, "security.rootless", false);
-    f->user_namespace = !f->rootless;
+    f->user_namespace = f->network = !f->rootless;
+    f->network_why = f->network ? NULL : "Podman runs without root";
     if (f->rootless) {
         f->subordinate_ids = count_subordinate(json_at(host, "idMappings.uidmap"));
         f->user_namespace_why = "Podman runs without root: the environments of all users run as one subordinate id, "
@@ -189,6 +190,7 @@ static int read_docker_facts(struct engine *e, struct transport *t, struct runti
     }
     f->user_namespace_why =
         "Docker has no user namespace for each container: the environment runs as the owner's host id";
+    f->network_why = "Docker gives a network only to what runs already";
     f->limits = json_bool_at(info, "MemoryLimit", false) && json_bool_at(info, "CpuCfsQuota", false) &&
                 json_bool_at(info, "PidsLimit", false);
     if (!f->limits)
@@ -353,6 +355,8 @@ static int ensure(struct runtime *r, const struct runtime_spec *spec, struct err
         return -1;
     if (there == 0 && create(e, a, spec, err) < 0)
         return -1;
+    if (spec->network && engine_network_prepare(e, a, spec->uid, err) < 0)
+        return -1;
     return start_container(e, a, spec->uid, err);
 }
 
@@ -404,6 +408,7 @@ static int remove_instance(struct runtime *r, const char *uid, unsigned grace, s
     const char *id;
     int there = find_ours(e, a, uid, &id, &why);
 
+    engine_network_forget(e, uid);
     if (there == 0)
         return 0;
     if (there < 0 && why->reason == REASON_CONFLICT) {
@@ -486,6 +491,8 @@ static int inspect(struct runtime *r, const char *uid, struct instance *out, str
     /* "0001-01-01T00:00:00Z" is Go's way to say never. */
     if (started && (timestamp_parse(str_from(started), &out->started_us) < 0 || out->started_us < 0))
         out->started_us = 0;
+    if (out->state == INSTANCE_RUNNING)
+        engine_network_refresh(e, uid, root);
     return 0;
 }
 
@@ -560,6 +567,7 @@ static void engine_free(struct runtime *r)
     free(e->configured);
     free(e->directory);
     free(e->installation);
+    map_free(e->guarded, free);
     free(e->missing);
     free(e->own_socket);
     free(e);
@@ -586,6 +594,7 @@ struct runtime *engine_new(const struct engine_options *options)
     e->configured = copy(options->socket);
     e->directory = xstrdup(options->directory);
     e->installation = xstrdup(options->installation);
+    e->guarded = map_new();
     e->stop_fd = options->stop_fd;
     e->docker_only = options->docker_only;
     e->rootless = options->rootless;

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/map.h"
 #include "runner/runtime/runtime.h"
 #include "runner/transport/transport.h"
 
@@ -19,6 +20,7 @@
 #define LABEL_UID "io.openhydra.device-uid"
 #define LABEL_OWNER "io.openhydra.owner"
 #define LABEL_GENERATION "io.openhydra.generation"
+#define LABEL_NETWORK "io.openhydra.network" /* there where it has one: private networks that it may reach */
 #define TOKEN_VARIABLE "OPENHYDRA_TOKEN"
 #define SOCKET_VARIABLE "OPENHYDRA_SOCKET"
 
@@ -32,6 +34,7 @@ struct engine {
     char *missing;               /* why there is none; under the lock */
     struct runtime_facts facts;  /* under the lock; found out anew each time the engine comes back */
     atomic_bool libpod, limits;  /* of these, for who holds no lock */
+    struct map *guarded;         /* uid → addresses of this machine when its rules were made; under the lock */
     bool profile_written;        /* under the lock */
     char *own_socket;            /* where it is (to be) ours. These two: watch thread only */
     pid_t service;               /* 0: not started by this process */
@@ -62,6 +65,13 @@ int engine_transport(struct engine *e, struct transport **out, struct error **er
 int engine_inspect(struct engine *e, struct arena *a, const char *uid, yyjson_doc **out, struct error **err)
     _must_check_;
 int engine_find(struct engine *e, struct arena *a, const char *uid, const char **id, struct error **err) _must_check_;
+
+/* Gives a container that was not started its network, with the rules of network.h, before anything runs in it. */
+int engine_network_prepare(struct engine *e, struct arena *a, const char *uid, struct error **err) _must_check_;
+/* Makes a running one's rules anew where this machine has other addresses by now, or a runner before this one made
+ * them. */
+void engine_network_refresh(struct engine *e, const char *uid, yyjson_val *container);
+void engine_network_forget(struct engine *e, const char *uid);
 
 /* Where the engine finds the profile of system calls. */
 char *engine_seccomp_path(struct arena *a, const struct engine *e);

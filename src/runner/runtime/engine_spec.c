@@ -69,6 +69,16 @@ static void put_strings(document *d, value *obj, const char *key, const char *co
         add_str(d, arr, list[i]);
 }
 
+/* For the rules that are made anew while it runs. */
+static void put_allowed(document *d, value *labels, const struct runtime_spec *s)
+{
+    _cleanup_buffer_ struct buffer list = BUFFER_MAX(8192);
+
+    for (size_t i = 0; i < s->network_allow_len; i++)
+        buffer_printf(&list, "%s%s", i ? " " : "", s->network_allow[i]);
+    put_str(d, labels, LABEL_NETWORK, list.n ? list.p : "");
+}
+
 static void put_labels(document *d, value *obj, const char *key, const struct engine *e, const struct runtime_spec *s)
 {
     value *labels = put_obj(d, obj, key);
@@ -79,6 +89,8 @@ static void put_labels(document *d, value *obj, const char *key, const struct en
     put_str(d, labels, LABEL_UID, s->uid);
     put_str(d, labels, LABEL_OWNER, s->owner);
     put_str(d, labels, LABEL_GENERATION, generation);
+    if (s->network)
+        put_allowed(d, labels, s);
 }
 
 static uint64_t cpu_quota_us(const struct runtime_spec *s)

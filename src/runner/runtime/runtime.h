@@ -39,7 +39,9 @@ struct runtime_spec {
     uint32_t run_as;                /* user and group inside */
     uint64_t memory_bytes, cpu_milli;
     unsigned pids;
-    bool network;
+    bool network; /* the internet; of what is private, only what follows: «10.1.2.0/24» */
+    const char *const *network_allow;
+    size_t network_allow_len;
     unsigned stop_seconds;
 };
 
@@ -67,6 +69,8 @@ struct runtime_facts {
     const char *user_namespace_why; /* where false; static strings */
     bool limits;                    /* memory, CPU and processes are enforced */
     const char *limits_why;
+    bool network; /* with rules for what it may reach */
+    const char *network_why;
     bool rootless;
     uint32_t subordinate_ids; /* rootless: the ids from 1 to this are no account; 0 is who started the engine */
 };

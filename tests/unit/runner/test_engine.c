@@ -54,7 +54,8 @@ static void test_demultiplex_ends(void **state)
 static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_as)
 {
     static const struct runtime_mount mounts[] = {{"/host/s", "/run/open-hydra", false, false},
-                                                  {"/host/data", "/data", true, false}};
+                                                  {"/host/data", "/data", true, false},
+                                                  {"/host/home", "/home/student", false, true}};
     static const struct runtime_variable variables[] = {{"A", "1"}, {"JUPYTER_TOKEN", "t"}};
     static const char *const command[] = {"/start"}, *const arguments[] = {"-x", "y"};
     struct engine e = {.libpod = libpod, .installation = xstrdup("here"), .directory = xstrdup("/run/here/engine")};
@@ -71,7 +72,7 @@ static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_
                              .variables = variables,
                              .variables_len = 2,
                              .mounts = mounts,
-                             .mounts_len = 2,
+                             .mounts_len = 3,
                              .host_id = 655360,
                              .host_id_size = 65536,
                              .mapped = namespaces,
@@ -86,6 +87,117 @@ static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_
     free(e.installation);
     free(e.directory);
     return yyjson_mut_doc_imut_copy(doc, NULL);
+}
+
+/* Whether an array holds exactly these, in this order. */
+static void holds(yyjson_val *arr, const char *const *texts, size_t n)
+{
+    assert_int_equal(yyjson_arr_size(arr), n);
+    for (size_t i = 0; i < n; i++)
+        assert_string_equal(yyjson_get_str(yyjson_arr_get(arr, i)), texts[i]);
+}
+#define HOLDS(arr, ...)                                                                                                \
+    do {                                                                                                               \
+        static const char *const texts[] = {__VA_ARGS__};                                                              \
+        holds(arr, texts, ARRAY_SIZE(texts));                                                                          \
+    } while (0)
+
+static void mount_is(yyjson_val *m, const char *type, const char *source, const char *target)
+{
+    assert_string_equal(json_str_at(m, "type"), type);
+    assert_string_equal(json_str_at(m, "source"), source);
+    assert_string_equal(json_str_at(m, "destination"), target);
+}
+
+static void test_podman_mounts(void **state)
+{
+    _cleanup_json_ yyjson_doc *doc = body(true, true, true, 1000);
+    yyjson_val *mounts = json_at(yyjson_doc_get_root(doc), "mounts");
+
+    mount_is(yyjson_arr_get(mounts, 0), "bind", "/host/s", "/run/open-hydra");
+    HOLDS(json_at(yyjson_arr_get(mounts, 0), "options"), "rbind", "rprivate", "nosuid", "nodev", "noexec", "rw");
+    mount_is(yyjson_arr_get(mounts, 1), "bind", "/host/data", "/data");
+    HOLDS(json_at(yyjson_arr_get(mounts, 1), "options"), "rbind", "rprivate", "nosuid", "nodev", "noexec", "ro");
+    mount_is(yyjson_arr_get(mounts, 2), "bind", "/host/home", "/home/student");
+    HOLDS(json_at(yyjson_arr_get(mounts, 2), "options"), "rbind", "rprivate", "nosuid", "nodev", "rw");
+    mount_is(yyjson_arr_get(mounts, 3), "tmpfs", "tmpfs", "/tmp");
+    HOLDS(json_at(yyjson_arr_get(mounts, 3), "options"), "size=268435456", "mode=1777", "nosuid", "nodev");
+    mount_is(yyjson_arr_get(mounts, 4), "tmpfs", "tmpfs", "/dev/shm");
+    HOLDS(json_at(yyjson_arr_get(mounts, 4), "options"), "size=67108864", "mode=1777", "nosuid", "nodev", "noexec");
+}
+
+static void test_podman_hardening(void **state)
+{
+    _cleanup_json_ yyjson_doc *doc = body(true, true, true, 1000);
+    yyjson_val *r = yyjson_doc_get_root(doc);
+
+    HOLDS(json_at(r, "cap_drop"), "all");
+    HOLDS(json_at(r, "mask"), "/sys/dev/block", "/proc/cmdline");
+    HOLDS(json_at(r, "entrypoint"), "/start");
+    HOLDS(json_at(r, "command"), "-x", "y");
+    assert_false(json_bool_at(r, "read_write_tmpfs", true));
+    assert_string_equal(json_str_at(r, "base_hosts_file"), "none");
+    assert_string_equal(json_str_at(r, "userns.nsmode"), "private");
+    assert_false(json_bool_at(r, "idmappings.HostUIDMapping", true) ||
+                 json_bool_at(r, "idmappings.HostGIDMapping", true));
+    assert_int_equal(yyjson_arr_size(json_at(r, "idmappings.UIDMap")), 1);
+    yyjson_val *map = yyjson_arr_get_first(json_at(r, "idmappings.GIDMap"));
+    assert_true(json_int_at(map, "host_id", 0) == 655360 && json_int_at(map, "container_id", 9) == 0 &&
+                json_int_at(map, "size", 0) == 65536);
+    assert_string_equal(json_str_at(r, "restart_policy"), "no");
+    assert_string_equal(json_str_at(r, "image_volume_mode"), "ignore");
+    assert_string_equal(json_str_at(r, "systemd"), "false");
+    assert_int_equal(json_int_at(r, "stop_timeout", 0), 3);
+    assert_string_equal(json_str_at(r, "log_configuration.driver"), "k8s-file");
+    assert_int_equal(json_int_at(r, "log_configuration.size", 0), 1 << 20);
+    assert_string_equal(json_str_at(r, "hostname"), "ada");
+    assert_string_equal(json_str_at(r, "image"), "i:1");
+    yyjson_val *labels = json_at(r, "labels");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(labels, LABEL_INSTALLATION)), "here");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(labels, LABEL_DEVICE)), "dev");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(labels, LABEL_OWNER)), "ada");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(labels, LABEL_GENERATION)), "3");
+    assert_null(yyjson_obj_get(labels, LABEL_NETWORK));
+}
+
+/* The kernel takes no quota below a thousandth of a second. */
+static void test_quotas(void **state)
+{
+    static const struct {
+        uint64_t milli, quota;
+    } cases[] = {{1, 1000}, {9, 1000}, {10, 1000}, {11, 1100}, {1000, 100000}, {64000, 6400000}};
+
+    for (int libpod = 0; libpod < 2; libpod++)
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+            struct engine e = {
+                .libpod = libpod, .limits = true, .installation = (char[]){"i"}, .directory = (char[]){"/d"}};
+            const struct runtime_spec s = {
+                .device = "d", .uid = "u", .owner = "o", .sandbox = "s", .image = "i", .cpu_milli = cases[i].milli};
+            _cleanup_json_mut_ yyjson_mut_doc *mutable = engine_body(&e, &s);
+            _cleanup_json_ yyjson_doc *doc = yyjson_mut_doc_imut_copy(mutable, NULL);
+            yyjson_val *r = yyjson_doc_get_root(doc);
+            assert_int_equal(json_int_at(r, libpod ? "resource_limits.cpu.quota" : "HostConfig.CpuQuota", 0),
+                             cases[i].quota);
+            assert_int_equal(json_int_at(r, libpod ? "resource_limits.cpu.period" : "HostConfig.CpuPeriod", 0), 100000);
+        }
+}
+
+static void test_network_of_the_body(void **state)
+{
+    static const char *const allowed[] = {"10.0.0.0/8", "192.168.1.0/24"};
+    struct engine e = {.libpod = true, .installation = (char[]){"i"}, .directory = (char[]){"/d"}};
+    struct runtime_spec s = {.device = "d", .uid = "u", .owner = "o", .sandbox = "s", .image = "i", .network = true};
+
+    for (size_t n = 0; n < 3; n++) {
+        static const char *const labels[] = {"", "10.0.0.0/8", "10.0.0.0/8 192.168.1.0/24"};
+        s.network_allow = allowed;
+        s.network_allow_len = n;
+        _cleanup_json_mut_ yyjson_mut_doc *mutable = engine_body(&e, &s);
+        _cleanup_json_ yyjson_doc *doc = yyjson_mut_doc_imut_copy(mutable, NULL);
+        yyjson_val *r = yyjson_doc_get_root(doc);
+        assert_string_equal(json_str_at(r, "netns.nsmode"), "bridge");
+        assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "labels"), LABEL_NETWORK)), labels[n]);
+    }
 }
 
 static void test_podman_body(void **state)
@@ -106,7 +218,7 @@ static void test_podman_body(void **state)
     assert_int_equal(json_int_at(r, "resource_limits.memory.swap", 0), 1 << 20);
     assert_int_equal(json_int_at(r, "resource_limits.cpu.quota", 0), 150000);
     assert_int_equal(json_int_at(r, "resource_limits.pids.limit", 0), 99);
-    assert_int_equal(yyjson_arr_size(json_at(r, "mounts")), 4); /* its own two, /tmp and /dev/shm */
+    assert_int_equal(yyjson_arr_size(json_at(r, "mounts")), 5); /* its own three, /tmp and /dev/shm */
     assert_string_equal(json_str_at(r, "env.JUPYTER_TOKEN"), "t");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "labels"), LABEL_UID)), "u-1");
     assert_null(strstr(json_str_at(r, "name"), "ada"));
@@ -136,6 +248,23 @@ static void test_docker_body(void **state)
     yyjson_val *second = yyjson_arr_get(json_at(r, "HostConfig.Mounts"), 1);
     assert_string_equal(json_str_at(second, "Source"), "/host/data");
     assert_false(json_bool_at(second, "ReadOnly", true)); /* the source is; a remount would take its other flags away */
+    assert_string_equal(json_str_at(second, "Type"), "bind");
+    assert_string_equal(json_str_at(second, "Target"), "/data");
+    assert_string_equal(json_str_at(second, "BindOptions.Propagation"), "rprivate");
+    HOLDS(json_at(r, "HostConfig.CapDrop"), "ALL");
+    HOLDS(json_at(r, "Entrypoint"), "/start");
+    HOLDS(json_at(r, "Cmd"), "-x", "y");
+    assert_string_equal(json_str_at(r, "HostConfig.UsernsMode"), "host");
+    assert_int_equal(json_int_at(r, "HostConfig.Memory", 0), 1 << 20);
+    assert_int_equal(json_int_at(r, "HostConfig.CpuQuota", 0), 150000);
+    assert_int_equal(json_int_at(r, "HostConfig.CpuPeriod", 0), 100000);
+    assert_int_equal(json_int_at(r, "HostConfig.ShmSize", 0), 64 << 20);
+    assert_string_equal(json_str_at(r, "HostConfig.RestartPolicy.Name"), "no");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "HostConfig.Tmpfs"), "/tmp")),
+                        "rw,nosuid,nodev,exec,mode=1777,size=268435456");
+    assert_int_equal(json_int_at(r, "StopTimeout", 0), 3);
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "Labels"), LABEL_UID)), "u-1");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "Labels"), LABEL_INSTALLATION)), "here");
     yyjson_val *security = json_at(r, "HostConfig.SecurityOpt");
     assert_string_equal(yyjson_get_str(yyjson_arr_get(security, 0)), "no-new-privileges");
     const char *profile = yyjson_get_str(yyjson_arr_get(security, 1));
@@ -421,6 +550,10 @@ int main(void)
         cmocka_unit_test(test_demultiplex),
         cmocka_unit_test(test_demultiplex_ends),
         cmocka_unit_test(test_podman_body),
+        cmocka_unit_test(test_podman_mounts),
+        cmocka_unit_test(test_podman_hardening),
+        cmocka_unit_test(test_quotas),
+        cmocka_unit_test(test_network_of_the_body),
         cmocka_unit_test(test_podman_body_without_root),
         cmocka_unit_test(test_docker_body),
         cmocka_unit_test(test_service_conf),

@@ -401,6 +401,11 @@ static void test_shared_is_read_only_all_the_way_down(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(below); i++)
             assert_true(is_harmless(arena_printf(a, "%s%s", path, below[i])));
     }
+    /* One copy, not one upon the other. */
+    _cleanup_free_ char *mounts = read_file("/proc/self/mountinfo", 4 << 20, NULL, NULL),
+                        *place = xasprintf(" %s ", path);
+    const char *first = strstr(mounts, place);
+    assert_true(first && strstr(first + 1, place) == NULL);
     /* What is mounted later does not arrive; the next environment has it, as harmless as the rest. */
     struct stat here, there;
     mount_memory(later);

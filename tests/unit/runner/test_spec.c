@@ -94,7 +94,7 @@ static struct sandbox sandbox(void)
                             .run_as_user = 1000};
 }
 
-static const struct runtime_facts root_podman = {.user_namespace = true, .limits = true};
+static const struct runtime_facts root_podman = {.user_namespace = true, .limits = true, .network = true};
 static const struct runtime_facts docker = {.user_namespace_why = "it has none", .limits = true};
 static const struct runtime_facts rootless = {.rootless = true, .subordinate_ids = 65536, .user_namespace_why = "no"};
 
@@ -253,6 +253,20 @@ static void test_names(void **state)
         d.sandbox = bad[i];
         assert_string_equal(refused(&d, &s, &root_podman, "names"), "SandboxUnsupported");
     }
+}
+
+static void test_networks(void **state)
+{
+    struct sandbox s = sandbox();
+    const struct device d = device("ada", RANGE(1));
+    struct runtime_facts f = docker;
+
+    f.network_why = "for want of a reason";
+    assert_null(refused_at_all(&d, &s, &f));
+    s.network = true;
+    assert_string_equal(refused(&d, &s, &f, "for want of a reason"), "NetworkRefused");
+    assert_string_equal(refused(&d, &s, &rootless, "spec.network"), "NetworkRefused");
+    assert_null(refused_at_all(&d, &s, &root_podman));
 }
 
 static void test_root_images(void **state)
@@ -416,7 +430,7 @@ static void test_a_whole_one(void **state)
 {
     static const char yaml[] =
         "{\"command\":[\"/start\",7,\"-x\"],\"args\":[],\"env\":[{\"name\":\"A\",\"value\":\"1\"},{\"name\":\"B\"},"
-        "{\"name\":\"OPENHYDRA_TOKEN\",\"value\":\"mine\"},{\"value\":\"nameless\"}]}";
+        "{\"name\":\"OPENHYDRA_TOKEN\",\"value\":\"mine\"},{\"value\":\"nameless\"}],\"allow\":[\"10.1.0.0/16\"]}";
     _cleanup_json_ yyjson_doc *doc = json_parse(str_from(yaml), NULL);
     yyjson_val *root = yyjson_doc_get_root(doc);
     struct device d = device("ada", RANGE(3));
@@ -429,6 +443,7 @@ static void test_a_whole_one(void **state)
     s.args = json_at(root, "args");
     s.env = json_at(root, "env");
     s.network = true;
+    s.network_allow = json_at(root, "allow");
     d.ram = "100";
     d.cpu = "1500";
     assert_int_equal(mkdir(sets, 0755), 0);
@@ -441,6 +456,7 @@ static void test_a_whole_one(void **state)
     assert_true(strcmp(r->sandbox, "plain") == 0 && strcmp(r->image, "localhost/i:1") == 0 && r->generation == 3);
     assert_true(r->mapped && r->host_id == RANGE(3) && r->host_id_size == 65536 && r->run_as == 1000);
     assert_true(r->memory_bytes == 100u << 20 && r->cpu_milli == 1500 && r->pids == 300 && r->network);
+    assert_true(r->network_allow_len == 1 && strcmp(r->network_allow[0], "10.1.0.0/16") == 0);
     assert_int_equal(r->stop_seconds, limits.stop_grace_seconds);
     assert_true(r->command_len == 2 && strcmp(r->command[1], "-x") == 0);
     assert_true(r->arguments == NULL && r->arguments_len == 0);
@@ -544,6 +560,7 @@ int main(void)
         TEST(test_sandboxes_at_the_bounds),
         TEST(test_long_sockets),
         TEST(test_names),
+        TEST(test_networks),
         TEST(test_root_images),
         TEST(test_amounts),
         TEST(test_ceilings),

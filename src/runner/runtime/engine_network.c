@@ -1,0 +1,103 @@
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "runner/runtime/engine.h"
+#include "runner/runtime/network.h"
+
+#define INIT_MS 60000
+#define MAX_RESOLV_CONF 65536
+
+/* Words of a text, as a list in the arena. */
+static const char *const *words(struct arena *a, struct str text, size_t *n)
+{
+    const char **out = arena_alloc(a, (text.n / 2 + 1) * sizeof(*out));
+    struct str word;
+
+    *n = 0;
+    while (str_split(&text, ' ', &word))
+        if (word.n)
+            out[(*n)++] = arena_strndup(a, word.p, word.n);
+    return out;
+}
+
+/* resolv.conf(5) as the engine made it for the container: «nameserver ADDRESS». */
+static const char *const *name_servers(struct arena *a, const char *path, size_t *n)
+{
+    size_t size = 0;
+    _cleanup_free_ char *text = path ? read_file(path, MAX_RESOLV_CONF, &size, NULL) : NULL;
+    struct str rest = {text, text ? size : 0}, line, word;
+    const char **out = arena_alloc(a, (size / 2 + 1) * sizeof(*out));
+
+    *n = 0;
+    while (text && str_split(&rest, '\n', &line)) {
+        line = str_trim(line);
+        if (!str_split(&line, ' ', &word) || !str_is(word, "nameserver"))
+            continue;
+        line = str_trim(line);
+        out[(*n)++] = arena_strndup(a, line.p, line.n);
+    }
+    return out;
+}
+
+/* Remembers under which addresses of this machine that environment's rules were made. */
+static void remember(struct engine *e, const char *uid, const char *addresses)
+{
+    LOCK_SCOPE(&e->lock);
+    free(map_set(e->guarded, str_from(uid), xstrdup(addresses)));
+}
+
+void engine_network_forget(struct engine *e, const char *uid)
+{
+    LOCK_SCOPE(&e->lock);
+    free(map_remove(e->guarded, str_from(uid)));
+}
+
+static bool is_guarded(struct engine *e, const char *uid, const char *addresses)
+{
+    LOCK_SCOPE(&e->lock);
+    return streq(map_get(e->guarded, str_from(uid)), addresses);
+}
+
+static int guard(struct engine *e, const char *uid, yyjson_val *container, const char *addresses, struct error **err)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    const char *allowed = yyjson_get_str(yyjson_obj_get(json_at(container, "Config.Labels"), LABEL_NETWORK));
+    struct network_rules r = {0};
+
+    r.hosts = words(a, str_from(addresses), &r.hosts_len);
+    r.allowed = words(a, str_from(allowed ? allowed : ""), &r.allowed_len);
+    r.name_servers = name_servers(a, json_str_at(container, "ResolvConfPath"), &r.name_servers_len);
+    if (network_guard((int)json_int_at(container, "State.Pid", 0), &r, err) < 0)
+        return -1;
+    remember(e, uid, addresses);
+    return 0;
+}
+
+int engine_network_prepare(struct engine *e, struct arena *a, const char *uid, struct error **err)
+{
+    struct request init = {
+        "POST", arena_printf(a, LIBPOD "/containers/%s/init", container_name(a, uid)), NULL, INIT_MS, {204, 304}};
+    _cleanup_free_ char *addresses = network_own_addresses();
+    _cleanup_json_ yyjson_doc *doc = NULL;
+
+    if (!e->libpod || addresses == NULL)
+        return error_set(err, REASON_FORBIDDEN, "no rules can be set here for what an environment may reach");
+    if (engine_request(e, &init, NULL, err) < 0 || engine_inspect(e, a, uid, &doc, err) < 0)
+        return -1;
+    return guard(e, uid, yyjson_doc_get_root(doc), addresses, err);
+}
+
+void engine_network_refresh(struct engine *e, const char *uid, yyjson_val *container)
+{
+    _cleanup_free_ char *addresses = NULL;
+    _cleanup_error_ struct error *err = NULL;
+
+    if (yyjson_obj_get(json_at(container, "Config.Labels"), LABEL_NETWORK) == NULL)
+        return;
+    addresses = network_own_addresses();
+    if (addresses && !is_guarded(e, uid, addresses) && guard(e, uid, container, addresses, &err) < 0)
+        log_warning("%s: %s", uid, err->message);
+}
