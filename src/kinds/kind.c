@@ -72,6 +72,16 @@ static int read_names(struct loader *l)
     return read_strings(l, yyjson_obj_get(l->names, "categories"), "spec.names.categories", &k->categories);
 }
 
+static int read_size(struct loader *l, const char *key, size_t otherwise, size_t *out)
+{
+    yyjson_val *v = yyjson_obj_get(l->spec, key);
+
+    *out = v ? yyjson_get_uint(v) : otherwise;
+    if (*out == 0 || *out > otherwise)
+        return error_set(l->err, REASON_INVALID, "spec.%s is a number of bytes up to %zu", key, otherwise);
+    return 0;
+}
+
 static int read_spec(struct loader *l)
 {
     struct kind *k = l->kind;
@@ -84,7 +94,9 @@ static int read_spec(struct loader *l)
     k->name_is_label = name_rule != NULL;
     k->owner = json_str_at(l->spec, "x-open-hydra-owner");
     k->has_status = json_at(l->version, "subresources.status") != NULL;
-    return 0;
+    if (read_size(l, "x-open-hydra-max-bytes", KIND_MAX_BYTES, &k->max_bytes) < 0)
+        return -1;
+    return read_size(l, "x-open-hydra-owner-max-bytes", k->max_bytes, &k->owner_max_bytes);
 }
 
 static int read_column(struct loader *l, yyjson_val *v, struct kind_column *c)

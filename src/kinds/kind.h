@@ -18,13 +18,18 @@
  * These three below object properties only: their paths are keys joined by dots.
  * x-open-hydra-lines: true: a string that may hold line feeds and tabs. All others are one line; none holds anything
  * that steers a terminal (base/text.h).
+ * x-open-hydra-max-bytes: how large the JSON of a field may be.
  *
  * and, beside `names`, in spec:
  *
  * x-open-hydra-owner: spec.openHydraUsername: the path that names the user to whom an object belongs.
  * x-open-hydra-name: label: names are DNS labels, not subdomains.
+ * x-open-hydra-max-bytes, x-open-hydra-owner-max-bytes: how large an object may be (its JSON, without the status), and
+ * one that is written by who reaches own objects alone; KIND_MAX_BYTES where left out.
  */
 struct schema_node;
+
+#define KIND_MAX_BYTES ((size_t)3 << 20)
 
 struct kind_column {
     const char *name, *type, *format, *description;
@@ -33,17 +38,18 @@ struct kind_column {
 };
 
 struct kind {
-    const char *group, *version;    /* "open-hydra-server.openhydra.io", "v1" */
-    const char *api_version;        /* "group/version" */
-    const char *plural, *singular;  /* "devices", "device" */
-    const char *kind, *list_kind;   /* "Device", "DeviceList" */
-    const char **short_names;       /* NULL-terminated */
-    const char **categories;        /* NULL-terminated */
-    const char *owner;              /* path or NULL */
-    bool has_status;                /* subresource /status */
-    bool name_is_label;             /* metadata.name is a DNS label */
-    yyjson_val *schema;             /* openAPIV3Schema */
-    const struct schema_node *root; /* the same, compiled (schema_node.h) */
+    const char *group, *version;       /* "open-hydra-server.openhydra.io", "v1" */
+    const char *api_version;           /* "group/version" */
+    const char *plural, *singular;     /* "devices", "device" */
+    const char *kind, *list_kind;      /* "Device", "DeviceList" */
+    const char **short_names;          /* NULL-terminated */
+    const char **categories;           /* NULL-terminated */
+    const char *owner;                 /* path or NULL */
+    bool has_status;                   /* subresource /status */
+    bool name_is_label;                /* metadata.name is a DNS label */
+    size_t max_bytes, owner_max_bytes; /* of an object's JSON without its status */
+    yyjson_val *schema;                /* openAPIV3Schema */
+    const struct schema_node *root;    /* the same, compiled (schema_node.h) */
     const struct kind_column *columns;
     size_t columns_len;
     const char **write_only; /* paths, NULL-terminated */

@@ -10,6 +10,7 @@ static const char *const known_keywords[] = {
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems",
     "minProperties", "maxProperties", "pattern", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string",
     "x-open-hydra-write-only", "x-open-hydra-output-only", "x-open-hydra-immutable", "x-open-hydra-lines",
+    "x-open-hydra-max-bytes",
     /* for people and for other programs */
     "description", "title", "example", "externalDocs", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
     "x-kubernetes-map-type"};
@@ -123,6 +124,8 @@ static int read_limits(struct compiler *c, yyjson_val *schema, const char *where
             read_count(c, schema, where, names[i].most, &n->max_length, &n->has_max_length) < 0)
             return -1;
     }
+    if (read_count(c, schema, where, "x-open-hydra-max-bytes", &n->max_bytes, NULL) < 0)
+        return -1;
     if (read_bound(c, schema, where, "minimum", &n->minimum, &n->has_minimum) < 0 ||
         read_bound(c, schema, where, "maximum", &n->maximum, &n->has_maximum) < 0)
         return -1;

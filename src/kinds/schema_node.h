@@ -42,6 +42,7 @@ struct schema_node {
     double minimum, maximum;
     uint64_t min_length, max_length; /* characters; of a list or map: items, properties */
     bool has_max_length;
+    uint64_t max_bytes;                       /* of its JSON, whatever it is; 0: any */
     const struct schema_property *properties; /* in the definition's order */
     size_t properties_len;
     const struct schema_node *additional; /* additionalProperties; NULL: none allowed (unless preserve_unknown) */

@@ -28,7 +28,12 @@
 #define IDLE_SECONDS 75
 /* argon2id takes 64 MiB a piece: two at a time are what a small machine bears beside its environments. */
 #define WORKER_THREADS 2
-#define WORKER_QUEUE 256
+/* Half for one address: a class logs in from behind one. */
+#define WORKER_LIMITS ((struct workers_limits){.jobs = 256, .owner_jobs = 128})
+/* A piece takes milliseconds, so that a second's work may wait. */
+#define PARSER_THREADS 2
+#define PARSER_LIMITS                                                                                                  \
+    ((struct workers_limits){.jobs = 256, .owner_jobs = 16, .bytes = (size_t)64 << 20, .owner_bytes = (size_t)8 << 20})
 
 enum { KIND_USER, KIND_DEVICE, KIND_SANDBOX, KINDS };
 
@@ -36,7 +41,7 @@ struct server {
     const struct server_options *options;
     struct kind *kinds[KINDS];
     struct store *store;
-    struct workers *workers;
+    struct workers *workers, *parsers;
     struct flow *flow;
     struct auth *auth;
     struct gateway *gateway;
@@ -130,6 +135,7 @@ static int make_api(struct server *s, struct error **err)
         .reserved = auth_is_reserved,
         .flow = s->flow,
         .workers = s->workers,
+        .parsers = s->parsers,
         .context = &s->context,
         .version = OPEN_HYDRA_VERSION,
     };
@@ -144,7 +150,8 @@ static int build(struct server *s, struct error **err)
 
     if (load_kinds(s, err) < 0 || open_store(s, err) < 0)
         return -1;
-    s->workers = workers_new("worker", WORKER_THREADS, WORKER_QUEUE);
+    s->workers = workers_new("worker", WORKER_THREADS, &WORKER_LIMITS);
+    s->parsers = workers_new("parser", PARSER_THREADS, &PARSER_LIMITS);
     s->flow = flow_new();
     s->auth = auth_new(c, s->store, s->workers);
     s->gateway = gateway_new(c, s->store, s->auth, err);
@@ -261,6 +268,8 @@ static void tear_down(struct server *s)
     for (size_t i = 0; i < ARRAY_SIZE(s->listeners); i++)
         if (s->listeners[i])
             http_server_stop(s->listeners[i]);
+    /* What was parsed may need a password hashed. */
+    workers_free(s->parsers);
     workers_free(s->workers);
     if (s->api)
         api_free(s->api);

@@ -276,7 +276,7 @@ static void start(const char *yaml, const char *data, const char *web, const cha
     const struct store_options options = {.directory = data, .log_max_events = 1000, .log_max_age_seconds = 3600};
     if ((s.store = store_open(&options, &err)) == NULL)
         die("store", err);
-    s.workers = workers_new("stand", 2, 64);
+    s.workers = workers_new("stand", 2, &(struct workers_limits){.jobs = 64});
     s.auth = auth_new(s.config, s.store, s.workers);
     if ((s.gateway = gateway_new(s.config, s.store, s.auth, &err)) == NULL)
         die("gateway", err);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "server/api/discovery.h"
 #include "server/api/health.h"
+#include "server/api/heavy.h"
 #include "server/api/metrics.h"
 #include "server/api/openapi.h"
 #include "server/api/route.h"
@@ -153,7 +154,7 @@ static int choose_representation(struct request *r, struct error **err)
     return error_set(err, REASON_NOT_ACCEPTABLE, "only the following media types are accepted: application/json");
 }
 
-static void dispatch(struct request *r)
+static int dispatch(struct request *r, struct error **err)
 {
     static void (*const verbs[VERBS])(struct request * r) = {
         [VERB_GET] = verb_get,       [VERB_LIST] = verb_list,
@@ -162,10 +163,9 @@ static void dispatch(struct request *r)
         [VERB_DELETE] = verb_delete, [VERB_DELETECOLLECTION] = verb_deletecollection,
     };
 
-    if (r->handler)
-        verb_of_handler(r);
-    else
-        verbs[r->verb](r);
+    if (heavy_check_body(r, err) < 0)
+        return -1;
+    return heavy_run(r, r->handler ? verb_of_handler : verbs[r->verb], err);
 }
 
 /* A watch or a log lasts, and counts as such; anything else until it is answered. */
@@ -192,8 +192,7 @@ static int answer(struct request *r, const struct flow_caller *caller, struct er
         return error_forbidden(err, r);
     if (rc < 0 || authorize(r, err) < 0 || choose_representation(r, err) < 0)
         return -1;
-    dispatch(r);
-    return 0;
+    return dispatch(r, err);
 }
 
 static const char *copy(struct arena *a, const char *s)

@@ -28,6 +28,7 @@ struct api_options {
     bool (*reserved)(const struct identity *who);
     struct flow *flow;         /* what a caller may have at a time; NULL: anything */
     struct workers *workers;   /* for hooks->prepare */
+    struct workers *parsers;   /* for large bodies and lists (api/heavy.h). NULL: all on the event thread */
     void *context;             /* handed to hooks */
     unsigned watch_seconds;    /* default timeoutSeconds of a watch, jittered; 0: 1800 */
     unsigned bookmark_seconds; /* between two bookmarks; 0: 60 */

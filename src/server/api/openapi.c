@@ -27,7 +27,8 @@ static void translate_marks(yyjson_mut_doc *doc, yyjson_mut_val *v)
     } marks[] = {{"x-open-hydra-write-only", "writeOnly"},
                  {"x-open-hydra-output-only", "readOnly"},
                  {"x-open-hydra-immutable", NULL},
-                 {"x-open-hydra-lines", NULL}};
+                 {"x-open-hydra-lines", NULL},
+                 {"x-open-hydra-max-bytes", NULL}};
     yyjson_mut_obj_iter iter = yyjson_mut_obj_iter_with(v);
     yyjson_mut_val *k;
 

@@ -57,6 +57,18 @@ void request_fail(struct request *r, struct error *err)
     api_reply_object_error(r->x, request_kind(r), r->name, err);
 }
 
+size_t request_object_max(const struct request *r)
+{
+    const struct kind *k = r->resource->kind;
+
+    return r->verdict == VERDICT_OWN ? k->owner_max_bytes : k->max_bytes;
+}
+
+bool request_is_reserved(const struct request *r)
+{
+    return r->api->options.reserved && r->api->options.reserved(&r->who);
+}
+
 bool request_flag(struct request *r, const char *name)
 {
     const char *value = http_query(r->x, name);

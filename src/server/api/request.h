@@ -75,6 +75,10 @@ void request_fail(struct request *r, struct error *err);
 /* For what answers by itself (streams, subresources of hooks): counts alone. */
 void request_count(struct request *r, unsigned code);
 
+/* How large the object may become that the caller writes, but for its status. */
+size_t request_object_max(const struct request *r);
+/* Administrators and the runner, for whom a share of everything is kept. */
+bool request_is_reserved(const struct request *r);
 /* What Kubernetes' conversion of query parameters makes of a boolean: absent, "false" and "0" are false. */
 bool request_flag(struct request *r, const char *name);
 /* dryRun: absent or "All"; anything else is a 400. */

@@ -328,6 +328,22 @@ static void check_object(struct check *c, const struct schema_node *n, yyjson_mu
     }
 }
 
+static bool check_size(struct check *c, const struct schema_node *n, yyjson_mut_val *v, const struct place *p)
+{
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX(256);
+    size_t size;
+
+    if (n->max_bytes == 0)
+        return true;
+    free(json_mut_write(v, &size));
+    if (size <= n->max_bytes)
+        return true;
+    buffer_printf(&b, "Too long: has %zu bytes of JSON; at most %llu are allowed", size,
+                  (unsigned long long)n->max_bytes);
+    cause(c, p, "FieldValueTooLong", &b);
+    return false;
+}
+
 static void check_value(struct check *c, const struct schema_node *n, yyjson_mut_val *v, const struct place *p)
 {
     if (is_full(c) || (n->nullable && yyjson_mut_is_null(v)))
@@ -336,6 +352,8 @@ static void check_value(struct check *c, const struct schema_node *n, yyjson_mut
         wrong_type(c, n, v, p);
         return;
     }
+    if (!check_size(c, n, v, p))
+        return;
     if (n->allowed)
         check_allowed(c, n, v, p);
     if (yyjson_mut_is_str(v))

@@ -11,9 +11,7 @@
 #include "server/api/metadata.h"
 #include "server/api/represent.h"
 #include "server/api/schema.h"
-
-/* A merge patch adds to what is there: without a limit of its own an object could grow past any body's. */
-#define OBJECT_MAX ((size_t)3 << 20)
+#include "server/api/size.h"
 
 static void free_mut_doc(void *doc)
 {
@@ -198,7 +196,9 @@ void write_start(struct write *w)
         store_submit(w->api->options.store, transact, w, finished);
         return;
     }
-    if (workers_submit(w->api->options.workers, run_prepare, w) == 0)
+    const struct work work = {
+        .fn = run_prepare, .arg = w, .owner = w->a.who->name, .reserved = request_is_reserved(w->r)};
+    if (workers_submit(w->api->options.workers, &work) == 0)
         return;
     error_set(&err, REASON_TOO_MANY_REQUESTS, "too many requests that need a password hashed: try again later");
     err->retry_after = 1;
@@ -280,9 +280,9 @@ int write_put(struct write *w, struct store_txn *t, unsigned code, struct error 
     if (!w->a.dry_run)
         metadata_set_revision(w->a.doc, w->a.object, txn_next_revision(t));
     answer_object(w, code);
-    if (w->json_len > OBJECT_MAX)
-        return error_set(err, REASON_REQUEST_TOO_LARGE, "the object would have %zu bytes; at most %zu are allowed",
-                         w->json_len, OBJECT_MAX);
+    /* A merge patch adds to what is there: what was sent says nothing of how large it becomes. */
+    if (size_check(w, err) < 0)
+        return -1;
     if (json_deeper_than((struct str){w->json, w->json_len}, JSON_OBJECT_MAX_DEPTH))
         return error_set(err, REASON_BAD_REQUEST, "the object would be nested more than %d levels deep",
                          JSON_OBJECT_MAX_DEPTH);

@@ -92,8 +92,9 @@ unsigned attempt_start(struct auth *a, const struct attempt *t, void (*work)(voi
 
     if (v.refused)
         return v.refused;
-    int rc = v.wait_us ? workers_submit_at(a->workers, now + v.wait_us, work, drop, arg)
-                       : workers_submit(a->workers, work, arg);
+    const struct work piece = {.fn = work, .arg = arg, .owner = t->address};
+    int rc =
+        v.wait_us ? workers_submit_at(a->workers, now + v.wait_us, &piece, drop) : workers_submit(a->workers, &piece);
     return rc < 0 ? 1 : 0;
 }
 

@@ -174,7 +174,9 @@ static void fail(struct call *c, struct error *err)
 
 static void start(struct call *c, void (*work)(void *))
 {
-    if (workers_submit(c->auth->workers, work, c) == 0)
+    const struct work call = {.fn = work, .arg = c, .owner = auth_client_address(c->x)};
+
+    if (workers_submit(c->auth->workers, &call) == 0)
         return;
     reply_busy(c->x, 1);
     call_free(c);

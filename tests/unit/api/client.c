@@ -71,26 +71,6 @@ static void read_head(int fd, struct buffer *head, struct buffer *rest)
 
 static struct answer last;
 
-struct answer *call(struct fixture *f, const struct call *c)
-{
-    char piece[65536];
-    int fd = open_connection(f);
-    ssize_t n;
-
-    buffer_free(&last.headers);
-    buffer_free(&last.body);
-    yyjson_doc_free(last.doc);
-    last = (struct answer){.headers = BUFFER_MAX((size_t)1 << 20), .body = BUFFER_MAX((size_t)64 << 20)};
-    send_call(fd, c);
-    read_head(fd, &last.headers, &last.body);
-    while ((n = read(fd, piece, sizeof(piece))) > 0)
-        buffer_append(&last.body, piece, (size_t)n);
-    close(fd);
-    last.code = strtol(last.headers.p + strlen("HTTP/1.1 "), NULL, 10);
-    last.doc = json_parse(buffer_str(&last.body), NULL);
-    return &last;
-}
-
 const char *answer_str(const struct answer *a, const char *path)
 {
     const char *s = json_str_at(yyjson_doc_get_root(a->doc), path);
@@ -149,6 +129,29 @@ struct watching *watch_open(struct fixture *f, const struct call *c)
     read_head(w->fd, &w->head, &w->text);
     assert_non_null(strstr(w->head.p, " 200 "));
     return w;
+}
+
+struct answer *answer_of(struct watching *w)
+{
+    char piece[65536];
+    ssize_t n;
+
+    buffer_free(&last.headers);
+    buffer_free(&last.body);
+    yyjson_doc_free(last.doc);
+    last = (struct answer){.headers = BUFFER_MAX((size_t)1 << 20), .body = BUFFER_MAX((size_t)64 << 20)};
+    read_head(w->fd, &last.headers, &last.body);
+    while ((n = read(w->fd, piece, sizeof(piece))) > 0)
+        buffer_append(&last.body, piece, (size_t)n);
+    watch_free(w);
+    last.code = strtol(last.headers.p + strlen("HTTP/1.1 "), NULL, 10);
+    last.doc = json_parse(buffer_str(&last.body), NULL);
+    return &last;
+}
+
+struct answer *call(struct fixture *f, const struct call *c)
+{
+    return answer_of(send_alone(f, c));
 }
 
 yyjson_doc *watch_next(struct watching *w)

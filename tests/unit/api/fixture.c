@@ -65,6 +65,7 @@ static void start(struct fixture *f)
                                   .authorize = authorize,
                                   .reserved = reserved,
                                   .workers = f->workers,
+                                  .parsers = f->parsers,
                                   .watch_seconds = f->watch_seconds,
                                   .bookmark_seconds = f->bookmark_seconds,
                                   .version = "0.0-test"};
@@ -105,7 +106,8 @@ void fixture_start(struct fixture *f)
     f->widget = kind_load(str_from(widget_yaml), "widget.yaml", &err);
     if (f->widget == NULL)
         fail_msg("%s", err->message);
-    f->workers = workers_new("prepare", 1, 4);
+    f->workers = workers_new("prepare", 1, &(struct workers_limits){.jobs = 4});
+    f->parsers = workers_new("parse", 1, &(struct workers_limits){.jobs = 4, .owner_jobs = 2});
     start(f);
 }
 
@@ -117,6 +119,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 void fixture_stop(struct fixture *f)
 {
     stop(f);
+    workers_free(f->parsers);
     workers_free(f->workers);
     kind_free(f->widget);
     nftw(f->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);

@@ -14,7 +14,7 @@
 struct fixture {
     char directory[64], socket[96], database[96];
     struct kind *widget;
-    struct workers *workers;
+    struct workers *workers, *parsers;
     struct store *store;
     struct api *api;
     struct flow *flow;

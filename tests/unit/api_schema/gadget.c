@@ -44,6 +44,8 @@ static const char definition[] =
     "              maybe: {type: string, nullable: true}\n"
     "              flag: {type: boolean, default: true}\n"
     "              free: {type: object, x-kubernetes-preserve-unknown-fields: true, properties: {n: {type: integer}}}\n"
+    "              small: {type: object, x-kubernetes-preserve-unknown-fields: true, x-open-hydra-max-bytes: 12}\n"
+    "              short: {type: string, x-open-hydra-max-bytes: 5}\n"
     "              any: {x-kubernetes-preserve-unknown-fields: true}\n"
     "              parts:\n"
     "                type: array\n"

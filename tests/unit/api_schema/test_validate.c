@@ -52,6 +52,17 @@ static void test_right(void **state)
     ok("{\"role\":2,\"port\":\"http\",\"pattern\":\"\",\"parts\":[{\"name\":\"a\"}]}");
 }
 
+static void test_size_in_bytes(void **state)
+{
+    ok("{\"role\":1,\"small\":{\"a\":[1,23]}}");
+    ok("{\"role\":1,\"small\":{ \"a\" : [ 1, 23 ] }}");
+    check("{\"role\":1,\"small\":{\"a\":[1,234]}}", "spec.small", "FieldValueTooLong",
+          "Too long: has 13 bytes of JSON; at most 12 are allowed");
+    ok("{\"role\":1,\"short\":\"中\"}");
+    check("{\"role\":1,\"short\":\"中x\"}", "spec.short", "FieldValueTooLong",
+          "Too long: has 6 bytes of JSON; at most 5 are allowed");
+}
+
 static void test_types(void **state)
 {
     const char *type = "FieldValueTypeInvalid";
@@ -268,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_right),
+        cmocka_unit_test(test_size_in_bytes),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_required),
         cmocka_unit_test(test_enum),

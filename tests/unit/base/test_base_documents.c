@@ -1,11 +1,9 @@
-/* JSON and YAML with their limits; files replaced as a whole; workers. */
+/* JSON and YAML with their limits; files replaced as a whole. */
 #include "base/io.h"
-#include "base/workers.h"
 #include "base/yaml.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,25 +252,6 @@ static void files_are_replaced_as_a_whole(void **state)
     rmdir(folder);
 }
 
-static atomic_int done;
-
-static void work(void *arg)
-{
-    atomic_fetch_add(&done, 1);
-}
-
-static void workers_finish_what_was_taken(void **state)
-{
-    struct workers *w = workers_new("test", 2, 1000);
-    int taken = 0;
-
-    for (int i = 0; i < 500; i++)
-        taken += workers_submit(w, work, NULL) == 0;
-    workers_free(w);
-    assert_int_equal(taken, 500);
-    assert_int_equal(atomic_load(&done), 500);
-}
-
 static void test_numbers_that_are_set_look_like_those_that_are_read(void **state)
 {
     _cleanup_json_mut_ yyjson_mut_doc *m = yyjson_mut_doc_new(NULL);
@@ -297,7 +276,6 @@ int main(void)
         cmocka_unit_test(yaml_too_large_is_said_so),
         cmocka_unit_test(yaml_knows_lines),
         cmocka_unit_test(files_are_replaced_as_a_whole),
-        cmocka_unit_test(workers_finish_what_was_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

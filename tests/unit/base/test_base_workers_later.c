@@ -55,14 +55,20 @@ static int setup(void **state)
 
 static void in_order_of_their_moments(void **state)
 {
-    struct workers *w = workers_new("test", 1, 8);
+    struct workers *w = workers_new("test", 1, &(struct workers_limits){.jobs = 8});
     int64_t now = clock_monotonic_us();
     int number[] = {0, 1, 2, 3};
 
-    assert_int_equal(workers_submit_at(w, now + 300 * MS, note, note_dropped, &number[2]), 0);
-    assert_int_equal(workers_submit_at(w, now + 100 * MS, note, note_dropped, &number[1]), 0);
-    assert_int_equal(workers_submit_at(w, now + 300 * MS, note, note_dropped, &number[3]), 0);
-    assert_int_equal(workers_submit(w, note, &number[0]), 0);
+    assert_int_equal(
+        workers_submit_at(w, now + 300 * MS, &(struct work){.fn = note, .arg = &number[2], .owner = "a"}, note_dropped),
+        0);
+    assert_int_equal(
+        workers_submit_at(w, now + 100 * MS, &(struct work){.fn = note, .arg = &number[1], .owner = "a"}, note_dropped),
+        0);
+    assert_int_equal(
+        workers_submit_at(w, now + 300 * MS, &(struct work){.fn = note, .arg = &number[3], .owner = "a"}, note_dropped),
+        0);
+    assert_int_equal(workers_submit(w, &(struct work){.fn = note, .arg = &number[0], .owner = "b"}), 0);
     wait_for(4);
     for (int i = 0; i < 4; i++)
         assert_int_equal(done[i], i);
@@ -74,11 +80,12 @@ static void in_order_of_their_moments(void **state)
 
 static void what_is_left_is_dropped(void **state)
 {
-    struct workers *w = workers_new("test", 2, 8);
+    struct workers *w = workers_new("test", 2, &(struct workers_limits){.jobs = 8});
     int number[] = {0, 1};
 
-    assert_int_equal(workers_submit_at(w, INT64_MAX, note, note_dropped, &number[1]), 0);
-    assert_int_equal(workers_submit(w, note, &number[0]), 0);
+    assert_int_equal(
+        workers_submit_at(w, INT64_MAX, &(struct work){.fn = note, .arg = &number[1], .owner = "a"}, note_dropped), 0);
+    assert_int_equal(workers_submit(w, &(struct work){.fn = note, .arg = &number[0], .owner = "b"}), 0);
     workers_free(w);
     assert_int_equal(done_len, 1);
     assert_int_equal(dropped_len, 1);
@@ -92,12 +99,14 @@ static void ignore(void *arg)
 
 static void not_more_than_a_thousand(void **state)
 {
-    struct workers *w = workers_new("test", 1, 8);
+    struct workers *w = workers_new("test", 1, &(struct workers_limits){.jobs = 8});
     atomic_int n = 0;
 
     for (int i = 0; i < 1000; i++)
-        assert_int_equal(workers_submit_at(w, INT64_MAX, ignore, ignore, &n), 0);
-    assert_int_equal(workers_submit_at(w, INT64_MAX, ignore, ignore, &n), -1);
+        assert_int_equal(workers_submit_at(w, INT64_MAX, &(struct work){.fn = ignore, .arg = &n, .owner = "a"}, ignore),
+                         0);
+    assert_int_equal(workers_submit_at(w, INT64_MAX, &(struct work){.fn = ignore, .arg = &n, .owner = "a"}, ignore),
+                     -1);
     workers_free(w);
     assert_int_equal(n, 1000);
 }

@@ -62,7 +62,7 @@ static void start_rooms(void)
 {
     struct fixture *f = &world.f;
 
-    f->workers = workers_new("prepare", 1, 16);
+    f->workers = workers_new("prepare", 1, &(struct workers_limits){.jobs = 16});
     world.auth = auth_new(&world.config, f->store, f->workers);
     world.gateway = gateway_new(&world.config, f->store, world.auth, NULL);
     assert_non_null(world.gateway);

@@ -35,6 +35,26 @@ static void test_valid(void **state)
     assert_false(column_path_valid(NULL));
 }
 
+/* A step's key has 256 bytes of room. */
+static void test_long_keys(void **state)
+{
+    char path[1024] = ".";
+    _cleanup_json_ yyjson_doc *doc = json_parse(STR("{}"), NULL);
+
+    memset(path + 1, 'k', 256);
+    assert_true(column_path_valid(path));
+    assert_null(column_path_get(yyjson_doc_get_root(doc), path));
+    memset(path + 1, 'k', 257);
+    assert_false(column_path_valid(path));
+    assert_null(column_path_get(yyjson_doc_get_root(doc), path));
+    memset(path + 1, 'k', 1000);
+    assert_false(column_path_valid(path));
+    for (size_t i = 1; i < 1000; i += 2)
+        path[i] = '\\';
+    assert_false(column_path_valid(path));
+    assert_null(column_path_get(yyjson_doc_get_root(doc), path));
+}
+
 static void test_get(void **state)
 {
     _cleanup_json_ yyjson_doc *doc =
@@ -55,6 +75,7 @@ static void test_get(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_valid), cmocka_unit_test(test_get)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_valid), cmocka_unit_test(test_long_keys),
+                                       cmocka_unit_test(test_get)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,41 @@ static void test_optional_parts(void **state)
     kind_free(k);
 }
 
+static size_t max_bytes(const char *line, size_t *owner)
+{
+    _cleanup_free_ char *replaced = xasprintf("  x-open-hydra-name: label\n%s", line);
+    _cleanup_free_ char *text = with("  x-open-hydra-name: label\n", replaced);
+    struct error *err = NULL;
+    struct kind *k = kind_load(str_from(text), "gadget.yaml", &err);
+
+    if (k == NULL)
+        fail_msg("%s", err->message);
+    size_t max = k->max_bytes;
+    *owner = k->owner_max_bytes;
+    kind_free(k);
+    return max;
+}
+
+static void test_sizes(void **state)
+{
+    size_t owner;
+
+    assert_int_equal(max_bytes("", &owner), KIND_MAX_BYTES);
+    assert_int_equal(owner, KIND_MAX_BYTES);
+    assert_int_equal(max_bytes("  x-open-hydra-max-bytes: 1000\n", &owner), 1000);
+    assert_int_equal(owner, 1000);
+    assert_int_equal(max_bytes("  x-open-hydra-max-bytes: 1000\n  x-open-hydra-owner-max-bytes: 10\n", &owner), 1000);
+    assert_int_equal(owner, 10);
+    assert_int_equal(max_bytes("  x-open-hydra-owner-max-bytes: 10\n", &owner), KIND_MAX_BYTES);
+    assert_int_equal(owner, 10);
+    refused("name: label\n", "name: label\n  x-open-hydra-max-bytes: 3145729\n", "up to 3145728");
+    refused("name: label\n", "name: label\n  x-open-hydra-max-bytes: 0\n", "up to 3145728");
+    refused("name: label\n", "name: label\n  x-open-hydra-max-bytes: 10k\n", "up to 3145728");
+    refused("name: label\n", "name: label\n  x-open-hydra-max-bytes: 9\n  x-open-hydra-owner-max-bytes: 10\n",
+            "up to 9");
+    refused("{type: integer}", "{type: integer, x-open-hydra-max-bytes: much}", "x-open-hydra-max-bytes is a number");
+}
+
 static void test_refusals(void **state)
 {
     refused("CustomResourceDefinition", "ConfigMap", "not a CustomResourceDefinition");
@@ -115,6 +150,16 @@ static void test_refusals(void **state)
     refused("type: integer, jsonPath", "type: object, jsonPath", "a name and a type");
     refused("required: [spec]", "required: [spce]", "not among the properties");
     refused("items: {type: string}", "items: {type: string, x-open-hydra-write-only: true}", "inside a list or map");
+    refused("{type: array, items: {type: string}}",
+            "{type: object, additionalProperties: {type: string, x-open-hydra-write-only: true}}",
+            "inside a list or map");
+    refused("{type: array, items: {type: string}}",
+            "{type: array, items: {type: object, properties: {a: {type: string, x-open-hydra-immutable: true}}}}",
+            "inside a list or map");
+    refused("{type: array, items: {type: string}}",
+            "{type: object, additionalProperties: {type: object, properties: {a: {type: string, "
+            "x-open-hydra-output-only: true}}}}",
+            "inside a list or map");
     refused("{type: integer}", "{type: integer, x-open-hydra-write-only: true}", "is a string");
     refused("      openAPIV3Schema:\n        type: object", "      openAPIV3Schema:\n        type: string",
             "only objects");
@@ -129,6 +174,9 @@ static void test_shipped_kinds_load(void **state)
         struct kind *k = kind_load(kind_sources[i].yaml, kind_sources[i].name, &err);
         if (k == NULL)
             fail_msg("%s", err->message);
+        /* A student's object is small, and none is so large that parsing it would hold anybody up. */
+        assert_true(k->max_bytes <= 262144);
+        assert_true(k->owner == NULL || k->owner_max_bytes <= 32768);
         kind_free(k);
     }
 }
@@ -138,6 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_everything),
         cmocka_unit_test(test_optional_parts),
+        cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_shipped_kinds_load),
     };
