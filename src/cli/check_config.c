@@ -41,7 +41,8 @@ int command_check_config(const struct config *c, int argc, char **argv)
         printf("- %s\n", *i);
     printf("hostIdBase: %u\nhostIdRanges: %u\nallowRootImages: %s\n", c->host_id_base, c->host_id_count,
            c->allow_root_images ? "true" : "false");
-    printf("sessionSeconds: %u\ncertificateCheckSeconds: %u\n", c->session_seconds, c->certificate_check_seconds);
+    printf("sessionSeconds: %u\nsessionMaxSeconds: %u\ncertificateCheckSeconds: %u\n", c->session_seconds,
+           c->session_max_seconds, c->certificate_check_seconds);
     print_set("jupyterLabHostBaseDir", c->jupyter_lab_base);
     print_set("vscodeBasePath", c->vscode_base);
     print_set("datasetBasePath", c->dataset_path);

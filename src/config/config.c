@@ -34,6 +34,7 @@ static struct config *config_new(void)
     c->host_id_size = HOST_ID_RANGE;
     c->host_id_count = 8192;
     c->session_seconds = 12 * 3600;
+    c->session_max_seconds = 7 * 24 * 3600;
     c->certificate_check_seconds = 3600;
     return c;
 }

@@ -47,7 +47,8 @@ struct config {
     uint32_t host_id_count;              /* ranges; 8192 */
     bool allow_root_images;              /* where no user namespace can be had */
     uint32_t server_id, gateway_id;      /* numeric service users (when started as root) */
-    unsigned session_seconds;            /* life of a login; 12 h */
+    unsigned session_seconds;            /* life of a login that nobody uses; 12 h */
+    unsigned session_max_seconds;        /* … and of one in use; 7 days */
     unsigned certificate_check_seconds;  /* how often certificates are looked at; 1 h */
 };
 

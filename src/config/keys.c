@@ -86,6 +86,7 @@ static const struct key keys[] = {
     {"allowRootImages", KEY_BOOL, FIELD(allow_root_images), 0, 0, NULL},
     {"certificateCheckSeconds", KEY_U32, FIELD(certificate_check_seconds), 1, 86400, NULL},
     {"sessionSeconds", KEY_U32, FIELD(session_seconds), 60, 31536000, NULL},
+    {"sessionMaxSeconds", KEY_U32, FIELD(session_max_seconds), 60, 31536000, NULL},
 };
 
 struct place {

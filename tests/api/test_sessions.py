@@ -237,10 +237,17 @@ def test_sessions_outlive_the_server(fresh):
 
 
 def test_sessions_end_by_themselves():
-    with Instance(config={"sessionSeconds": 60}) as hydra:
+    """Used ones last on."""
+    with Instance(config={"sessionSeconds": 60, "sessionMaxSeconds": 90}) as hydra:
         hydra.create_user("anna")
-        answer = login(hydra, "anna", "password")
-        assert "Max-Age=60" in answer.headers["Set-Cookie"]
+        session = hydra.visitor()
+        answer = session.post("/auth/login", json={"username": "anna", "password": "password"})
+        assert "Max-Age=90;" in answer.headers["Set-Cookie"]
+        begun = time.monotonic()
+        session.headers[KEY] = answer.json()["key"]
+        first = answer.json()["expirationTimestamp"]
+        wait_until(lambda: session.get("/auth/session").json()["expirationTimestamp"] > first, every=0.5, what="a later end")
+        assert time.monotonic() - begun > 5, "written down once in a tenth of its life"
 
 
 def test_throttling_by_account(fresh):

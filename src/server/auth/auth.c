@@ -65,14 +65,24 @@ void auth_set_user_kind(struct auth *a, const struct kind *users)
     a->user_kind = users;
 }
 
-bool auth_session_valid(struct auth *a, const char *session_id)
+void auth_use_session(struct auth *a, struct session *s)
+{
+    const struct session_life life = {a->config->session_seconds, a->config->session_max_seconds};
+    sessions_use(a->store, s, &life, clock_realtime_us());
+}
+
+bool auth_session_valid(struct auth *a, const char *session_id, bool use)
 {
     _cleanup_session_ struct session *s =
         session_id ? sessions_by_id(a->sessions, session_id, clock_realtime_us()) : NULL;
     /* Of one that is being deleted the sessions have ended. */
     _cleanup_object_ struct object *user = s ? store_get(a->store, USERS, str_from(s->user_name)) : NULL;
 
-    return user && streq(user->uid, s->user_uid);
+    if (user == NULL || !streq(user->uid, s->user_uid))
+        return false;
+    if (use)
+        auth_use_session(a, s);
+    return true;
 }
 
 bool auth_still_holds(struct auth *a, const struct identity *who)

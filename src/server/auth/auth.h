@@ -36,9 +36,9 @@ bool auth_is_reserved(const struct identity *who);
 bool auth_owns(struct str path);
 void auth_handle(struct auth *a, struct http_exchange *x);
 
-/* A session by its cookie, for the gateway («who opens this environment»): whether the session with that id is still
- * valid. */
-bool auth_session_valid(struct auth *a, const char *session_id);
+/* For the gateway («who opens this environment»): whether the session with that id is still valid. `use`: somebody
+ * works with it, so that it lasts on. */
+bool auth_session_valid(struct auth *a, const char *session_id, bool use);
 /* Whether somebody identified earlier would still be the same: session not ended, certificate not revoked, user there
  * in the same role. */
 bool auth_still_holds(struct auth *a, const struct identity *who);

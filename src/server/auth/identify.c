@@ -106,7 +106,14 @@ static int ended(struct error **err)
     return error_set(err, REASON_UNAUTHORIZED, "the session has ended: log in again");
 }
 
-static int by_session(struct auth *a, struct http_exchange *x, const struct session *s, struct identity *who,
+/* A page that is only open watches, again and again: that is no use of it. */
+static bool is_watch(struct http_exchange *x)
+{
+    const char *watch = http_method(x) == HTTP_GET ? http_query(x, "watch") : NULL;
+    return watch && !streq(watch, "0") && !streq(watch, "false");
+}
+
+static int by_session(struct auth *a, struct http_exchange *x, struct session *s, struct identity *who,
                       struct error **err)
 {
     struct account account;
@@ -114,6 +121,8 @@ static int by_session(struct auth *a, struct http_exchange *x, const struct sess
     if (!account_find(a->store, s->user_name, http_arena(x), &account) || !streq(account.uid, s->user_uid))
         return ended(err);
     take_account(who, &account);
+    if (!is_watch(x))
+        auth_use_session(a, s);
     who->session = arena_strdup(http_arena(x), s->id);
     return KNOWN;
 }

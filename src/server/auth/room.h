@@ -36,6 +36,8 @@ struct auth {
 
 /* gateway.md §3, rules 1 to 3, for a request that came through nginx. */
 int auth_check_origin(const struct auth *a, struct http_exchange *x, struct error **err) _must_check_;
+/* It lasts on. */
+void auth_use_session(struct auth *a, struct session *s);
 /* X-Real-IP, which nginx sets. */
 const char *auth_client_address(const struct http_exchange *x);
 /* 429 with the seconds to wait. */

@@ -70,7 +70,10 @@ static void set_cookie(const struct auth *a, struct http_exchange *x, const char
 {
     _cleanup_buffer_ struct buffer cookie = BUFFER_MAX(512);
 
-    cookie_write(&cookie, a->secure_cookie, token, a->config->session_seconds);
+    /* It may last so long: when it ends is the session's matter. */
+    const struct config *c = a->config;
+    cookie_write(&cookie, a->secure_cookie, token,
+                 c->session_max_seconds > c->session_seconds ? c->session_max_seconds : c->session_seconds);
     http_add_header(x, "Set-Cookie", cookie.p);
 }
 

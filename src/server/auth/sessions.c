@@ -304,6 +304,57 @@ void sessions_remove(struct store_txn *t, const struct session *session)
     after_commit(t, NULL, NULL, session->id);
 }
 
+/* --- Use --- */
+
+struct use {
+    char *key;
+    unsigned char token[HASH_SIZE];
+    int64_t expires_us;
+};
+
+/* It may have ended, or have got other secrets, since. */
+static int store_use(struct store_txn *t, void *arg, struct error **err)
+{
+    const struct use *u = arg;
+    struct str value = txn_secret(t, SECRET_SESSION, str_from(u->key));
+    _cleanup_session_ struct session *s = value.p ? read_record(str_from(u->key), value) : NULL;
+
+    if (s == NULL || memcmp(s->token, u->token, HASH_SIZE) != 0)
+        return 0;
+    s->expires_us = u->expires_us;
+    put_record(t, s);
+    return 0;
+}
+
+/* What could not be written is good as long as we run. */
+static void use_stored(void *arg, struct error *err)
+{
+    struct use *u = arg;
+
+    error_free(err);
+    free(u->key);
+    free(u);
+}
+
+void sessions_use(struct store *store, struct session *session, const struct session_life *life, int64_t now_us)
+{
+    const int64_t second = 1000000;
+    unsigned longest = life->longest > life->seconds ? life->longest : life->seconds;
+    int64_t ceiling = session->created_us + longest * second, end = now_us + life->seconds * second;
+    int64_t present = atomic_load(&session->expires_us);
+
+    if (end > ceiling)
+        end = ceiling;
+    /* Of many requests at once one is it. */
+    if (end - present < life->seconds * second / 10 ||
+        !atomic_compare_exchange_strong(&session->expires_us, &present, end))
+        return;
+    struct use *u = xcalloc(1, sizeof(*u));
+    *u = (struct use){.key = record_key(session->user_uid, session->id), .expires_us = end};
+    memcpy(u->token, session->token, HASH_SIZE);
+    store_submit(store, store_use, u, use_stored);
+}
+
 /* What a new session drives out: expired ones (now and then), and the user's oldest where there are too many. */
 struct leaving {
     struct session *sessions[SWEEP_MAX];

@@ -7,14 +7,15 @@
 #define SECRET_SESSION "session" /* key: user uid/session id → JSON, with hashes alone */
 #define HASH_SIZE 32
 
-/* A login: of a browser (cookie and storage key) or of a script (bearer token, no key). Immutable and
+/* A login: of a browser (cookie and storage key) or of a script (bearer token, no key). Immutable but for its end, and
  * reference-counted. */
 struct session {
     atomic_uint references;
     char *id, *user_uid, *user_name;
     unsigned char token[HASH_SIZE], key[HASH_SIZE]; /* hashes: who reads the database can't use a session */
     bool has_key;
-    int64_t created_us, expires_us;
+    int64_t created_us;
+    _Atomic int64_t expires_us;
     bool well_known_password;
 };
 struct session *session_ref(struct session *s);
@@ -48,3 +49,10 @@ struct session *sessions_by_id(struct sessions *s, const char *id, int64_t now_u
  * oldest of a user who has very many, and expired ones of anybody, go meanwhile. */
 void sessions_put(struct sessions *s, struct store_txn *t, struct session *session);
 void sessions_remove(struct store_txn *t, const struct session *session);
+
+/* How long one lives: unused, and at all. */
+struct session_life {
+    unsigned seconds, longest;
+};
+/* It is being used: its end moves. Written down once in a tenth of its life, so that a restart forgets no more. */
+void sessions_use(struct store *store, struct session *session, const struct session_life *life, int64_t now_us);

@@ -48,7 +48,7 @@ static bool user_allowed(struct gateway *g, const struct pass *p, const struct p
         return false;
     if (!streq(p->user, d->owner) && !is_administrator(user))
         return false;
-    return p->session[0] ? auth_session_valid(g->auth, p->session) : p->password == password_mark(g, user);
+    return p->session[0] ? auth_session_valid(g->auth, p->session, false) : p->password == password_mark(g, user);
 }
 
 bool access_allowed(struct gateway *g, const struct pass *p, const struct port_device *d, uint16_t port)

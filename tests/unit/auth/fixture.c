@@ -95,7 +95,8 @@ struct world *world_new(bool disable_auth)
     assert_int_equal(make_directory(w->pki, 0700, NULL), 0);
     w->hosts[0] = "127.0.0.1";
     w->hosts[1] = "localhost";
-    w->config = (struct config){.data = w->directory, .disable_auth = disable_auth, .session_seconds = 3600};
+    w->config = (struct config){
+        .data = w->directory, .disable_auth = disable_auth, .session_seconds = 3600, .session_max_seconds = 36000};
     w->config.hosts = (char **)(uintptr_t)w->hosts;
     static char loopback[] = "127.0.0.1";
     w->config.dashboard = (struct listen_address){loopback, 30001, 30001};

@@ -70,7 +70,7 @@ static void test_login_makes_a_session(void **state)
     assert_non_null(string_of(&r, "expirationTimestamp"));
     assert_null(string_of(&r, "token")); /* a script could read it, and so could one that was smuggled in */
     assert_true(starts_with(cookie, "__Host-Http-open-hydra="));
-    assert_true(ends_with(cookie, "; Path=/; Max-Age=3600; HttpOnly; SameSite=Strict; Secure"));
+    assert_true(ends_with(cookie, "; Path=/; Max-Age=36000; HttpOnly; SameSite=Strict; Secure"));
 
     _cleanup_free_ char *headers = headers_of_session(&r);
     assert_is(*state, headers, "student 2 uid-s");
@@ -370,12 +370,39 @@ static char *session_id(struct world *w, const char *headers)
     return header_of(&r, "Session");
 }
 
+static int64_t end_of(struct world *w, const char *id)
+{
+    _cleanup_session_ struct session *s = sessions_by_id(w->auth->sessions, id, 0);
+    return s->expires_us;
+}
+
+/* What a page does that is only open is no use; a request is, and so is work in an environment. */
+static void test_use_extends_a_session(void **state)
+{
+    struct world *w = *state;
+    w->config.session_seconds = 10;
+    w->config.session_max_seconds = 100;
+    _cleanup_free_ char *mine = browser(w, "student", PASSWORD), *id = session_id(w, mine);
+    int64_t first = end_of(w, id);
+    usleep(1100000); /* more than a tenth of it */
+    _cleanup_reply_ struct reply watch = ask(w, "GET", "/whoami?watch=true", mine, NULL);
+    assert_int_equal(watch.status, 200);
+    assert_true(auth_session_valid(w->auth, id, false));
+    assert_int_equal(end_of(w, id), first);
+    assert_true(auth_session_valid(w->auth, id, true));
+    int64_t second = end_of(w, id);
+    assert_true(second >= first + 1000000);
+    usleep(1100000);
+    assert_is(w, mine, "student 2 uid-s");
+    assert_true(end_of(w, id) >= second + 1000000);
+}
+
 static void test_password_change(void **state)
 {
     struct world *w = *state;
     _cleanup_free_ char *mine = browser(w, "student", PASSWORD), *elsewhere = browser(w, "student", PASSWORD);
     _cleanup_free_ char *id = session_id(w, mine), *other_id = session_id(w, elsewhere);
-    assert_true(auth_session_valid(w->auth, id) && auth_session_valid(w->auth, other_id));
+    assert_true(auth_session_valid(w->auth, id, false) && auth_session_valid(w->auth, other_id, false));
 
     _cleanup_reply_ struct reply r = ask(w, "POST", "/auth/password", mine,
                                          "{\"currentPassword\":\"" PASSWORD "\",\"newPassword\":\"battery staple\"}");
@@ -387,8 +414,8 @@ static void test_password_change(void **state)
     /* What hangs on the session (an open environment) goes on. */
     _cleanup_free_ char *same = session_id(w, renewed);
     assert_string_equal(same, id);
-    assert_true(auth_session_valid(w->auth, id));
-    assert_false(auth_session_valid(w->auth, other_id));
+    assert_true(auth_session_valid(w->auth, id, false));
+    assert_false(auth_session_valid(w->auth, other_id, false));
 
     _cleanup_reply_ struct reply old = log_in(w, "{\"username\":\"student\",\"password\":\"" PASSWORD "\"}");
     assert_int_equal(old.status, 401);
@@ -531,6 +558,7 @@ int main(void)
         T(test_sessions_live_through_a_restart),
         T(test_a_deleted_user_is_out),
         T(test_a_new_role_counts_at_once),
+        T(test_use_extends_a_session),
         T(test_password_change),
         T(test_refused_password_changes),
         T(test_a_script_changes_a_password),

@@ -161,6 +161,110 @@ static void test_the_spared_one_is_clean(void **state)
     sessions_free(again);
 }
 
+/* --- Use --- */
+
+static const struct session_life life = {.seconds = 100, .longest = 350};
+
+static int64_t end_of(struct sessions *table, const char *id)
+{
+    _cleanup_session_ struct session *s = sessions_by_id(table, id, start);
+    return s ? (s->expires_us - start) / S : -1;
+}
+
+static void use(struct world *w, const char *id, int64_t now)
+{
+    _cleanup_session_ struct session *s = sessions_by_id(sessions, id, now);
+    assert_non_null(s);
+    sessions_use(w->store, s, &life, now);
+}
+
+static int nothing(struct store_txn *t, void *arg, struct error **err)
+{
+    return 0;
+}
+
+/* As a server that starts now would know it. */
+static int64_t written_end_of(struct world *w, const char *id)
+{
+    assert_int_equal(store_run(w->store, nothing, NULL, NULL), 0);
+    struct sessions *again = sessions_new(w->store);
+    int64_t end = end_of(again, id);
+    sessions_free(again);
+    return end;
+}
+
+static void test_use_extends(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *id = add(w, "u1", start, 100, NULL);
+    use(w, id, start + 10 * S - 1);
+    assert_int_equal(end_of(sessions, id), 100); /* once in a tenth */
+    use(w, id, start + 10 * S);
+    assert_int_equal(end_of(sessions, id), 110);
+    assert_int_equal(written_end_of(w, id), 110);
+    use(w, id, start + 15 * S);
+    assert_int_equal(end_of(sessions, id), 110);
+    use(w, id, start + 105 * S);
+    assert_int_equal(end_of(sessions, id), 205);
+    use(w, id, start + 200 * S);
+    assert_int_equal(end_of(sessions, id), 300);
+    use(w, id, start + 299 * S);
+    assert_int_equal(end_of(sessions, id), 350); /* and no further */
+    use(w, id, start + 349 * S);
+    assert_int_equal(end_of(sessions, id), 350);
+    assert_int_equal(written_end_of(w, id), 350);
+    assert_false(valid(sessions, id, start + 350 * S));
+}
+
+static void test_a_short_ceiling_shortens_nothing(void **state)
+{
+    struct world *w = *state;
+    const struct session_life odd = {.seconds = 100, .longest = 50};
+    _cleanup_free_ char *id = add(w, "u1", start, 100, NULL);
+    _cleanup_session_ struct session *s = sessions_by_id(sessions, id, start);
+    sessions_use(w->store, s, &odd, start + 60 * S);
+    assert_int_equal(end_of(sessions, id), 100);
+}
+
+static int remove_one(struct store_txn *t, void *arg, struct error **err)
+{
+    sessions_remove(t, arg);
+    return 0;
+}
+
+/* A request that came before the end, and is counted after it. */
+static void test_use_brings_nothing_back(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *id = add(w, "u1", start, 100, NULL);
+    _cleanup_session_ struct session *s = sessions_by_id(sessions, id, start);
+    assert_int_equal(store_run(w->store, remove_one, s, NULL), 0);
+    sessions_use(w->store, s, &life, start + 50 * S);
+    assert_int_equal(written_end_of(w, id), -1);
+    assert_int_equal(stored(w), 0);
+}
+
+/* … or before the password, and with it the secrets, changed. */
+static void test_use_of_old_secrets_writes_nothing(void **state)
+{
+    struct world *w = *state;
+    const struct session_options options = {
+        .id = "x", .user_uid = "u1", .user_name = "u", .now_us = start, .seconds = 100};
+    _cleanup_free_ char *token = NULL, *key = NULL, *new_token = NULL, *new_key = NULL;
+    _cleanup_session_ struct session *old = session_new(&options, &token, &key),
+                                     *new = session_new(&options, &new_token, &new_key);
+    assert_int_equal(store_run(w->store, put, old, NULL), 0);
+    assert_int_equal(store_run(w->store, put, new, NULL), 0);
+    sessions_use(w->store, old, &life, start + 50 * S);
+    assert_int_equal(written_end_of(w, "x"), 100);
+    struct sessions *again = sessions_new(w->store);
+    _cleanup_session_ struct session *by_old = sessions_by_token(again, str_from(token), start),
+                                     *by_new = sessions_by_token(again, str_from(new_token), start);
+    assert_null(by_old);
+    assert_non_null(by_new);
+    sessions_free(again);
+}
+
 /* More than one page of them, as an older program may have left. */
 static int put_many(struct store_txn *t, void *arg, struct error **err)
 {
@@ -231,10 +335,18 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_a_session_ends_by_itself),   T(test_expired_ones_are_swept),
-        T(test_a_user_has_not_too_many),    T(test_all_of_a_user_end),
-        T(test_the_spared_one_is_clean),    T(test_very_many_end_in_the_transaction_that_made_them),
-        T(test_damaged_records_are_nobody), T(test_records_say_all),
+        T(test_a_session_ends_by_itself),
+        T(test_expired_ones_are_swept),
+        T(test_a_user_has_not_too_many),
+        T(test_all_of_a_user_end),
+        T(test_use_extends),
+        T(test_a_short_ceiling_shortens_nothing),
+        T(test_use_brings_nothing_back),
+        T(test_use_of_old_secrets_writes_nothing),
+        T(test_the_spared_one_is_clean),
+        T(test_very_many_end_in_the_transaction_that_made_them),
+        T(test_damaged_records_are_nobody),
+        T(test_records_say_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

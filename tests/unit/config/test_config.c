@@ -74,6 +74,7 @@ static void defaults_are_the_documented_ones(void **state)
     assert_int_equal(c->server_id, 1879048193);
     assert_int_equal(c->gateway_id, 1879048194);
     assert_int_equal(c->session_seconds, 12 * 3600);
+    assert_int_equal(c->session_max_seconds, 7 * 24 * 3600);
     assert_int_equal(c->certificate_check_seconds, 3600);
     assert_null(c->allowed_images);
     assert_int_equal(config_max_cpu_milli(c), sysconf(_SC_NPROCESSORS_ONLN) * 1000);
@@ -135,9 +136,11 @@ static void every_number_has_its_bounds(void **state)
 static void the_bounds_are_these(void **state)
 {
     static const struct key_bounds expected[] = {
-        {"defaultCpuPerDevice", 10, 1024000}, {"defaultRamPerDevice", 64, 16777216}, {"defaultGpuPerDevice", 0, 255},
-        {"pidsPerDevice", 256, 1048576},      {"hostIdBase", 65536, 4294901760},     {"hostIdRanges", 1, 32768},
-        {"sessionSeconds", 60, 31536000},     {"certificateCheckSeconds", 1, 86400}, {"maxCpuPerDevice", 10, 1024000},
+        {"defaultCpuPerDevice", 10, 1024000},  {"defaultRamPerDevice", 64, 16777216},
+        {"defaultGpuPerDevice", 0, 255},       {"pidsPerDevice", 256, 1048576},
+        {"hostIdBase", 65536, 4294901760},     {"hostIdRanges", 1, 32768},
+        {"sessionSeconds", 60, 31536000},      {"sessionMaxSeconds", 60, 31536000},
+        {"certificateCheckSeconds", 1, 86400}, {"maxCpuPerDevice", 10, 1024000},
         {"maxRamPerDevice", 64, 16777216},
     };
     struct key_bounds rows[32];
@@ -166,7 +169,7 @@ static void every_key_sets_its_own_field(void **state)
              "apiListen: 127.0.0.3:3001\ninsecure: true\ndisableAuth: true\nallowRootImages: true\n"
              "tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\ndefaultSandbox: other\n"
              "pidsPerDevice: 1004\nengineSocket: /srv/engine/sock\nhostIdBase: 131072\nhostIdRanges: 7\n"
-             "certificateCheckSeconds: 1005\nsessionSeconds: 1006\n"
+             "certificateCheckSeconds: 1005\nsessionSeconds: 1006\nsessionMaxSeconds: 1009\n"
              "maxCpuPerDevice: 1007\nmaxRamPerDevice: 1008\nallowedImages: [one/*, 'two']\n",
              (struct config_flags){0}, NULL);
 
@@ -208,6 +211,7 @@ static void every_key_sets_its_own_field(void **state)
     assert_string_equal(c->allowed_images[0], "one/*");
     assert_string_equal(c->allowed_images[1], "two");
     assert_null(c->allowed_images[2]);
+    assert_int_equal(c->session_max_seconds, 1009);
     config_free(c);
 }
 
