@@ -162,7 +162,7 @@ def running_environment(server, socket):
     assert status == 200, body
     session, base = server.environment(server.login("student", "student's password"), "student")
     cookies = "; ".join(f"{c.name}={c.value}" for c in session.cookies)
-    return made["status"]["port"], {"Cookie": cookies, "Origin": base}
+    return made["status"]["port"], {"Cookie": cookies, "Origin": base, "User-Agent": session.headers["User-Agent"]}
 
 
 class GatewayServer(Server):

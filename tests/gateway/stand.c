@@ -229,6 +229,10 @@ static int obey(char **f, char **out, struct error **err)
         return pki_ensure(&(struct pki_options){f[1], (const char *const *)s.config->hosts}, err);
     if (streq(f[0], "kubeconfig"))
         return pki_write_kubeconfig(&(struct pki_options){f[1], (const char *const *)s.config->hosts}, f[2], f[3], err);
+    if (streq(f[0], "clock")) {
+        gateway_move_clock(s.gateway, atoll(f[1]) * 1000000);
+        return 0;
+    }
     if (streq(f[0], "wake")) {
         stream_wake();
         return 0;

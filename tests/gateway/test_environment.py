@@ -338,6 +338,64 @@ def test_cookies_stay_few(other_world):
     assert len("; ".join(f"{k}={v}" for k, v in jar.items())) < 7000
 
 
+# --- whose a pass is ---
+def test_a_pass_is_its_clients_alone(world):
+    """A page has the browser send it to whatever listens on another port of this host."""
+    w, firefox = world, {"User-Agent": "Firefox"}
+    a = request(w.first, path=w.path_of(w.ticket("anna", "anna")), headers=firefox)
+    cookie = {"Cookie": a.all("Set-Cookie")[0].split(";")[0]}
+    assert request(w.first, headers={**cookie, **firefox}).status == 200
+    assert request(w.first, headers=cookie).status == 401
+    assert request(w.first, headers={**cookie, "User-Agent": "curl"}).status == 401
+    # From elsewhere: another address of this machine.
+    assert request(w.first, headers={**cookie, **firefox}, source="127.0.0.2").status == 401
+    assert WebSocket(w.first, **cookie, Origin=f"http://127.0.0.1:{w.first}").status == 401
+    ws = WebSocket(w.first, **cookie, **firefox, Origin=f"http://127.0.0.1:{w.first}")
+    assert ws.status == 101
+    ws.close()
+    # The visitor is sent to the dashboard, and back.
+    a = request(w.first, headers={**cookie, **NAVIGATE})
+    assert a.status == 302 and "/open?to=" in a.headers["Location"]
+
+
+def test_a_pass_is_renewed_with_the_answer(world, anna):
+    w = world
+    max_age = [p for p in request(w.first, path=w.path_of(w.ticket("anna", "anna"))).all("Set-Cookie")[0].split("; ") if p.startswith("Max-Age")]
+    assert max_age in (["Max-Age=3600"], ["Max-Age=3599"])
+    w.environments["anna"].answers["/set"] = (200, [("Set-Cookie", "evil=1")], b"own")
+    assert request(w.first, path="/set", headers=anna).all("Set-Cookie") == []
+    # Ten minutes later.
+    w.tell("clock", 600)
+    try:
+        for path, status in (("/set", 200), ("/none", 404)):
+            w.environments["anna"].answers["/none"] = (404, [("Set-Cookie", "evil=1")], b"own")
+            a = request(w.first, path=path, headers=anna)
+            cookie, = a.all("Set-Cookie")
+            assert a.status == status and re.fullmatch(
+                rf"__Host-Http-open-hydra-env-{w.first}=[\w-]+; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure", cookie)
+        renewed = {"Cookie": cookie.split(";")[0]}
+        ws = WebSocket(w.first, **anna, Origin=f"http://127.0.0.1:{w.first}")
+        assert ws.status == 101 and "Set-Cookie" in ws.headers
+        ws.close()
+        # An hour after the first one, only the new one is good.
+        w.tell("clock", 3601)
+        assert request(w.first, headers=anna).status == 401
+        a = request(w.first, headers=renewed)
+        assert a.status == 200 and a.all("Set-Cookie")
+        assert request(w.first + 1, headers=renewed).all("Set-Cookie") == []
+    finally:
+        w.tell("clock", 0)
+
+
+def test_a_script_is_told_where_to_log_in(world):
+    a = request(world.first, "PUT", "/api/contents/x", {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}, b"{}")
+    assert a.status == 401 and a.headers["Content-Type"] == "application/json"
+    assert a.headers["Cache-Control"] == "no-store"
+    message = a.json()["message"]
+    where = f"http://127.0.0.1:{world.dashboard}/open?to=http%3A%2F%2F127.0.0.1%3A{world.first}%2F"
+    assert message.count(where) == 2 and "登录已结束" in message and "log in" in message
+
+
 # --- states ---
 def test_not_running_yet(world):
     port = world.device("eve", "anna", 3, phase="Starting")

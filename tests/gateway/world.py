@@ -122,8 +122,7 @@ class WebSocket:
         self.socket.sendall(text.encode())
         self.file = self.socket.makefile("rb")
         self.status = int(self.file.readline().split()[1])
-        while self.file.readline() not in (b"\r\n", b""):
-            pass
+        self.headers = http.client.parse_headers(self.file)
 
     def echo(self, text: str) -> str:
         self.socket.sendall(bytes([0x81, 0x80 | len(text)]) + b"\0\0\0\0" + text.encode())
@@ -147,12 +146,12 @@ class Answer:
         return json.loads(self.body)
 
 
-def request(port, method="GET", path="/", headers=None, body=None, host=None, tls=None, timeout=30) -> Answer:
+def request(port, method="GET", path="/", headers=None, body=None, host=None, tls=None, timeout=30, source=None) -> Answer:
     """One request on a connection of its own, with just these headers."""
     if tls:
         c = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=tls)
     else:
-        c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout, source_address=source and (source, 0))
     try:
         c.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         c.putheader("Host", host or f"127.0.0.1:{port}")

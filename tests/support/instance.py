@@ -293,6 +293,8 @@ class Instance:
         ticket = user_session.post(f"devices/{name}/ticket", json={})
         assert ticket.status_code == 201, ticket.text
         session = Browser()
+        # A pass is for one browser: what sends it beside this session (a WebSocket, plain HTTP) names itself as little.
+        session.headers["User-Agent"] = ""
         answer = session.get(ticket.json()["status"]["url"], allow_redirects=False)
         assert answer.status_code in (302, 303), f"{answer.status_code} {answer.text}"
         base = self.device(name)["status"]["urls"][0]

@@ -11,7 +11,7 @@ class Lab:
 
     def headers(self):
         """What a browser sends at a WebSocket handshake."""
-        return [f"Origin: {self.base}"], "; ".join(f"{c.name}={c.value}" for c in self.session.cookies)
+        return [f"Origin: {self.base}", f"User-Agent: {self.session.headers['User-Agent']}"], "; ".join(f"{c.name}={c.value}" for c in self.session.cookies)
 
     def request(self, method, path, code=None, **kwargs):
         headers = {"Origin": self.base} if method not in ("GET", "HEAD") else {}

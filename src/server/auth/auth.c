@@ -85,6 +85,11 @@ bool auth_session_valid(struct auth *a, const char *session_id, bool use)
     return true;
 }
 
+bool auth_certificate_valid(struct auth *a, const char *serial)
+{
+    return !revoked_has(a->revoked, serial);
+}
+
 bool auth_still_holds(struct auth *a, const struct identity *who)
 {
     _cleanup_arena_ struct arena *arena = arena_new();

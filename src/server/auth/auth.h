@@ -39,6 +39,8 @@ void auth_handle(struct auth *a, struct http_exchange *x);
 /* For the gateway («who opens this environment»): whether the session with that id is still valid. `use`: somebody
  * works with it, so that it lasts on. */
 bool auth_session_valid(struct auth *a, const char *session_id, bool use);
+/* Whether a client certificate's serial number is not revoked. */
+bool auth_certificate_valid(struct auth *a, const char *serial);
 /* Whether somebody identified earlier would still be the same: session not ended, certificate not revoked, user there
  * in the same role. */
 bool auth_still_holds(struct auth *a, const struct identity *who);

@@ -1,13 +1,12 @@
 #include "server/auth/throttle.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/alloc.h"
 #include "base/map.h"
 #include "base/thread.h"
@@ -15,7 +14,6 @@
 #define SECOND ((int64_t)1000000)
 #define MAX_ENTRIES 8192 /* of each table; 100 bytes each */
 #define KEY_BYTES 16
-#define ADDRESS_MAX 64
 
 enum { PAIR, ACCOUNT, ADDRESS, BROWSER, RULES };
 
@@ -74,22 +72,6 @@ void throttle_free(struct throttle *t)
 
 /* --- Whom a rule counts --- */
 
-/* A home has a whole /64 of IPv6 addresses to itself (RFC 6177): that much is one client. An IPv4 client of a listener
- * for both is written as one of these too (RFC 4291 §2.5.5.2). */
-static void normal_address(char out[static ADDRESS_MAX], const char *address)
-{
-    struct in6_addr v6;
-
-    if (inet_pton(AF_INET6, address, &v6) != 1) {
-        snprintf(out, ADDRESS_MAX, "%s", address);
-    } else if (IN6_IS_ADDR_V4MAPPED(&v6)) {
-        inet_ntop(AF_INET, &v6.s6_addr[12], out, ADDRESS_MAX);
-    } else {
-        memset(&v6.s6_addr[8], 0, 8);
-        inet_ntop(AF_INET6, &v6, out, ADDRESS_MAX);
-    }
-}
-
 /* Names may be long, and are anybody's: entries hold a hash. */
 static void make_key(char key[static KEY_BYTES], size_t rule, const struct throttle_attempt *attempt)
 {
@@ -99,7 +81,7 @@ static void make_key(char key[static KEY_BYTES], size_t rule, const struct throt
     crypto_generichash_state state;
 
     if (rule == PAIR || rule == ADDRESS)
-        normal_address(address, attempt->address);
+        address_client(address, str_from(attempt->address));
     crypto_generichash_init(&state, NULL, 0, KEY_BYTES);
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
         crypto_generichash_update(&state, (const unsigned char *)parts[i], strlen(parts[i]) + 1);

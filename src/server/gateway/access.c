@@ -2,14 +2,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/encoding.h"
 #include "kinds/user.h"
+#include "server/gateway/client.h"
 #include "server/gateway/internal.h"
 
 #define USERS "openhydrausers"
-/* Of a pass that hangs on no session and no password: a client certificate's. What it came from may be revoked without
- * our knowing. */
+/* Of a pass that hangs on no session and no password: a client certificate's. */
 #define UNBOUND_SECONDS 3600
 
 /* Changes with the user's password, and tells nothing of it. */
@@ -40,7 +39,7 @@ static bool is_administrator(const struct object *user)
 }
 
 /* The user is the one that it was, is still logged in, and may still open this. */
-static bool user_allowed(struct gateway *g, const struct pass *p, const struct port_device *d)
+static bool user_allowed(struct gateway *g, const struct pass *p, const struct port_device *d, bool work)
 {
     _cleanup_object_ struct object *user = store_get(g->store, USERS, str_from(p->user));
 
@@ -48,24 +47,30 @@ static bool user_allowed(struct gateway *g, const struct pass *p, const struct p
         return false;
     if (!streq(p->user, d->owner) && !is_administrator(user))
         return false;
-    return p->session[0] ? auth_session_valid(g->auth, p->session, false) : p->password == password_mark(g, user);
+    return p->session[0] ? auth_session_valid(g->auth, p->session, work) : p->password == password_mark(g, user);
 }
 
-bool access_allowed(struct gateway *g, const struct pass *p, const struct port_device *d, uint16_t port)
+static bool certificate_allowed(struct gateway *g, const struct pass *p)
 {
-    if (p->port != port || p->device != pass_mark_of(&g->keys, d->uid) || p->expires_us <= clock_realtime_us())
+    return p->role == ROLE_ADMIN && auth_certificate_valid(g->auth, p->session);
+}
+
+bool access_allowed(struct gateway *g, const struct pass *p, const struct port_device *d, const struct access *at)
+{
+    if (p->port != at->port || p->device != pass_mark_of(&g->keys, d->uid) || p->expires_us <= at->now_us)
         return false;
-    return p->user_uid ? user_allowed(g, p, d) : p->role == ROLE_ADMIN;
+    return p->user_uid ? user_allowed(g, p, d, at->work) : certificate_allowed(g, p);
 }
 
-bool access_by_cookie(struct gateway *g, const struct gateway_request *r, const struct port_device *d,
-                      struct arena *arena)
+bool access_by_cookie(struct gateway *g, const struct gateway_request *r, const struct port_device *d, int64_t now_us,
+                      struct arena *arena, struct pass *out)
 {
+    const struct access at = {r->port, now_us, is_work(r)};
+    pass_mark client = client_mark(&g->keys, r);
     struct str cookies = r->cookie;
-    struct pass p;
 
-    while (pass_next(arena, &g->keys, &cookies, g->site.secure_cookie, r->port, &p) == 0)
-        if (access_allowed(g, &p, d, r->port))
+    while (pass_next(arena, &g->keys, &cookies, g->site.secure_cookie, r->port, out) == 0)
+        if (pass_fits_client(out, client) && access_allowed(g, out, d, &at))
             return true;
     return false;
 }
@@ -96,11 +101,42 @@ static pass_mark password_of(struct gateway *g, const struct identity *who)
     return user && streq(user->uid, who->uid) ? password_mark(g, user) : 0;
 }
 
+static const char *session_of(const struct identity *who)
+{
+    if (who->uid == NULL)
+        return who->certificate ? who->certificate : "";
+    return who->session ? who->session : "";
+}
+
+/* A session ends by itself. */
+static int64_t longest(const struct gateway *g, const struct identity *who)
+{
+    if (who->uid == NULL)
+        return UNBOUND_SECONDS;
+    return who->session ? UINT32_MAX / 2 : g->config->session_seconds;
+}
+
+/* As far as a browser that came before has the same way in, from another address. */
+void access_bind(struct gateway *g, const struct gateway_request *r, int64_t now_us, struct arena *arena,
+                 struct pass *p)
+{
+    struct str cookies = r->cookie;
+    struct pass held;
+
+    while (pass_next(arena, &g->keys, &cookies, g->site.secure_cookie, r->port, &held) == 0)
+        if (held.device == p->device && held.user_uid == p->user_uid && streq(held.session, p->session) &&
+            held.expires_us > now_us) {
+            memcpy(p->clients, held.clients, sizeof(p->clients));
+            break;
+        }
+    pass_add_client(p, client_mark(&g->keys, r));
+}
+
 int access_make(struct gateway *g, const struct identity *who, const struct port_device *d, uint16_t port,
-                struct pass *out, struct error **err)
+                int64_t now_us, struct pass *out, struct error **err)
 {
     bool is_owner = d->owner && streq(who->name, d->owner);
-    int64_t seconds = who->uid ? g->config->session_seconds : UNBOUND_SECONDS;
+    int64_t seconds = longest(g, who);
 
     if (who->role != ROLE_ADMIN && !(who->role == ROLE_USER && is_owner && who->uid))
         return error_set(err, REASON_FORBIDDEN, "device \"%s\" is not yours", d->name);
@@ -109,11 +145,12 @@ int access_make(struct gateway *g, const struct identity *who, const struct port
         .owner = owner_mark(g, d),
         .user = who->name,
         .user_uid = pass_mark_of(&g->keys, who->uid),
-        .session = who->session ? who->session : "",
+        .session = session_of(who),
         .password = who->uid && !who->session ? password_of(g, who) : 0,
         .role = (uint8_t)who->role,
         .port = port,
-        .expires_us = clock_realtime_us() + seconds * 1000000,
+        .expires_us = now_us + (PASS_SECONDS < seconds ? PASS_SECONDS : seconds) * 1000000,
+        .ends_us = now_us + seconds * 1000000,
     };
     return 0;
 }

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/log.h"
 #include "kinds/sandbox.h"
 #include "server/gateway/internal.h"
@@ -20,10 +21,16 @@ static void refuse(struct http_exchange *x, const char *page)
     http_reply(x, 403, "text/plain", STR(""));
 }
 
-static void log_in(struct http_exchange *x, const char *location)
+static void redirect(struct http_exchange *x, const char *location)
 {
-    if (location)
-        http_add_header(x, "X-Open-Hydra-Location", location);
+    http_add_header(x, "X-Open-Hydra-Location", location);
+    http_reply(x, 401, "text/plain", STR(""));
+}
+
+/* A page's script cannot follow: it is told where its user finds a way in (nginx.conf.in, @login). */
+static void log_in(struct http_exchange *x, const char *where)
+{
+    http_add_header(x, "X-Open-Hydra-Login", where);
     http_reply(x, 401, "text/plain", STR(""));
 }
 
@@ -31,8 +38,10 @@ static void reply(struct http_exchange *x, const struct gateway_verdict *v)
 {
     if (v->kind == REFUSE)
         refuse(x, v->page);
+    else if (v->kind == REDIRECT)
+        redirect(x, v->location);
     else
-        log_in(x, v->kind == REDIRECT ? v->location : NULL);
+        log_in(x, v->location);
 }
 
 static bool allows_workers(struct gateway *g, const struct port_device *d)
@@ -57,7 +66,7 @@ static void not_here(struct gateway *g, struct http_exchange *x, const struct ga
 {
     /* The dashboard says what is the matter, and starts it. */
     if (is_navigation(r))
-        log_in(x, dashboard_open_url(&g->site, r, http_arena(x)));
+        redirect(x, dashboard_open_url(&g->site, r, http_arena(x)));
     else
         refuse(x, page);
 }
@@ -83,6 +92,28 @@ static void answer_allowed(struct gateway *g, struct http_exchange *x, const str
         refuse(x, "starting");
 }
 
+/* With the environment's own answer (nginx.conf.in), which sets no cookie. */
+static void renew(struct gateway *g, struct http_exchange *x, struct pass *p, int64_t now_us)
+{
+    if (pass_renew(p, now_us))
+        http_add_header(x, "X-Open-Hydra-Set-Cookie",
+                        pass_set_cookie(http_arena(x), &g->keys, p, g->site.secure_cookie, now_us));
+}
+
+static bool is_allowed(struct gateway *g, struct http_exchange *x, const struct gateway_request *r,
+                       const struct port_device *d)
+{
+    int64_t now = gateway_now(g);
+    struct pass p;
+
+    if (g->config->disable_auth)
+        return true;
+    if (!access_by_cookie(g, r, d, now, http_arena(x), &p))
+        return false;
+    renew(g, x, &p, now);
+    return true;
+}
+
 void answer_request(struct gateway *g, struct http_exchange *x, bool last)
 {
     struct arena *arena = http_arena(x);
@@ -97,7 +128,7 @@ void answer_request(struct gateway *g, struct http_exchange *x, bool last)
     struct gateway_verdict v = request_check_source(&g->site, &r, known && may_be_worker(g, &r, &d), arena);
     if (v.kind == PASS && !known)
         not_here(g, x, &r, "nothing-here");
-    else if (v.kind == PASS && !g->config->disable_auth && !access_by_cookie(g, &r, &d, arena)) {
+    else if (v.kind == PASS && !is_allowed(g, x, &r, &d)) {
         v = ask_to_log_in(&g->site, &r, arena);
         reply(x, &v);
     } else if (v.kind != PASS)

@@ -1,4 +1,5 @@
 #include <sodium.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -137,6 +138,16 @@ bool gateway_locate(struct gateway *g, const char *device_uid, struct arena *are
     return e != NULL;
 }
 
+int64_t gateway_now(const struct gateway *g)
+{
+    return clock_realtime_us() + atomic_load_explicit(&g->clock_offset_us, memory_order_relaxed);
+}
+
+void gateway_move_clock(struct gateway *g, int64_t us)
+{
+    atomic_store(&g->clock_offset_us, us);
+}
+
 void gateway_handle(struct gateway *g, struct http_exchange *x)
 {
     if (str_is(http_path(x), "/auth"))
@@ -173,11 +184,11 @@ char *gateway_ticket(struct gateway *g, struct object *object, const struct iden
         return NULL;
     const struct port_device at = {
         .name = object->name, .uid = object->uid, .owner = d.owner, .sandbox = d.sandbox, .phase = d.phase};
-    if (access_make(g, who, &at, d.port, &pass, err) < 0)
+    if (access_make(g, who, &at, d.port, gateway_now(g), &pass, err) < 0)
         return NULL;
     _cleanup_free_ char *token = tickets_issue(g->tickets, &pass, clock_monotonic_us(), err);
     if (token == NULL)
         return NULL;
-    *expires_us = clock_realtime_us() + (int64_t)TICKET_SECONDS * 1000000;
+    *expires_us = gateway_now(g) + (int64_t)TICKET_SECONDS * 1000000;
     return xasprintf("%s/.open-hydra/open?ticket=%s", environment_origin(&g->site, arena, d.port), token);
 }

@@ -28,6 +28,9 @@ void gateway_free(struct gateway *g);
  * nginx.conf names), no body. */
 void gateway_handle(struct gateway *g, struct http_exchange *x);
 
+/* For tests: as if it were that much later. */
+void gateway_move_clock(struct gateway *g, int64_t us);
+
 struct endpoint {
     const char *device_uid;
     const char *socket; /* absolute path inside the runtime directory's env/ */

@@ -25,6 +25,7 @@ struct gateway {
     struct auth *auth;
     struct gateway_site site;
     struct pass_keys keys;
+    _Atomic int64_t clock_offset_us; /* of tests */
     struct port_index *ports;
     struct tickets *tickets;
 
@@ -46,18 +47,28 @@ struct located {
 };
 bool gateway_locate(struct gateway *g, const char *device_uid, struct arena *arena, struct located *out);
 
-/* access.c: whether that pass opens that device now. */
-bool access_allowed(struct gateway *g, const struct pass *p, const struct port_device *d, uint16_t port);
-/* Among the cookies of a request there is a pass that does; or, for `any_owner`, one of the device's owner that once
- * did. */
-bool access_by_cookie(struct gateway *g, const struct gateway_request *r, const struct port_device *d,
-                      struct arena *arena);
+/* Real time, in microseconds; what the tests' stand moves. */
+int64_t gateway_now(const struct gateway *g);
+
+/* access.c: whether that pass opens that device, asked at that port and moment (real time). */
+struct access {
+    uint16_t port;
+    int64_t now_us;
+    bool work; /* the session lasts on */
+};
+bool access_allowed(struct gateway *g, const struct pass *p, const struct port_device *d, const struct access *at);
+/* Among the cookies of a request there is a pass that does, and is this client's. */
+bool access_by_cookie(struct gateway *g, const struct gateway_request *r, const struct port_device *d, int64_t now_us,
+                      struct arena *arena, struct pass *out);
 /* … or one that was given for a device of the same owner. */
 bool access_seen_before(struct gateway *g, const struct gateway_request *r, const struct port_device *d,
                         struct arena *arena);
 /* The pass of an identity for a device. */
 int access_make(struct gateway *g, const struct identity *who, const struct port_device *d, uint16_t port,
-                struct pass *out, struct error **err) _must_check_;
+                int64_t now_us, struct pass *out, struct error **err) _must_check_;
+/* From now on it is for the client of this request. */
+void access_bind(struct gateway *g, const struct gateway_request *r, int64_t now_us, struct arena *arena,
+                 struct pass *p);
 
 /* answer.c: auth_request. With `last` it does not wait (again) for an endpoint. */
 void answer_request(struct gateway *g, struct http_exchange *x, bool last);

@@ -43,10 +43,11 @@ static bool redeem(struct gateway *g, struct http_exchange *x, const struct gate
                    struct pass *p)
 {
     const char *ticket = http_query(x, "ticket");
+    const struct access at = {r->port, gateway_now(g), true};
 
     return ticket && port_index_find(g->ports, r->port, http_arena(x), d) &&
            tickets_redeem(g->tickets, str_from(ticket), r->port, clock_monotonic_us(), http_arena(x), p) == 0 &&
-           access_allowed(g, p, d, r->port);
+           access_allowed(g, p, d, &at);
 }
 
 /* So that the cookies stay well below what a header may hold: the ones that expire first go. */
@@ -73,15 +74,16 @@ static void take_back_cookies(struct gateway *g, struct http_exchange *x, const 
 /* Never "*" and never "cookies", which would log the dashboard out. The cache too, where the port was perhaps another's
  * when this browser saw it last: a page of his may lie there for years. */
 static void welcome(struct gateway *g, struct http_exchange *x, const struct gateway_request *r,
-                    const struct port_device *d, const struct pass *p)
+                    const struct port_device *d, struct pass *p)
 {
     struct arena *arena = http_arena(x);
+    int64_t now = gateway_now(g);
 
     /* Without log-ins everybody may: a cookie would outlive that setting. */
     if (!g->config->disable_auth) {
         take_back_cookies(g, x, r);
-        http_add_header(x, "Set-Cookie",
-                        pass_set_cookie(arena, &g->keys, p, g->site.secure_cookie, clock_realtime_us()));
+        access_bind(g, r, now, arena, p);
+        http_add_header(x, "Set-Cookie", pass_set_cookie(arena, &g->keys, p, g->site.secure_cookie, now));
     }
     http_add_header(x, "Clear-Site-Data",
                     access_seen_before(g, r, d, arena) ? "\"storage\"" : "\"cache\", \"storage\"");
@@ -121,7 +123,7 @@ static void answer_visit(struct gateway *g, struct http_exchange *x, struct gate
     if (redeem(g, x, r, &d, &p)) {
         welcome(g, x, r, &d, &p);
         redirect(x, to);
-    } else if (d.uid && access_by_cookie(g, r, &d, http_arena(x))) {
+    } else if (d.uid && access_by_cookie(g, r, &d, gateway_now(g), http_arena(x), &p)) {
         redirect(x, to);
     } else if (is_navigation(r)) {
         r->uri = str_from(to + strlen(environment_origin(&g->site, http_arena(x), r->port)));

@@ -11,13 +11,13 @@ _Static_assert(PASS_KEY_BYTES == crypto_generichash_KEYBYTES && PASS_KEY_BYTES =
                "one master key");
 _Static_assert(sizeof(((struct pass_keys *)0)->mark) == crypto_shorthash_KEYBYTES, "SipHash's key");
 
-#define VERSION 2
+#define VERSION 3
 #define NAME_MAX_BYTES 253 /* DNS subdomains */
 #define SEALED_MAX 1024
 /* Planted cookies cost a signature each: more than these are not looked at. */
 #define MAX_CANDIDATES 128
 #define KDF_CONTEXT "gateway1"
-#define SEAL_BYTES crypto_generichash_BYTES
+#define SEAL_BYTES crypto_generichash_BYTES_MIN /* 128 bits */
 
 /* Numbers in network order; then the session's id and the user's name, each after a byte with its length; then the
  * seal. */
@@ -25,9 +25,10 @@ struct claim {
     uint8_t version, role;
     uint16_t port;
     uint32_t expires; /* seconds; enough until 2106 */
-    uint64_t device, owner, user_uid, password;
-};
-_Static_assert(sizeof(struct claim) == 40, "no holes");
+    uint64_t device, owner, user_uid, password, clients[2];
+    uint32_t ends;
+} __attribute__((packed));
+_Static_assert(sizeof(struct claim) == 60, "no holes");
 
 /* Keyed BLAKE2b (RFC 7693 §2.9: a MAC by itself): each request to an environment costs one, and HMAC-SHA-512 two more
  * hashes. */
@@ -80,7 +81,9 @@ const char *pass_seal(struct arena *arena, const struct pass_keys *keys, const s
                             htobe64(p->device),
                             htobe64(p->owner),
                             htobe64(p->user_uid),
-                            htobe64(p->password)};
+                            htobe64(p->password),
+                            {htobe64(p->clients[0]), htobe64(p->clients[1])},
+                            htobe32((uint32_t)(p->ends_us / 1000000))};
 
     buffer_append(&b, &c, sizeof(c));
     put_text(&b, p->session);
@@ -123,9 +126,11 @@ static int read_claim(struct arena *arena, struct str body, struct pass *out)
                          .owner = be64toh(c.owner),
                          .user_uid = be64toh(c.user_uid),
                          .password = be64toh(c.password),
+                         .clients = {be64toh(c.clients[0]), be64toh(c.clients[1])},
                          .role = c.role,
                          .port = be16toh(c.port),
-                         .expires_us = (int64_t)be32toh(c.expires) * 1000000};
+                         .expires_us = (int64_t)be32toh(c.expires) * 1000000,
+                         .ends_us = (int64_t)be32toh(c.ends) * 1000000};
     if (c.version != VERSION || take_text(&body, arena, &out->session) < 0 || take_text(&body, arena, &out->user) < 0)
         return -1;
     return body.n == 0 ? 0 : -1;
@@ -177,6 +182,32 @@ int pass_next(struct arena *arena, const struct pass_keys *keys, struct str *coo
             return 0;
     }
     return -1;
+}
+
+bool pass_fits_client(const struct pass *p, pass_mark client)
+{
+    return client && (p->clients[0] == client || p->clients[1] == client);
+}
+
+void pass_add_client(struct pass *p, pass_mark client)
+{
+    if (p->clients[0] == client)
+        return;
+    p->clients[1] = p->clients[0];
+    p->clients[0] = client;
+}
+
+bool pass_renew(struct pass *p, int64_t now_us)
+{
+    const int64_t second = 1000000;
+    int64_t end = now_us + PASS_SECONDS * second;
+
+    if (end > p->ends_us)
+        end = p->ends_us;
+    if (end - p->expires_us < PASS_RENEWED_SECONDS * second)
+        return false;
+    p->expires_us = end;
+    return true;
 }
 
 const char *pass_set_cookie(struct arena *arena, const struct pass_keys *keys, const struct pass *p, bool secure,

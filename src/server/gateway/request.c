@@ -24,6 +24,8 @@ int gateway_request_read(const struct http_exchange *x, struct gateway_request *
         .upgrade = header(x, "Upgrade"),
         .accept = header(x, "Accept"),
         .cookie = header(x, "Cookie"),
+        .address = header(x, "X-Real-IP"),
+        .browser = header(x, "User-Agent"),
     };
     return out->method.p && out->uri.p ? 0 : -1;
 }

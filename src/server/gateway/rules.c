@@ -74,6 +74,11 @@ bool is_navigation(const struct gateway_request *r)
     return is_document_fetch(r);
 }
 
+bool is_work(const struct gateway_request *r)
+{
+    return !is_safe(r) || r->upgrade.p || is_navigation(r);
+}
+
 const char *environment_origin(const struct gateway_site *s, struct arena *arena, uint16_t port)
 {
     _cleanup_free_ char *url = config_environment_url(s->config, port);
@@ -192,7 +197,9 @@ const char *dashboard_open_url(const struct gateway_site *s, const struct gatewa
 
 struct gateway_verdict ask_to_log_in(const struct gateway_site *s, const struct gateway_request *r, struct arena *arena)
 {
+    const struct gateway_request front = {.uri = STR("/"), .port = r->port};
+
     if (!is_navigation(r))
-        return (struct gateway_verdict){.kind = LOGIN};
+        return (struct gateway_verdict){.kind = LOGIN, .location = dashboard_open_url(s, &front, arena)};
     return (struct gateway_verdict){.kind = REDIRECT, .location = dashboard_open_url(s, r, arena)};
 }

@@ -14,6 +14,7 @@ struct gateway_request {
     struct str method, uri, host; /* as the client sent them; p == NULL: absent */
     uint16_t port;                /* that the connection came to */
     struct str origin, fetch_site, fetch_mode, fetch_dest, service_worker, upgrade, accept, cookie;
+    struct str address, browser; /* the client's: X-Real-IP, which nginx writes, and its User-Agent */
 };
 /* From the headers that nginx writes (nginx.conf.in). Returns -1 where there is no port, method or address. */
 int gateway_request_read(const struct http_exchange *x, struct gateway_request *out) _must_check_;
@@ -30,7 +31,7 @@ void gateway_site_clear(struct gateway_site *s);
 enum verdict_kind {
     PASS,
     REFUSE,   /* 403, with a page of deploy/pages */
-    LOGIN,    /* 401 */
+    LOGIN,    /* 401; `location`: where a person logs in */
     REDIRECT, /* to `location` */
 };
 struct gateway_verdict {
@@ -41,6 +42,8 @@ struct gateway_verdict {
 
 /* A person in front of a browser, in a tab of its own: worth a redirect or a page. */
 bool is_navigation(const struct gateway_request *r);
+/* Somebody does something; an open page that only looks whether there is news asks by GET. */
+bool is_work(const struct gateway_request *r);
 /* "http://127.0.0.1:31000", of the environment at that port; in the arena. */
 const char *environment_origin(const struct gateway_site *s, struct arena *arena, uint16_t port);
 

@@ -35,11 +35,13 @@ static struct pass sample(uint16_t port)
                          .owner = 12,
                          .user_uid = 13,
                          .password = 14,
+                         .clients = {15, 16},
                          .user = "student1",
                          .session = "s-1",
                          .role = 2,
                          .port = port,
-                         .expires_us = 1800000000000000};
+                         .expires_us = 1800000000000000,
+                         .ends_us = 1900000000000000};
 }
 
 static void comes_back_as_it_was(void **state)
@@ -55,7 +57,10 @@ static void comes_back_as_it_was(void **state)
     assert_string_equal(out.session, "s-1");
     assert_int_equal(out.role, 2);
     assert_int_equal(out.port, 31001);
+    assert_int_equal(out.clients[0], 15);
+    assert_int_equal(out.clients[1], 16);
     assert_int_equal(out.expires_us, 1800000000000000);
+    assert_int_equal(out.ends_us, 1900000000000000);
 }
 
 static void any_changed_bit_is_noticed(void **state)
@@ -138,6 +143,40 @@ static void many_fit_into_a_header_line(void **state)
     p.session = "0123456789abcdef0123456789abcdef";
     size_t each = strlen(cookie(pass_cookie_name(arena, true, 31001), &p)) + 2;
     assert_true(each * PASSES_MAX < 7000);
+}
+
+static void clients_of_a_pass(void **state)
+{
+    struct pass p = sample(1);
+
+    assert_true(pass_fits_client(&p, 15) && pass_fits_client(&p, 16));
+    assert_false(pass_fits_client(&p, 17));
+    p = (struct pass){0};
+    assert_false(pass_fits_client(&p, 0));
+    pass_add_client(&p, 1);
+    pass_add_client(&p, 1);
+    assert_true(p.clients[0] == 1 && p.clients[1] == 0);
+    pass_add_client(&p, 2);
+    assert_true(p.clients[0] == 2 && p.clients[1] == 1);
+    pass_add_client(&p, 3);
+    assert_true(p.clients[0] == 3 && p.clients[1] == 2);
+}
+
+/* Once in five minutes, to an hour from then, and no further than its end. */
+static void a_used_pass_is_renewed(void **state)
+{
+    const int64_t second = 1000000, now = 1700000000 * second;
+    struct pass p = {.expires_us = now + 3600 * second, .ends_us = now + 5000 * second};
+
+    assert_false(pass_renew(&p, now));
+    assert_false(pass_renew(&p, now + 299 * second));
+    assert_int_equal(p.expires_us, now + 3600 * second);
+    assert_true(pass_renew(&p, now + 300 * second));
+    assert_int_equal(p.expires_us, now + 3900 * second);
+    assert_false(pass_renew(&p, now + 300 * second));
+    assert_true(pass_renew(&p, now + 3800 * second));
+    assert_int_equal(p.expires_us, now + 5000 * second);
+    assert_false(pass_renew(&p, now + 4999 * second));
 }
 
 static void set_cookie_is_protected(void **state)
@@ -240,6 +279,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(marks_tell_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(found_among_other_cookies, setup, teardown),
         cmocka_unit_test_setup_teardown(many_fit_into_a_header_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(clients_of_a_pass, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_used_pass_is_renewed, setup, teardown),
         cmocka_unit_test_setup_teardown(set_cookie_is_protected, setup, teardown),
         cmocka_unit_test_setup_teardown(ticket_opens_once, setup, teardown),
         cmocka_unit_test_setup_teardown(ticket_expires, setup, teardown),

@@ -197,7 +197,9 @@ static void login_is_for_navigations(void **state)
     assert_string_equal(v.location,
                         "http://127.0.0.1:30001/open?to=http%3A%2F%2F127.0.0.1%3A31001%2Flab%3Fa%3Db%26c%3D%25C3%25BC");
     r = fetched(r, "same-origin", "cors", "empty");
-    assert_int_equal(ask_to_log_in(&s.site, &r, s.arena).kind, LOGIN);
+    v = ask_to_log_in(&s.site, &r, s.arena);
+    assert_int_equal(v.kind, LOGIN);
+    assert_string_equal(v.location, "http://127.0.0.1:30001/open?to=http%3A%2F%2F127.0.0.1%3A31001%2F");
     r = fetched(r, "same-origin", "navigate", "iframe");
     assert_int_equal(ask_to_log_in(&s.site, &r, s.arena).kind, LOGIN);
     r = fetched(request("POST", "/"), "same-origin", "navigate", "document");
@@ -211,6 +213,25 @@ static void login_is_for_navigations(void **state)
     assert_int_equal(ask_to_log_in(&s.site, &r, s.arena).kind, REDIRECT);
     r.upgrade = STR("websocket");
     assert_int_equal(ask_to_log_in(&s.site, &r, s.arena).kind, LOGIN);
+}
+
+static void work_is_what_somebody_does(void **state)
+{
+    struct gateway_request r = fetched(request("GET", "/api/kernels"), "same-origin", "cors", "empty");
+
+    assert_false(is_work(&r));
+    r.method = STR("HEAD");
+    assert_false(is_work(&r));
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE"};
+        r.method = str_from(methods[i]);
+        assert_true(is_work(&r));
+    }
+    r = fetched(request("GET", "/lab"), "none", "navigate", "document");
+    assert_true(is_work(&r));
+    r = request("GET", "/api/kernels/x/channels");
+    r.upgrade = STR("websocket");
+    assert_true(is_work(&r));
 }
 
 static const char *path_of(const char *path)
@@ -311,6 +332,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(own_page_and_typed_address_pass, setup, teardown),
         cmocka_unit_test_setup_teardown(service_workers_only_where_allowed, setup, teardown),
         cmocka_unit_test_setup_teardown(login_is_for_navigations, setup, teardown),
+        cmocka_unit_test_setup_teardown(work_is_what_somebody_does, setup, teardown),
         cmocka_unit_test_setup_teardown(only_paths_of_the_own_origin_are_followed, setup, teardown),
         cmocka_unit_test_setup_teardown(dashboard_and_visitors_redeem, setup, teardown),
         cmocka_unit_test_setup_teardown(scheme_s_own_port_is_left_out, setup, teardown),
