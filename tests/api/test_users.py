@@ -38,6 +38,10 @@ def test_names_are_dns_labels(admin, name):
 @pytest.mark.parametrize("spec,field", [({"role": 3}, "spec.role"), ({"role": "1"}, "spec.role"), ({}, "spec.role"),
                                         ({"role": 2, "password": 12345678}, "spec.password"),
                                         ({"role": 2, "password": "x" * 1025}, "spec.password"),
+                                        ({"role": 2, "password": "7"}, "spec.password"),
+                                        ({"role": 2, "password": "1234567"}, "spec.password"),
+                                        ({"role": 2, "password": "密码密码密码密"}, "spec.password"),
+                                        ({"role": 2, "password": "tab\tinside"}, "spec.password"),
                                         ({"role": 2, "chineseName": "x" * 256}, "spec.chineseName")])
 def test_bad_fields(admin, spec, field):
     answer = admin.post("openhydrausers", json={"metadata": {"name": fresh_name()}, "spec": spec})
@@ -64,6 +68,15 @@ def test_password_stays_where_it_is_left_out(hydra, admin, user):
         assert can_login(hydra, user, "password")
 
 
+def test_one_rule_for_passwords(hydra, admin, user):
+    """Whoever sets it, and however it is pasted."""
+    is_status(patch(admin, user, {"spec": {"password": "123"}}), 422, "Invalid", field="spec.password")
+    assert can_login(hydra, user, "password")
+    for password in ("12345678", "openhydra", "密码密码密码密码", "pasted-with-its-end\r\n"):
+        assert patch(admin, user, {"spec": {"password": password}}).status_code == 200, password
+        assert can_login(hydra, user, password.strip())
+
+
 def test_same_password_is_no_change(hydra, admin, user):
     session = hydra.login(user, "password")
     before = admin.get(f"openhydrausers/{user}").json()
@@ -75,10 +88,10 @@ def test_same_password_is_no_change(hydra, admin, user):
 def test_new_password_ends_all_sessions(hydra, admin, user):
     session = hydra.login(user, "password")
     token = hydra.visitor().post("/auth/login", json={"username": user, "password": "password", "bearer": True}).json()["token"]
-    assert patch(admin, user, {"spec": {"password": "another"}}).status_code == 200
+    assert patch(admin, user, {"spec": {"password": "another one"}}).status_code == 200
     is_status(session.get(f"openhydrausers/{user}"), 401, "Unauthorized")
     is_status(hydra.visitor().get(f"openhydrausers/{user}", headers={"Authorization": f"Bearer {token}"}), 401, "Unauthorized")
-    assert not can_login(hydra, user, "password") and can_login(hydra, user, "another")
+    assert not can_login(hydra, user, "password") and can_login(hydra, user, "another one")
 
 
 def test_delete_ends_sessions(hydra, admin, user):

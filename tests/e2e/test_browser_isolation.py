@@ -70,7 +70,13 @@ class Visit:
         """As the dashboard's own page does it: through /open, to the environment."""
         address = self.scene.address[name] + "/"
         tab = self.browser.tab(f"{self.hydra.dashboard}/open?to={address.replace(':', '%3A').replace('/', '%2F')}")
-        wait_until(lambda: tab.url().startswith(address) and tab.run("return document.readyState") == "complete", 60, what=f"{name} opened")
+        def opened():
+            if tab.url().startswith(address):
+                return tab.run("return document.readyState") == "complete"
+            # Another's, and so after a click.
+            tab.run("document.querySelector('.state-card button.primary:not([disabled])')?.click()")
+            return False
+        wait_until(opened, 60, what=f"{name} opened")
         return tab
 
     def ask(self, path, method="GET"):

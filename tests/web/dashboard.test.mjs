@@ -125,6 +125,7 @@ test('a pasted list becomes users; what cannot be created stays in the box', asy
 test('a wrong password is refused, and the focus is where it helps', async () => {
   const page = await visitor(browser, base);
   await page.goto(base + '/');
+  await page.waitForFunction(() => document.activeElement?.getAttribute('name') === 'username');
   await assertAccessible(page, 'login');
   await useEnglish(page);
   await button(page, 'Log in').click();
@@ -282,6 +283,26 @@ test('an address opened without a login leads to the login and back', async () =
     await page.getByRole('link', { name: 'Go to my environment' }).waitFor();
     assert.equal(new URL(page.url()).origin, new URL(base).origin);
   }
+  await page.context().close();
+});
+
+test("another's environment is opened after a click, by whoever may", async () => {
+  const wanted = new URL('/some/page?x=1', await address(at.anna)).href;
+  const page = await visitor(browser, base);
+  await logIn(page, base, admin, '/environments');
+  await page.goto(`${base}/open?to=${encodeURIComponent(wanted)}`);
+  await heading(page, `Open the environment of ${anna.name}?`).waitFor();
+  await page.getByText('/some/page?x=1', { exact: true }).waitFor();
+  await assertAccessible(page, "/open of another's environment");
+  await useEnglish(page);
+  await page.waitForTimeout(1500);
+  assert.equal(new URL(page.url()).origin, new URL(base).origin);
+  assert.equal((await page.context().cookies()).filter(({ name }) => name.includes('open-hydra-env')).length, 0);
+  // By the keyboard alone.
+  const open = button(page, 'Open it');
+  for (let i = 0; i < 30 && !(await open.evaluate((element) => element === document.activeElement)); i++) await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.waitForURL((url) => url.origin === new URL(wanted).origin);
   await page.context().close();
 });
 

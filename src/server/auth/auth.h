@@ -49,9 +49,11 @@ bool auth_still_holds(struct auth *a, const struct identity *who);
 char *password_hash(const char *password); /* the caller frees; wiped copies */
 /* Without a hash (unknown user, user without a password): takes the same time, and says no. */
 bool password_verify(const char *hash, const char *password);
-/* What somebody chooses for himself (set-up, /auth/password): at least 8 characters, at most 1,024 bytes, no control
- * characters, not the well-known one. Adds a cause for `field` otherwise. */
+/* One rule for all passwords: at least 8 characters, at most 1,024 bytes, no control characters. What somebody chooses
+ * for himself (set-up, /auth/password) is not the well-known one either; an administrator may give it, as the seed
+ * does: it is asked to be changed at the login. Adds a cause for `field` otherwise. */
 int password_check(const char *password, const char *field, struct error **err) _must_check_;
+int password_check_given(const char *password, const char *field, struct error **err) _must_check_;
 /* Of deploy/user-admin.yaml: accepted, and the session says so. */
 #define WELL_KNOWN_PASSWORD "openhydra"
 /* Secret scopes: "password" (key: user uid → hash). */

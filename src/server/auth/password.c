@@ -83,16 +83,31 @@ static bool has_control_character(const char *s)
     return false;
 }
 
-int password_check(const char *password, const char *field, struct error **err)
+/* In UTF-8 (RFC 3629). */
+static size_t count_characters(const char *s)
 {
-    size_t n = strlen(password);
+    size_t n = 0;
 
-    if (n < PASSWORD_MIN)
+    for (; *s; s++)
+        n += ((unsigned char)*s & 0xc0) != 0x80;
+    return n;
+}
+
+int password_check_given(const char *password, const char *field, struct error **err)
+{
+    if (count_characters(password) < PASSWORD_MIN)
         return error_add_cause(err, field, "FieldValueInvalid", "must have at least %d characters", PASSWORD_MIN);
-    if (n > PASSWORD_MAX)
+    if (strlen(password) > PASSWORD_MAX)
         return error_add_cause(err, field, "FieldValueTooLong", "must have at most %d bytes", PASSWORD_MAX);
     if (has_control_character(password))
         return error_add_cause(err, field, "FieldValueInvalid", "must not hold control characters");
+    return 0;
+}
+
+int password_check(const char *password, const char *field, struct error **err)
+{
+    if (password_check_given(password, field, err) < 0)
+        return -1;
     if (strcmp(password, WELL_KNOWN_PASSWORD) == 0)
         return error_add_cause(err, field, "FieldValueInvalid", "is publicly known: choose another one");
     return 0;

@@ -5,6 +5,8 @@
 #include "kinds/device.h"
 #include "kinds/user.h"
 #include "server/api/metadata.h"
+#include "server/auth/names.h"
+#include "server/auth/password.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/device.h"
 #include "server/hooks/objects.h"
@@ -29,15 +31,18 @@ static char *present_hash(struct store *store, const char *name, struct arena *a
 static int prepare(struct admission *a, const char *name, struct error **err)
 {
     const struct hook_context *context = a->context;
-    const char *password = a->secrets[0];
+    _cleanup_password_ char *password = a->secrets[0] ? login_password(a->secrets[0]) : NULL;
     struct prepared_password *p = arena_alloc(a->arena, sizeof(*p));
 
     a->prepared = p;
     if (password == NULL)
         return 0;
     p->present = name ? present_hash(context->store, name, a->arena) : NULL;
+    /* A present one that is sent again is older than the rule, perhaps. */
     if (p->present && password_verify(p->present, password))
         return 0;
+    if (password_check_given(password, "spec.password", err) < 0)
+        return -1;
     _cleanup_free_ char *hash = password_hash(password);
     p->hash = arena_strdup(a->arena, hash);
     return 0;

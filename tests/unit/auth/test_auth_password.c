@@ -67,11 +67,26 @@ static void test_what_may_be_chosen(void **state)
     text[1025] = '\0';
     refused(text, "FieldValueTooLong");
     refused("1234567", "FieldValueInvalid");
+    refused("密码密码密码密", "FieldValueInvalid"); /* characters, not bytes */
     refused("", "FieldValueInvalid");
     refused("1234567\n8", "FieldValueInvalid");
     refused(WELL_KNOWN_PASSWORD, "FieldValueInvalid");
     assert_int_equal(password_check("12345678", "p", NULL), 0);
     assert_int_equal(password_check("密码密码 with blanks", "p", NULL), 0);
+    assert_int_equal(password_check("密码密码密码密码", "p", NULL), 0);
+}
+
+/* The same, but for the seed's. */
+static void test_what_may_be_given(void **state)
+{
+    static const char *const bad[] = {"1234567", "", "tab\tinside", "delete\x7fhere"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        _cleanup_error_ struct error *e = NULL;
+        assert_int_equal(password_check_given(bad[i], "spec.password", &e), -1);
+        assert_string_equal(e->causes[0].field, "spec.password");
+    }
+    assert_int_equal(password_check_given(WELL_KNOWN_PASSWORD, "p", NULL), 0);
+    assert_int_equal(password_check_given("password", "p", NULL), 0);
 }
 
 int main(void)
@@ -81,6 +96,7 @@ int main(void)
         cmocka_unit_test(test_without_a_good_hash_nothing_verifies),
         cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_what_may_be_chosen),
+        cmocka_unit_test(test_what_may_be_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

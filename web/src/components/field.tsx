@@ -19,10 +19,12 @@ export interface FieldProps {
   autoComplete?: string;
   optional?: boolean;
   readOnly?: boolean;
+  /** The page is there for this field: it has the focus at once. */
+  first?: boolean;
   inputRef?: Ref<HTMLInputElement>;
 }
 
-export function Field({ label, name, value, onChange, problem, hint, type = 'text', autoComplete, optional, readOnly, inputRef }: FieldProps) {
+export function Field({ label, name, value, onChange, problem, hint, type = 'text', autoComplete, optional, readOnly, first, inputRef }: FieldProps) {
   const messages = useMessages();
   const [shown, setShown] = useState(false);
   return (
@@ -37,6 +39,7 @@ export function Field({ label, name, value, onChange, problem, hint, type = 'tex
       isReadOnly={readOnly ?? false}
       validationBehavior="aria"
       {...(autoComplete !== undefined && { autoComplete })}
+      {...(first && { autoFocus: true })}
     >
       <Label>
         {label}

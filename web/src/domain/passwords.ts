@@ -1,3 +1,13 @@
+/** The server's rule for every password (src/server/auth/password.h), so that a form says it before it sends. */
+const shortest = 8;
+
+export type PasswordProblem = 'missing' | 'tooShort';
+
+export function passwordProblem(password: string): PasswordProblem | undefined {
+  if (password === '') return 'missing';
+  return Array.from(password).length < shortest ? 'tooShort' : undefined;
+}
+
 /** Letters and digits that nobody mistakes for one another on a sheet of paper. */
 const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789';
 

@@ -99,6 +99,7 @@ export const en = {
     done: 'Your password has been changed. All your other sessions have ended.',
     different: 'The two are not the same.',
     missing: 'Enter a password.',
+    tooShort: 'At least 8 characters, please.',
     same: 'The new password is the same as the current one.',
     hint: 'At least 8 characters. Long is better than complicated: three or four words make a good password.',
   },
@@ -215,6 +216,9 @@ export const en = {
     loop: 'The environment sent you straight back: this browser does not keep its cookie. Allow cookies for this host, then try again.',
     toMine: 'Go to my environment',
     stopping: 'The environment at this address is stopping.',
+    askTitle: (owner: string) => `Open the environment of ${owner}?`,
+    askText: 'It belongs to somebody else. Open it if you came here on purpose: what is at this address acts with your rights.',
+    askYes: 'Open it',
   },
   users: {
     title: 'Users',

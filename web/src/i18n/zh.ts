@@ -99,6 +99,7 @@ export const zh: Messages = {
     done: '密码已修改，您在其他地方的登录均已失效。',
     different: '两次输入的密码不一致。',
     missing: '请输入密码。',
+    tooShort: '至少需要 8 个字符。',
     same: '新密码与当前密码相同。',
     hint: '至少 8 个字符。长比复杂更重要：三四个词连在一起就是好密码。',
   },
@@ -215,6 +216,9 @@ export const zh: Messages = {
     loop: '环境又把您送了回来：浏览器没有保存它的 Cookie。请允许此主机使用 Cookie 后重试。',
     toMine: '前往我的环境',
     stopping: '此地址的环境正在停止。',
+    askTitle: (owner) => `打开 ${owner} 的环境？`,
+    askText: '它属于别人。如果您是有意来到这里，请打开：此地址的内容将以您的权限运行。',
+    askYes: '打开',
   },
   users: {
     title: '用户',

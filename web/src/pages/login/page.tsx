@@ -37,7 +37,7 @@ export function LoginPage() {
       {!expired && path !== '/' && path !== '/login' && <Notice kind="info">{login.needed}</Notice>}
       <form ref={form} className="card form" onSubmit={submit} noValidate>
         {error !== undefined && <Notice kind="error">{wrong ? login.wrong : errorText(error)}</Notice>}
-        <Field label={login.username} name="username" autoComplete="username" value={username} onChange={setUsername} problem={problems.username} />
+        <Field label={login.username} name="username" autoComplete="username" value={username} onChange={setUsername} problem={problems.username} first />
         <Field
           label={login.password}
           name="password"

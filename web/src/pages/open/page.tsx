@@ -9,10 +9,11 @@ import { Page } from '../../components/page';
 import { ProgressSteps } from '../../components/progress-steps';
 import { ServerText } from '../../components/server-text';
 import { Spinner } from '../../components/spinner';
-import { phaseOf } from '../../domain/devices';
+import { ownerOf, phaseOf } from '../../domain/devices';
 import { useMessages } from '../../i18n/language';
 import { Link, usePlace } from '../../routing/location';
 import { useDevices } from '../../session/collections';
+import { useSession } from '../../session/session';
 import { cameStraightBack, forgetVisit, noteVisit } from './loop';
 
 /**
@@ -58,14 +59,47 @@ function Opening({ address }: { address: URL }) {
 
 function Found({ device, address }: { device: Device; address: URL }) {
   const { open, environment } = useMessages();
+  const { username } = useSession();
   const phase = phaseOf(device);
-  if (phase === 'Running') return <Enter device={device} address={address} />;
+  const own = username !== undefined && ownerOf(device) === username;
+  if (phase === 'Running') return own ? <Enter device={device} address={address} /> : <Ask device={device} address={address} />;
   if (phase === 'Failed') return <Refused text={environment.failedTitle} device={device} />;
   if (phase === 'Stopping') return <Refused text={open.stopping} />;
   return (
     <section className="card state-card">
       <p className="lead">{open.waiting}</p>
       <ProgressSteps device={device} />
+    </section>
+  );
+}
+
+/** A double click that began on another page ends before this. */
+const pause = 600;
+
+/**
+ * Another's page could have sent this browser here: what an address does in somebody's environment, it does with this user's rights.
+ * So it is opened by a click alone. One's own can do nothing to oneself that it could not do before.
+ */
+function Ask({ device, address }: { device: Device; address: URL }) {
+  const { open } = useMessages();
+  const [asked, setAsked] = useState(false);
+  const [since] = useState(() => Date.now());
+  if (asked) return <Enter device={device} address={address} />;
+  return (
+    <section className="card state-card">
+      <h2>{open.askTitle(ownerOf(device))}</h2>
+      <p>{open.askText}</p>
+      <p className="hint">
+        <code>{address.pathname + address.search}</code>
+      </p>
+      <div className="actions">
+        <Button kind="primary" onPress={() => setAsked(Date.now() - since > pause)}>
+          {open.askYes}
+        </Button>
+        <Link to="/" className="button">
+          {open.toMine}
+        </Link>
+      </div>
     </section>
   );
 }

@@ -6,6 +6,7 @@ import { Field } from '../../components/field';
 import { Notice } from '../../components/notice';
 import { Page } from '../../components/page';
 import { onlyProblems, useForm } from '../../components/use-form';
+import { passwordProblem } from '../../domain/passwords';
 import { useMessages } from '../../i18n/language';
 import { Link } from '../../routing/location';
 import { changePassword } from '../../session/calls';
@@ -41,13 +42,15 @@ function PasswordForm({ onDone }: { onDone: () => void }) {
   const [repeated, setRepeated] = useState('');
 
   const { form, busy, error, problems, submit } = useForm<'currentPassword' | 'newPassword' | 'password' | 'repeated'>({
-    check: () =>
-      onlyProblems({
+    check: () => {
+      const bad = passwordProblem(next);
+      return onlyProblems({
         currentPassword: current === '' ? words.missing : undefined,
-        newPassword: next === '' ? words.missing : next === current ? words.same : undefined,
+        newPassword: bad ? words[bad] : next === current ? words.same : undefined,
         password: undefined,
         repeated: next === repeated ? undefined : words.different,
-      }),
+      });
+    },
     send: async () => {
       entered(await changePassword(current, next));
       onDone();

@@ -9,6 +9,7 @@ import { Page } from '../../components/page';
 import { onlyProblems, useForm } from '../../components/use-form';
 import { nameProblemText } from '../../domain/name-text';
 import { nameProblem } from '../../domain/names';
+import { passwordProblem } from '../../domain/passwords';
 import { useMessages } from '../../i18n/language';
 import { Link, usePlace } from '../../routing/location';
 import { setUp } from '../../session/calls';
@@ -51,17 +52,18 @@ function SetupForm({ code }: { code: string }) {
 
   const { form, busy, error, problems, submit } = useForm<'username' | 'chineseName' | 'password' | 'repeated' | 'name'>({
     check: () => {
-      const badName = nameProblem(username);
+      const badName = nameProblem(username.trim());
+      const badPassword = passwordProblem(password);
       return onlyProblems({
         username: badName && nameProblemText(badName, messages),
         chineseName: undefined,
-        password: password === '' ? words.missing : undefined,
+        password: badPassword && words[badPassword],
         repeated: password === repeated ? undefined : words.different,
         name: undefined,
       });
     },
     send: async () => {
-      entered(await setUp({ code, username, password, ...(chineseName !== '' && { chineseName }) }));
+      entered(await setUp({ code, username: username.trim(), password, ...(chineseName !== '' && { chineseName }) }));
       go('/', { replace: true });
     },
   });

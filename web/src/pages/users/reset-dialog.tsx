@@ -8,7 +8,7 @@ import { useErrorText } from '../../components/error-text';
 import { Field } from '../../components/field';
 import { Notice } from '../../components/notice';
 import { useForm } from '../../components/use-form';
-import { generatePassword } from '../../domain/passwords';
+import { generatePassword, passwordProblem } from '../../domain/passwords';
 import { useMessages } from '../../i18n/language';
 
 /** A new password for somebody who has forgotten theirs: made up and shown once, or typed. */
@@ -20,7 +20,10 @@ export function ResetDialog({ name, onClose }: { name: string; onClose: () => vo
   const [set, setSet] = useState<{ password: string | undefined }>();
 
   const { form, busy, error, problems, submit } = useForm<'password'>({
-    check: () => (how === 'typed' && typed === '' ? { password: words.missing } : {}),
+    check: () => {
+      const bad = how === 'typed' ? passwordProblem(typed) : undefined;
+      return bad ? { password: words[bad] } : {};
+    },
     send: async () => {
       const password = how === 'typed' ? typed : generatePassword();
       await users.patch(name, { spec: { password } });
@@ -51,6 +54,7 @@ export function ResetDialog({ name, onClose }: { name: string; onClose: () => vo
             autoComplete="new-password"
             value={typed}
             onChange={setTyped}
+            hint={words.hint}
             problem={problems.password}
           />
         )}
