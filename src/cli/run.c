@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/confine.h"
 #include "cli/keys.h"
@@ -96,6 +97,7 @@ static void take_line(struct supervisor *s, struct str line)
     } else if (str_is(word, "setup") && rest.p) {
         free(s->setup_code);
         s->setup_code = xstrndup(rest.p, rest.n);
+        s->setup_code[text_clean(s->setup_code, rest.n, "")] = '\0'; /* for a terminal, by the server */
     } else if (str_is(line, "ready")) {
         s->ready = true;
         if (s->reason)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/layout.h"
 #include "runner/transport/transport.h"
@@ -35,7 +36,7 @@ int command_setup(const struct config *config, int argc, char **argv)
     if (rc < 0)
         return command_fail(err);
     if (answer.body.n)
-        printf("%s/setup?code=%.*s\n", dashboard, (int)answer.body.n, answer.body.p);
+        printf("%s/setup?code=%.*s\n", dashboard, (int)text_clean(answer.body.p, answer.body.n, ""), answer.body.p);
     else
         puts("There is an administrator already.");
     return 0;

@@ -163,3 +163,12 @@ def test_well_known_password_is_told_at_login(hydra, admin):
     hydra.create_user(name, "openhydra", role=1)
     answer = hydra.visitor().post("/auth/login", json={"username": name, "password": "openhydra"})
     assert answer.status_code == 200 and answer.json()["wellKnownPassword"] is True
+
+
+@pytest.mark.parametrize("field", ["chineseName", "description", "email"])
+@pytest.mark.parametrize("text", ["\x1b]0;title\x07", "\x9b31m", "\u202egnp.exe", "a\u2028b", "\x7f", "a\rb"])
+def test_names_do_not_steer_terminals(admin, user, field, text):
+    body = {"metadata": {"name": fresh_name()}, "spec": {"role": 2, field: f"x{text}"}}
+    is_status(admin.post("openhydrausers", json=body), 422, "Invalid", field=f"spec.{field}")
+    change = admin.patch(f"openhydrausers/{user}", json={"spec": {field: f"x{text}"}}, headers={"Content-Type": "application/merge-patch+json"})
+    is_status(change, 422, "Invalid", field=f"spec.{field}")

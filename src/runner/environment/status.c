@@ -112,6 +112,15 @@ static bool is_ours(const struct filling *f, const char *type)
     return false;
 }
 
+/* Engine and kernel say it in their own words. */
+static void set_text(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, const char *text)
+{
+    _cleanup_free_ char *plain = xstrdup(text);
+
+    plain[text_clean(plain, strlen(plain), "")] = '\0';
+    json_mut_set_str(doc, obj, key, plain);
+}
+
 static void fill_conditions(const struct filling *f, yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status)
 {
     yyjson_mut_val *list = yyjson_mut_arr(doc);
@@ -129,7 +138,7 @@ static void fill_conditions(const struct filling *f, yyjson_val *object, yyjson_
         json_mut_set_str(doc, one, "type", c->type);
         json_mut_set_str(doc, one, "status", holds);
         json_mut_set_str(doc, one, "reason", c->reason);
-        json_mut_set_str(doc, one, "message", c->message);
+        set_text(doc, one, "message", c->message);
         json_mut_set_str(doc, one, "lastTransitionTime", same ? since : now);
     }
     yyjson_arr_foreach (json_at(object, "status.conditions"), i, max, v) {

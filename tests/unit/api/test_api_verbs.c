@@ -1,4 +1,5 @@
 /* get, create, update, patch, delete and /status: what is stored, and what the answer says. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -503,6 +504,58 @@ static void created_by_the_server(void **state)
     error_free(err);
 }
 
+/* Messages and warnings are shown in terminals: what was sent is quoted in them without what steers one. */
+static void nothing_steers_a_terminal(void **state)
+{
+    struct answer *a = expect(404, CALL(&f, .path = WIDGETS "/a%1B%5B31m%C2%9Bb%E2%80%AE"));
+
+    assert_string_equal(answer_str(a, "details.name"), "a?[31m?b?");
+    assert_true(answer_has(a, "\\\"a?[31m?b?\\\" not found"));
+    a = expect(201,
+               CALL(&f, .method = "POST", .path = WIDGETS, .body = WIDGET("w", "{\"x\\u001b\\u009b\\u202ey\":1}")));
+    assert_true(answer_has_header(a, "Warning: 299 - \"unknown field \\\"spec.x???y\\\"\"\r\n"));
+}
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool begun, open;
+};
+
+static void wait_at(void *arg)
+{
+    struct gate *gate = arg;
+
+    pthread_mutex_lock(&gate->lock);
+    gate->begun = true;
+    pthread_cond_broadcast(&gate->changed);
+    while (!gate->open)
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+/* Who has to come again is told when; who sends no secret need not. */
+static void workers_are_busy(void **state)
+{
+    static struct gate gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false};
+
+    assert_int_equal(workers_submit(f.workers, wait_at, &gate), 0);
+    pthread_mutex_lock(&gate.lock);
+    while (!gate.begun)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    while (workers_submit(f.workers, wait_at, &gate) == 0)
+        ;
+    struct answer *a = expect(429, create(WIDGET("a", "{\"secret\":\"s\"}")));
+    assert_string_equal(answer_str(a, "reason"), "TooManyRequests");
+    assert_true(answer_has_header(a, "Retry-After: 1\r\n"));
+    expect(201, create(WIDGET("b", "{}")));
+    pthread_mutex_lock(&gate.lock);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +583,8 @@ int main(void)
         TEST(everything_survives_a_restart),
         TEST(stops_under_writes),
         TEST(created_by_the_server),
+        TEST(nothing_steers_a_terminal),
+        TEST(workers_are_busy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

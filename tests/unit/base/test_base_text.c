@@ -1,9 +1,11 @@
 /* Strings, buffers, encodings, time: what protocol code stands on. */
+#include "base/alloc.h"
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/str.h"
 #include "base/text.h"
@@ -13,6 +15,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -310,6 +314,30 @@ static void cleans_in_place(void **state)
     assert_true(str_is((struct str){text, n}, "a?[31m ?\xe4\xb8\xad \tb??"));
 }
 
+/* One line, whatever is in it. */
+static void logs_plain_lines(void **state)
+{
+    char text[4096] = {0};
+    int saved = dup(STDERR_FILENO), file = memfd_create("log", MFD_CLOEXEC);
+    _cleanup_free_ char *chinese = NULL;
+
+    assert_true(asprintf(&chinese, "%01500d", 0) > 0);
+    for (char *p = chinese; *p; p += 3)
+        memcpy(p, "\xe4\xb8\xad", 3);
+    assert_true(saved >= 0 && file >= 0 && dup2(file, STDERR_FILENO) >= 0);
+    log_warning("a\x1b]0;t\x07\nb\xc2\x9b\xe2\x80\xae\xe4\xb8\xad\xff");
+    log_warning("%s%s%s", chinese, chinese, chinese);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    ssize_t n = pread(file, text, sizeof(text) - 1, 0);
+    close(file);
+    assert_true(n > 0);
+    assert_non_null(strstr(text, "a?]0;t? b??\xe4\xb8\xad?\n"));
+    const char *second = strchr(text, '\n') + 1;
+    assert_ptr_equal(strchr(second, '\n'), text + n - 1);
+    assert_true(text_is_plain((struct str){second, (size_t)(text + n - 1 - second)}, ""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +356,7 @@ int main(void)
         cmocka_unit_test(random_differs),
         cmocka_unit_test(tells_text_from_controls),
         cmocka_unit_test(cleans_in_place),
+        cmocka_unit_test(logs_plain_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

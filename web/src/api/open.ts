@@ -26,12 +26,14 @@ async function redeem(url: string): Promise<Response> {
   }
 }
 
-/** The device that an address belongs to, if it is among those that this user may see. */
+/** The device that an address belongs to, if it is among those that this user may see. One that is being stopped has none any more: it is found by its port. */
 export function deviceAt(address: URL, among: Iterable<Device>): Device | undefined {
+  let going: Device | undefined;
   for (const device of among) {
     if (device.status?.urls?.some((url) => originOf(url) === address.origin)) return device;
+    if (device.metadata.deletionTimestamp && String(device.status?.port) === address.port) going = device;
   }
-  return undefined;
+  return going;
 }
 
 export function originOf(url: string): string | undefined {

@@ -43,6 +43,8 @@ export interface DeviceStatus {
   message?: string;
   conditions?: Condition[];
   urls?: string[];
+  /** Its owner's, from the first moment to the last. */
+  port?: number;
   startedAt?: string;
   /** Seconds that each finished phase took. */
   timings?: Partial<Record<'queued' | 'preparing' | 'starting', number>>;
