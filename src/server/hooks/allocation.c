@@ -105,6 +105,7 @@ uint16_t allocate_port(struct store_txn *t, const struct hook_context *context, 
 
     if (is_offered(context, port))
         return (uint16_t)port;
+    release_port(t, user); /* one that is another program's by now, or out of the range: free, should it come back */
     port = never_given(t, context);
     if (port == 0)
         port = longest_free(t, context);

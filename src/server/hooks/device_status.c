@@ -116,7 +116,7 @@ static bool collect_waiting(void *arg, struct object *o)
 
     device_read(yyjson_doc_get_root(doc), &d);
     bool waits = d.phase == PHASE_QUEUED || d.phase == PHASE_PREPARING || d.phase == PHASE_STARTING;
-    if (!waits || d.deleting || streq(d.reason, DEVICE_RUNNER_ABSENT))
+    if (!waits || streq(d.reason, DEVICE_RUNNER_ABSENT))
         return true;
     names->list = xreallocarray(names->list, names->n + 1, sizeof(*names->list));
     names->list[names->n++] = xstrdup(o->name);

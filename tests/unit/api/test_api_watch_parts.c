@@ -155,6 +155,32 @@ static void test_what_a_part_shows_already(void **state)
     fixture_cleanup(&f);
 }
 
+/* The last of a part changes before the next one is loaded, and is told after. */
+static void test_a_change_on_the_way(void **state)
+{
+    struct fixture f = {0};
+    char name[8];
+    uint64_t position = 0, reached;
+    struct event e;
+
+    fixture_open(&f);
+    for (unsigned i = 0; i < PART + 1; i++) {
+        name_of(name, i);
+        put(f.store, "things", name, "new");
+    }
+    struct watch_state *s = watch_state_new();
+    watch_state_load(s, f.store, "things", &position);
+    drain(s);
+    name_of(name, PART - 1);
+    uint64_t revision = put(f.store, "things", name, "changed");
+    watch_state_load(s, f.store, "things", &position);
+    assert_int_equal(store_events(f.store, "things", revision - 1, &e, 1, &reached, NULL), 1);
+    assert_true(watch_state_passes(s, &e));
+    event_release(&e);
+    watch_state_free(s);
+    fixture_cleanup(&f);
+}
+
 /* Exactly one part: there is no other. */
 static void test_a_full_part_is_the_last(void **state)
 {
@@ -183,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_no_numbers),
         cmocka_unit_test(test_changes_between_parts),
         cmocka_unit_test(test_what_a_part_shows_already),
+        cmocka_unit_test(test_a_change_on_the_way),
         cmocka_unit_test(test_a_full_part_is_the_last),
     };
 

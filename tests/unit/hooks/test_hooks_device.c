@@ -86,6 +86,18 @@ static void ports_of_others_are_left_out(void **state)
     runner_lets_go("a");
     make_device(201, "a");
     assert_int_equal(port_of("a"), 31000);
+    /* The one that it had does not come back while another program has it, though it has been free longest … */
+    remove_user("a");
+    assert_int_equal(port_of("b"), 31000);
+    make_users("c");
+    make_device(201, "c");
+    assert_int_equal(port_of("c"), 0);
+    /* … but afterwards. */
+    world.excluded[0] = 31000;
+    delete_(200, "devices/c");
+    runner_lets_go("c");
+    make_device(201, "c");
+    assert_int_equal(port_of("c"), 31001);
 }
 
 /* A port that was somebody's goes out last, and the one that has been free longest first: browsers remember origins. */

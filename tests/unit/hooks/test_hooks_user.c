@@ -273,6 +273,7 @@ static void a_device_without_finalizers_goes_with_its_user(void **state)
 static void a_user_outlives_the_own_environment(void **state)
 {
     make_user("anna", 2, "a good secret");
+    patch(200, "openhydrausers/anna", "{\"metadata\":{\"finalizers\":[\"" OURS_OF_USERS "\"]}}"); /* by hand */
     make_device(201, "anna");
     delete_(200, "devices/anna");
     runner_lets_go("anna");
