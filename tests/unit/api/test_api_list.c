@@ -152,6 +152,23 @@ static void later_pages_stand_for_the_first(void **state)
     }
 }
 
+/* One name, on a page after it: there is nothing left of it. */
+static void one_name_in_pages(void **state)
+{
+    make(4);
+    _cleanup_free_ char *token = xstrdup(answer_str(expect(200, get(WIDGETS "?limit=2")), "metadata.continue"));
+    static const struct {
+        const char *name;
+        size_t found;
+    } names[] = {{"w000", 0}, {"w001", 0}, {"w002", 1}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        _cleanup_free_ char *path =
+            xasprintf(WIDGETS "?fieldSelector=metadata.name%%3D%s&continue=%s", names[i].name, token);
+        assert_int_equal(yyjson_arr_size(items(expect(200, get(path)))), names[i].found);
+    }
+}
+
 static void old_pages_expire(void **state)
 {
     make(5);
@@ -247,6 +264,7 @@ int main(void)
         TEST(selected),
         TEST(in_pages),
         TEST(later_pages_stand_for_the_first),
+        TEST(one_name_in_pages),
         TEST(old_pages_expire),
         TEST(revisions),
         TEST(tables),

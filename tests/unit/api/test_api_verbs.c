@@ -334,6 +334,12 @@ static void delete_preconditions(void **state)
     expect(400, CALL(&f, .method = "DELETE", .path = WIDGETS "/a", .body = "{\"kind\":\"Widget\"}"));
     expect(400, CALL(&f, .method = "DELETE", .path = WIDGETS "/a", .body = "{\"preconditions\":{\"uid\":7}}"));
     expect(400, CALL(&f, .method = "DELETE", .path = WIDGETS "/a?propagationPolicy=Sometimes"));
+    static const char *const policies[] = {"Background", "Foreground", "Orphan"};
+    for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+        char path[128];
+        snprintf(path, sizeof(path), WIDGETS "/a?dryRun=All&propagationPolicy=%s", policies[i]);
+        expect(200, CALL(&f, .method = "DELETE", .path = path));
+    }
     expect(400, CALL(&f, .method = "DELETE", .path = WIDGETS "/a?gracePeriodSeconds=soon"));
     snprintf(body, sizeof(body), "{\"preconditions\":{\"resourceVersion\":\"%llu\"}}", revision);
     expect(200, CALL(&f, .method = "DELETE", .path = WIDGETS "/a", .body = body));
@@ -354,8 +360,10 @@ static void delete_collection(void **state)
     expect(200, get(WIDGETS "/c"));
     /* All or none. */
     expect(201, create(WIDGET("d", "{\"colour\":\"keep\"}")));
+    expect(201, create(WIDGET("e", "{}")));
     expect(403, CALL(&f, .method = "DELETE", .path = WIDGETS));
     expect(200, get(WIDGETS "/c"));
+    expect(200, get(WIDGETS "/e"));
 }
 
 static void dry_runs(void **state)
@@ -539,12 +547,14 @@ static void workers_are_busy(void **state)
 {
     static struct gate gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false};
 
-    assert_int_equal(workers_submit(f.workers, wait_at, &gate), 0);
+    const struct work work = {.fn = wait_at, .arg = &gate, .owner = "", .reserved = true};
+
+    assert_int_equal(workers_submit(f.workers, &work), 0);
     pthread_mutex_lock(&gate.lock);
     while (!gate.begun)
         pthread_cond_wait(&gate.changed, &gate.lock);
     pthread_mutex_unlock(&gate.lock);
-    while (workers_submit(f.workers, wait_at, &gate) == 0)
+    while (workers_submit(f.workers, &work) == 0)
         ;
     struct answer *a = expect(429, create(WIDGET("a", "{\"secret\":\"s\"}")));
     assert_string_equal(answer_str(a, "reason"), "TooManyRequests");
