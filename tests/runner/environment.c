@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static int listener;
@@ -102,6 +103,22 @@ static void connect_to(int fd, char *address)
     close(s);
 }
 
+/* As fast as it is read. */
+static void flood(unsigned seconds)
+{
+    static char line[4096];
+    time_t end = time(NULL) + (time_t)seconds;
+
+    if (fork() != 0)
+        return;
+    memset(line, 'x', sizeof(line));
+    line[sizeof(line) - 1] = '\n';
+    while (time(NULL) < end)
+        if (write(1, line, sizeof(line)) < 0)
+            _exit(1);
+    _exit(0);
+}
+
 static void serve(int fd)
 {
     char in[4096], *path, *argument, *blank;
@@ -138,6 +155,8 @@ static void serve(int fd)
         write_file(fd, argument);
         return;
     }
+    if (strcmp(path, "/flood") == 0 && argument)
+        flood((unsigned)strtoul(argument, NULL, 10));
     if (strcmp(path, "/connect") == 0 && argument) {
         connect_to(fd, argument);
         return;

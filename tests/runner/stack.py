@@ -81,9 +81,9 @@ class Stack:
         path = self.home / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def start(self, name, env=None, wrap=()):
+    def start(self, name, env=None):
         with open(self.home / f"{name}.log", "ab") as log:
-            self.processes[name] = subprocess.Popen([*wrap, *self.command(name)], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            self.processes[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                                     env={**os.environ, **SANITIZERS, **(env or {})})
         if name == "server":
             wait_until(lambda: self.answers() or self.processes[name].poll() is not None, 30, what="server")

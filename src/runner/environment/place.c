@@ -26,6 +26,7 @@
 #endif
 #define FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW)
 #define HOME_SUFFIX ".home"
+#define LOG_SUFFIX ".log"
 #define SHARED_FLAGS (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 static const char *const shared_suffixes[] = {[PLACE_DATA_SET] = ".data", [PLACE_COURSE] = ".course"};
@@ -183,6 +184,24 @@ int place_ensure_shared(const char *root, const char *name, enum place_shared wh
     return 0;
 }
 
+char *place_log_path(struct arena *a, const char *root, const char *name)
+{
+    return arena_printf(a, "%s/%s" LOG_SUFFIX, root, name);
+}
+
+/* Twice the log's size: the new one is begun beside the old one. */
+int place_ensure_log(const char *root, const char *name, struct error **err)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    const char *path = place_log_path(a, root, name);
+
+    if (make_folder(path, err) < 0 || unmount_all(path, err) < 0)
+        return -1;
+    if (mount("tmpfs", path, "tmpfs", FLAGS, "size=3m,nr_inodes=16,mode=0700") < 0)
+        return error_errno(err, errno, "mount room for the environment's log");
+    return 0;
+}
+
 static int remove_one(const char *path, struct error **err)
 {
     if (unmount_all(path, err) < 0)
@@ -206,7 +225,8 @@ int place_remove(const char *root, const char *name, struct error **err)
     for (size_t i = 0; i < ARRAY_SIZE(shared_suffixes); i++)
         if (remove_one(place_shared_path(a, root, name, (enum place_shared)i), err) < 0)
             return -1;
-    if (remove_one(arena_printf(a, "%s/%s" HOME_SUFFIX, root, name), err) < 0)
+    if (remove_one(arena_printf(a, "%s/%s" HOME_SUFFIX, root, name), err) < 0 ||
+        remove_one(place_log_path(a, root, name), err) < 0)
         return -1;
     return place_remove_socket(root, name, err);
 }
@@ -217,6 +237,8 @@ static size_t stem_length(const char *name)
 
     if (ends_with(name, HOME_SUFFIX))
         return n - strlen(HOME_SUFFIX);
+    if (ends_with(name, LOG_SUFFIX))
+        return n - strlen(LOG_SUFFIX);
     for (size_t i = 0; i < ARRAY_SIZE(shared_suffixes); i++)
         if (ends_with(name, shared_suffixes[i]))
             return n - strlen(shared_suffixes[i]);

@@ -9,8 +9,8 @@
 
 /*
  * What an environment has on the host besides its container: the directory of its socket (a tmpfs, nosymfollow:
- * gateway.md §1), as root a bind mount of its home at a path that nobody can exchange under the engine's eyes, and
- * read-only copies of the mounts at and below what all share.
+ * gateway.md §1), as root a bind mount of its home at a path that nobody can exchange under the engine's eyes,,
+ * read-only copies of the mounts at and below what all share, and room for its log.
  * Names are hashes of the device's uid: a socket's path holds 107 bytes.
  */
 #define PLACE_NAME_SIZE 17
@@ -38,6 +38,9 @@ int place_ensure_shared(const char *root, const char *name, enum place_shared wh
                         struct error **err) _must_check_;
 /* <root>/<name>.<what> */
 char *place_shared_path(struct arena *a, const char *root, const char *name, enum place_shared what);
+/* A small piece of memory at <root>/<name>.log for what the environment prints, so that a flood costs no disk. */
+int place_ensure_log(const char *root, const char *name, struct error **err) _must_check_;
+char *place_log_path(struct arena *a, const char *root, const char *name);
 int place_remove_socket(const char *root, const char *name, struct error **err) _must_check_;
 /* Takes all away; 0 too where nothing was there. End the container first. */
 int place_remove(const char *root, const char *name, struct error **err) _must_check_;

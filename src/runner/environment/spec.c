@@ -332,6 +332,9 @@ static int fill(struct controller *c, struct arena *a, struct environment *e, co
         return refuse(reason, "DataSetsRefused");
     if (add_shared(c, a, e, PLACE_COURSE, r, err) < 0)
         return refuse(reason, "CoursesRefused");
+    if (place_ensure_log(c->o.environments, e->place, err) < 0)
+        return refuse(reason, "LogRefused");
+    r->log_folder = place_log_path(a, c->o.environments, e->place);
     add_variables(a, e, d, s, r);
     return 0;
 }

@@ -286,23 +286,32 @@ int engine_inspect(struct engine *e, struct arena *a, const char *uid, yyjson_do
     return 0;
 }
 
-/* 1: there, with its id, by which no other can be meant; 0: there is none. */
-static int find_ours(struct engine *e, struct arena *a, const char *uid, const char **id, struct error **err)
+struct container {
+    const char *id; /* by which no other can be meant; quoted for a path */
+    pid_t conmon;   /* who reads what it prints; 0: nobody that is known */
+};
+
+/* 1: there; 0: there is none. */
+static int find_ours(struct engine *e, struct arena *a, const char *uid, struct container *out, struct error **err)
 {
     _cleanup_error_ struct error *why = NULL;
     _cleanup_json_ yyjson_doc *doc = NULL;
 
-    if (engine_inspect(e, a, uid, &doc, &why) == 0) {
-        const char *found = json_str_at(yyjson_doc_get_root(doc), "Id");
-        *id = found ? url_quote(a, found) : container_name(a, uid);
-        return 1;
-    }
-    return why->reason == REASON_NOT_FOUND ? 0 : error_set(err, why->reason, "%s", why->message);
+    if (engine_inspect(e, a, uid, &doc, &why) < 0)
+        return why->reason == REASON_NOT_FOUND ? 0 : error_set(err, why->reason, "%s", why->message);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    const char *id = json_str_at(root, "Id");
+    out->id = id ? url_quote(a, id) : container_name(a, uid);
+    out->conmon = (pid_t)json_int_at(root, "State.ConmonPid", 0);
+    return 1;
 }
 
 int engine_find(struct engine *e, struct arena *a, const char *uid, const char **id, struct error **err)
 {
-    int there = find_ours(e, a, uid, id, err);
+    struct container c = {0};
+    int there = find_ours(e, a, uid, &c, err);
+
+    *id = c.id;
     return there == 0 ? error_set(err, REASON_NOT_FOUND, "the environment has no container") : there;
 }
 
@@ -344,12 +353,20 @@ static int start_container(struct engine *e, struct arena *a, const char *uid, s
     return engine_request(e, &r, NULL, err);
 }
 
+static void bound_conmon(struct engine *e, struct arena *a, const char *uid)
+{
+    struct container c;
+
+    if (e->libpod && find_ours(e, a, uid, &c, NULL) == 1)
+        engine_conmon_bound(uid, c.conmon);
+}
+
 static int ensure(struct runtime *r, const struct runtime_spec *spec, struct error **err)
 {
     struct engine *e = engine_of(r);
     _cleanup_arena_ struct arena *a = arena_new();
-    const char *id;
-    int there = find_ours(e, a, spec->uid, &id, err);
+    struct container c;
+    int there = find_ours(e, a, spec->uid, &c, err);
 
     if (there < 0)
         return -1;
@@ -357,7 +374,10 @@ static int ensure(struct runtime *r, const struct runtime_spec *spec, struct err
         return -1;
     if (spec->network && engine_network_prepare(e, a, spec->uid, err) < 0)
         return -1;
-    return start_container(e, a, spec->uid, err);
+    if (start_container(e, a, spec->uid, err) < 0)
+        return -1;
+    bound_conmon(e, a, spec->uid);
+    return 0;
 }
 
 static int stop_container(struct engine *e, struct arena *a, const char *name, unsigned grace, struct error **err)
@@ -400,25 +420,34 @@ static int remove_container(struct engine *e, struct arena *a, const char *name,
     return error_set(err, why->reason, "%s", why->message);
 }
 
+static int end(struct engine *e, struct arena *a, const struct container *c, unsigned grace, struct error **err)
+{
+    _cleanup_error_ struct error *why = NULL;
+
+    engine_conmon_release(c->conmon);
+    /* A stop that fails is no reason to keep it: removal kills. */
+    if (stop_container(e, a, c->id, grace, &why) < 0 && why->reason == REASON_SERVICE_UNAVAILABLE)
+        return error_set(err, why->reason, "%s", why->message);
+    return remove_container(e, a, c->id, err);
+}
+
 static int remove_instance(struct runtime *r, const char *uid, unsigned grace, struct error **err)
 {
     struct engine *e = engine_of(r);
     _cleanup_arena_ struct arena *a = arena_new();
     _cleanup_error_ struct error *why = NULL;
-    const char *id;
-    int there = find_ours(e, a, uid, &id, &why);
+    struct container c;
+    int there = find_ours(e, a, uid, &c, &why);
 
-    engine_network_forget(e, uid);
-    if (there == 0)
-        return 0;
-    if (there < 0 && why->reason == REASON_CONFLICT) {
-        log_warning("%s: %s; it is left alone", uid, why->message);
-        return 0;
-    }
-    /* A stop that fails is no reason to keep it: removal kills. */
-    if (there < 0 || (stop_container(e, a, id, grace, &why) < 0 && why->reason == REASON_SERVICE_UNAVAILABLE))
+    if (there > 0 && end(e, a, &c, grace, err) < 0)
+        return -1;
+    if (there < 0 && why->reason != REASON_CONFLICT)
         return error_set(err, why->reason, "%s", why->message);
-    return remove_container(e, a, id, err);
+    if (there < 0)
+        log_warning("%s: %s; it is left alone", uid, why->message);
+    engine_network_forget(e, uid);
+    engine_conmon_forget(uid);
+    return 0;
 }
 
 /* --- looking -------------------------------------------------------------------------------------------------- */

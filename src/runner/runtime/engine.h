@@ -73,6 +73,12 @@ int engine_network_prepare(struct engine *e, struct arena *a, const char *uid, s
 void engine_network_refresh(struct engine *e, const char *uid, yyjson_val *container);
 void engine_network_forget(struct engine *e, const char *uid);
 
+/* The share of the processor of who reads what an environment prints. `cgroups`: as /proc/PID/cgroup says it. */
+void engine_conmon_bound(const char *uid, pid_t pid);
+void engine_conmon_release(pid_t pid);
+void engine_conmon_forget(const char *uid);
+char *engine_conmon_scope(const char *cgroups);
+
 /* Where the engine finds the profile of system calls. */
 char *engine_seccomp_path(struct arena *a, const struct engine *e);
 yyjson_mut_doc *engine_body(const struct engine *e, const struct runtime_spec *spec);

@@ -199,6 +199,16 @@ static void put_podman_hardening(document *d, value *root, struct arena *a, cons
         put_mappings(d, root, s);
 }
 
+static void put_podman_log(document *d, value *root, struct arena *a, const struct runtime_spec *s)
+{
+    value *log = put_obj(d, root, "log_configuration");
+
+    put_str(d, log, "driver", "k8s-file");
+    put_int(d, log, "size", LOG_BYTES);
+    if (s->log_folder)
+        put_str(d, log, "path", arena_printf(a, "%s/log", s->log_folder));
+}
+
 static void fill_podman(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
 {
     _cleanup_arena_ struct arena *a = arena_new();
@@ -213,9 +223,7 @@ static void fill_podman(document *d, value *root, const struct engine *e, const 
     put_podman_hardening(d, root, a, e, s);
     put_podman_limits(d, root, e, s);
     put_podman_mounts(d, root, s);
-    value *log = put_obj(d, root, "log_configuration");
-    put_str(d, log, "driver", "k8s-file");
-    put_int(d, log, "size", LOG_BYTES);
+    put_podman_log(d, root, a, s);
     put_str(d, root, "restart_policy", "no");
     put_int(d, root, "stop_timeout", s->stop_seconds);
     put_str(d, root, "image_volume_mode", "ignore");
@@ -268,6 +276,17 @@ static void put_docker_security(document *d, value *host)
     add_str(d, security, profile);
 }
 
+/* Docker's own default keeps everything. */
+static void put_docker_log(document *d, value *host)
+{
+    value *log = put_obj(d, host, "LogConfig"), *options = put_obj(d, log, "Config");
+
+    put_str(d, log, "Type", "local");
+    put_str(d, options, "max-size", "1m");
+    put_str(d, options, "max-file", "1");
+    put_str(d, options, "compress", "false");
+}
+
 static void put_docker_host(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
 {
     static const char *const all[] = {"ALL"};
@@ -280,6 +299,7 @@ static void put_docker_host(document *d, value *root, const struct engine *e, co
     put_str(d, host, "UsernsMode", "host");
     put_str(d, host, "NetworkMode", s->network ? "bridge" : "none");
     put_docker_limits(d, host, e, s);
+    put_docker_log(d, host);
     value *mounts = put_arr(d, host, "Mounts");
     for (size_t i = 0; i < s->mounts_len; i++)
         add_docker_mount(d, mounts, &s->mounts[i]);

@@ -43,6 +43,7 @@ struct runtime_spec {
     const char *const *network_allow;
     size_t network_allow_len;
     unsigned stop_seconds;
+    const char *log_folder; /* where what it prints is kept; NULL: the runtime's own place */
 };
 
 enum instance_state { INSTANCE_CREATED, INSTANCE_RUNNING, INSTANCE_ENDED };

@@ -80,7 +80,8 @@ static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_
                              .memory_bytes = 1 << 20,
                              .cpu_milli = 1500,
                              .pids = 99,
-                             .stop_seconds = 3};
+                             .stop_seconds = 3,
+                             .log_folder = "/host/log"};
 
     e.limits = limits;
     _cleanup_json_mut_ yyjson_mut_doc *doc = engine_body(&e, &s);
@@ -150,6 +151,7 @@ static void test_podman_hardening(void **state)
     assert_int_equal(json_int_at(r, "stop_timeout", 0), 3);
     assert_string_equal(json_str_at(r, "log_configuration.driver"), "k8s-file");
     assert_int_equal(json_int_at(r, "log_configuration.size", 0), 1 << 20);
+    assert_string_equal(json_str_at(r, "log_configuration.path"), "/host/log/log");
     assert_string_equal(json_str_at(r, "hostname"), "ada");
     assert_string_equal(json_str_at(r, "image"), "i:1");
     yyjson_val *labels = json_at(r, "labels");
@@ -158,6 +160,23 @@ static void test_podman_hardening(void **state)
     assert_string_equal(yyjson_get_str(yyjson_obj_get(labels, LABEL_OWNER)), "ada");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(labels, LABEL_GENERATION)), "3");
     assert_null(yyjson_obj_get(labels, LABEL_NETWORK));
+}
+
+/* A share can be given where the process is alone in its group. */
+static void test_whose_group_it_is(void **state)
+{
+    static const char *const others[] = {"",
+                                         "0::/\n",
+                                         "0::/libpod_parent/conmon\n",
+                                         "0::/machine.slice/libpod-abc.scope\n",
+                                         "0::/system.slice/open-hydra-runner.service\n",
+                                         "1:cpu:/machine.slice/libpod-conmon-a.scope\n",
+                                         "0::/machine.slice/libpod-conmon-a.scope/below\n"};
+    _cleanup_free_ char *own = engine_conmon_scope("12:pids:/x\n0::/machine.slice/libpod-conmon-abc.scope\n");
+
+    assert_string_equal(own, "/sys/fs/cgroup/machine.slice/libpod-conmon-abc.scope");
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        assert_null(engine_conmon_scope(others[i]));
 }
 
 /* The kernel takes no quota below a thousandth of a second. */
@@ -263,6 +282,9 @@ static void test_docker_body(void **state)
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "HostConfig.Tmpfs"), "/tmp")),
                         "rw,nosuid,nodev,exec,mode=1777,size=268435456");
     assert_int_equal(json_int_at(r, "StopTimeout", 0), 3);
+    assert_string_equal(json_str_at(r, "HostConfig.LogConfig.Type"), "local");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "HostConfig.LogConfig.Config"), "max-size")), "1m");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "HostConfig.LogConfig.Config"), "max-file")), "1");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "Labels"), LABEL_UID)), "u-1");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "Labels"), LABEL_INSTALLATION)), "here");
     yyjson_val *security = json_at(r, "HostConfig.SecurityOpt");
@@ -489,6 +511,41 @@ static void test_what_has_only_the_name_is_left_alone(void **state)
     }
 }
 
+#define CREATED "HTTP/1.1 201 X\r\nConnection: close\r\n\r\n{}"
+#define INITIALIZED(pid)                                                                                               \
+    OK_JSON("{\"Id\":\"abc\",\"State\":{\"Status\":\"initialized\",\"Pid\":" pid                                       \
+            "},\"Config\":{\"Labels\":{\"" LABEL_INSTALLATION "\":\"i\",\"" LABEL_UID "\":\"u\",\"" LABEL_NETWORK      \
+            "\":\"\"}}}")
+
+/* Whether there was one already, whether the engine fails, or there is no namespace to set rules in but the host's: the
+ * start is not even asked for. */
+static void test_without_rules_there_is_no_start(void **state)
+{
+    const struct runtime_spec spec = {
+        .device = "dev", .uid = "u", .owner = "ada", .sandbox = "s", .image = "i", .network = true};
+    _cleanup_free_ char *own = xasprintf(INITIALIZED("%d"), getpid());
+    const char *const answers[] = {INITIALIZED("0"), INITIALIZED("-1"), INITIALIZED("999999999"), own, GONE};
+
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+        const struct line script[] = {
+            BEGINNING,
+            LOOK(GONE),
+            {"POST /v4.0.0/libpod/containers/create", CREATED, "\"nsmode\":\"bridge\"", false},
+            {"POST /v4.0.0/libpod/containers/open-hydra-u/init", DONE, NULL, false},
+            LOOK(answers[i]),
+            LOOK(OURS),
+            {"POST /v4.0.0/libpod/containers/open-hydra-u/init", BUSY, NULL, false},
+        };
+        struct setup s;
+        begin(&s, script, ARRAY_SIZE(script));
+        for (int again = 0; again < 2; again++) {
+            _cleanup_error_ struct error *err = NULL;
+            assert_int_equal(s.r->ops->ensure(s.r, &spec, &err), -1);
+        }
+        finish(&s);
+    }
+}
+
 /* What is ours is read by its id. */
 static void test_ours(void **state)
 {
@@ -553,6 +610,7 @@ int main(void)
         cmocka_unit_test(test_podman_mounts),
         cmocka_unit_test(test_podman_hardening),
         cmocka_unit_test(test_quotas),
+        cmocka_unit_test(test_whose_group_it_is),
         cmocka_unit_test(test_network_of_the_body),
         cmocka_unit_test(test_podman_body_without_root),
         cmocka_unit_test(test_docker_body),
@@ -560,6 +618,7 @@ int main(void)
         cmocka_unit_test(test_busy_removal),
         cmocka_unit_test(test_what_has_only_the_name_is_left_alone),
         cmocka_unit_test(test_ours),
+        cmocka_unit_test(test_without_rules_there_is_no_start),
         cmocka_unit_test(test_an_engine_of_the_other_side_is_refused),
         cmocka_unit_test(test_failures_have_reasons),
         cmocka_unit_test(test_an_engine_that_comes_back_is_looked_at_again),

@@ -1,6 +1,7 @@
 /* What a container is made from, or why none is: devices and sandboxes in, reason or spec out. A whole one mounts and
  * needs root. */
 #include <ftw.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -468,6 +470,12 @@ static void test_a_whole_one(void **state)
     assert_string_equal(variable(r, "OPENHYDRA_USER"), "ada");
     assert_string_equal(variable(r, "OPENHYDRA_TOKEN"), "the token");
     assert_string_equal(variable(r, "JUPYTER_TOKEN"), "the token");
+
+    struct statfs fs;
+    assert_true(statfs(r->log_folder, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
+                strncmp(r->log_folder, env, strlen(env)) == 0);
+    assert_true((uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize <= 4 << 20);
+    assert_true(stat(r->log_folder, &st) == 0 && st.st_uid == 0 && (st.st_mode & 0777) == 0700);
 
     assert_int_equal(r->mounts_len, 3);
     assert_true(strcmp(r->mounts[0].target, "/run/open-hydra") == 0 && !r->mounts[0].read_only &&
