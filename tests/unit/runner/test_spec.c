@@ -216,6 +216,33 @@ static void test_sandboxes_at_the_bounds(void **state)
     }
 }
 
+static void test_places_that_are_taken(void **state)
+{
+    static const struct {
+        const char *home, *socket;
+        bool good;
+    } cases[] = {
+        {"/proc", "/run/o/s", false},     {"/proc/self/x", "/run/o/s", false},  {"//proc//x", "/run/o/s", false},
+        {"/sys/fs", "/run/o/s", false},   {"/dev/shm/x", "/run/o/s", false},    {"/etc", "/run/o/s", false},
+        {"/tmp/home", "/run/o/s", false}, {"/home/a", "/proc/s", false},        {"/home/a", "/tmp/s", false},
+        {"/home/a", "/dev/x/s", false},   {"/home/a", "/home/a/s", false},      {"/home/a", "/home/a/run/s", false},
+        {"/home/a", "/home/s", false},    {"/home/a/", "//home//a/x/s", false}, {"/home/a", "/home/ab/s", true},
+        {"/process", "/run/o/s", true},   {"/home/proc", "/run/tmp/s", true},   {"/run/home", "/run/o/s", true},
+        {"/run", "/run/o/s", false},
+    };
+    const struct device d = device("ada", RANGE(1));
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct sandbox s = sandbox();
+        s.home = cases[i].home;
+        s.socket = cases[i].socket;
+        if (cases[i].good)
+            assert_null(refused_at_all(&d, &s, &root_podman));
+        else
+            assert_string_equal(refused(&d, &s, &root_podman, "spec.home"), "SandboxUnsupported");
+    }
+}
+
 /* A socket's address holds 107 bytes, inside and on the host. */
 static void test_long_sockets(void **state)
 {
@@ -566,6 +593,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_sandboxes_that_cannot_be),
         TEST(test_sandboxes_at_the_bounds),
+        TEST(test_places_that_are_taken),
         TEST(test_long_sockets),
         TEST(test_names),
         TEST(test_networks),
