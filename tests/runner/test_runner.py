@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -897,6 +898,70 @@ def test_what_had_ended_before_its_deletion_is_stopped(stack):
     assert_stopped(stack, "ada", uid)
     merge(stack, "devices/ada", {"metadata": {"finalizers": []}})
     stack.wait_gone("ada")
+
+
+def test_a_finalizer_taken_off_under_the_runner(stack):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    uid = stack.uid("ada")
+    os.kill(stack.processes["runner"].pid, signal.SIGSTOP)
+    stack.delete("ada")
+    status, answer = stack.api("PATCH", "devices/ada", {"metadata": {"finalizers": []}}, "application/merge-patch+json")
+    os.kill(stack.processes["runner"].pid, signal.SIGCONT)
+    assert status == 200 and stack.device("ada") is None, answer
+    wait_until(lambda: stack.inspect(uid) is None and stack.places() == [], 30, what="removed")
+
+
+def test_an_older_store_is_put_back(stack):
+    """Nobody deleted what it does not know: it goes on, over a restart of the runner too, until `down` or a new one of its owner's."""
+    for name in ("ada", "bob"):
+        stack.user(name)
+    stack.stop("server")
+    shutil.copytree(stack.data / "server", stack.home / "copy")
+    stack.start("server")
+    for name in ("ada", "bob"):
+        stack.create(name)
+        stack.wait(name, "Running")
+    uids = {name: stack.uid(name) for name in ("ada", "bob")}
+    sockets = [stack.socket(name) for name in uids]
+    stack.stop("server")
+    shutil.rmtree(stack.data / "server")
+    shutil.copytree(stack.home / "copy", stack.data / "server")
+    stack.start("server")
+    wait_until(lambda: stack.log("runner").count("lost its device: left alone") == 2, 30, what="said")
+    assert stack.device("ada") is None and all(stack.inspect(uid)["State"]["Running"] for uid in uids.values())
+    stack.kill("runner")
+    stack.start("runner", {"CHECK_SECONDS": "1"})
+    wait_until(lambda: stack.log("runner").count("an older one was put back") == 2, 30, what="said by a new runner")
+    for n in range(100):  # The store comes to where it was, and further.
+        stack.user(f"user{n}")
+    time.sleep(3)
+    assert all(ask(path, "GET", "/")[0] == 200 for path in sockets)
+    stack.create("cleo")
+    stack.wait("cleo", "Running")
+    assert stack.inspect(uids["ada"])["State"]["Running"]
+    stack.stop("runner")
+    assert stack.down().returncode == 0
+    assert all(stack.inspect(uid) is None for uid in uids.values()) and stack.places() == []
+
+
+def test_an_older_store_and_a_new_device_of_the_name(stack):
+    stack.user("ada")
+    stack.stop("server")
+    shutil.copytree(stack.data / "server", stack.home / "copy")
+    stack.start("server")
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    old = stack.uid("ada")
+    stack.stop("server")
+    shutil.rmtree(stack.data / "server")
+    shutil.copytree(stack.home / "copy", stack.data / "server")
+    stack.start("server")
+    wait_until(lambda: "left alone" in stack.log("runner"), 30, what="said")
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    assert stack.uid("ada") != old and stack.inspect(old) is None
+    assert stack.inside("ada", "/")[0] == 200
 
 
 def test_down_removes_all(stack):

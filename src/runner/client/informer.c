@@ -26,6 +26,7 @@ struct informer {
     struct map *objects; /* name → struct cached */
     bool synced, started;
     uint64_t at; /* `revision`, for others */
+    unsigned restored;
     /* The thread's own: */
     char *revision; /* NULL: to be listed */
     bool said_lost;
@@ -161,7 +162,9 @@ static int list(struct informer *i, struct error **err)
     i->synced = true;
     i->at = version_from(revision);
     uint64_t at = i->at;
+    i->restored += at < before;
     pthread_mutex_unlock(&i->lock);
+    free(i->revision);
     i->revision = revision;
     if (at < before)
         log_warning("%s: the server's store went back from revision %" PRIu64 " to %" PRIu64, i->o.plural, before, at);
@@ -253,16 +256,23 @@ static int watch(struct informer *i, struct error **err)
 /* --- the thread ----------------------------------------------------------------------------------------------- */
 
 /* A watch that was resumed may say nothing for long; so ask for something small to know that the server is there again.
- */
+ * Where its store went back behind what is known here, nothing can be resumed: 1. */
 static int probe(struct informer *i, struct error **err)
 {
     _cleanup_free_ char *path = xasprintf("%s?limit=1", i->o.plural);
-    return client_call(i->o.client, &(struct client_request){"GET", path, NULL, NULL}, NULL, err);
+    _cleanup_json_ yyjson_doc *answer = NULL;
+
+    if (client_call(i->o.client, &(struct client_request){"GET", path, NULL, NULL}, &answer, err) < 0)
+        return -1;
+    uint64_t at = version_from(json_str_at(yyjson_doc_get_root(answer), "metadata.resourceVersion"));
+    return at && at < i->at;
 }
 
 static int connect_once(struct informer *i, struct error **err)
 {
-    if ((i->revision ? probe(i, err) : list(i, err)) < 0)
+    int rc = i->revision ? probe(i, err) : 1;
+
+    if (rc < 0 || (rc > 0 && list(i, err) < 0))
         return -1;
     if (i->said_lost)
         log_info("%s: the server answers again", i->o.plural);
@@ -361,6 +371,12 @@ uint64_t informer_revision(struct informer *i)
 {
     LOCK_SCOPE(&i->lock);
     return i->at;
+}
+
+unsigned informer_restored(struct informer *i)
+{
+    LOCK_SCOPE(&i->lock);
+    return i->restored;
 }
 
 size_t informer_all(struct informer *i, struct cached ***out)

@@ -39,6 +39,7 @@ void informer_free(struct informer *i);
 bool informer_synced(struct informer *i);
 /* At which revision of the store the copy is. It goes back where the store does: an older one was restored. */
 uint64_t informer_revision(struct informer *i);
+unsigned informer_restored(struct informer *i);                    /* how often it went back */
 struct cached *informer_get(struct informer *i, const char *name); /* NULL: none. The caller unrefs */
 /* All of them; the caller unrefs each and frees the list. */
 size_t informer_all(struct informer *i, struct cached ***out);

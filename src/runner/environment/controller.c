@@ -89,6 +89,21 @@ uint64_t server_epoch(struct controller *c)
     return c->epoch;
 }
 
+bool is_lost_uid(struct controller *c, const char *uid)
+{
+    LOCK_SCOPE(&c->lock);
+    return map_get(c->lost, str_from(uid)) != NULL;
+}
+
+void set_lost_uid(struct controller *c, const char *uid, bool lost)
+{
+    LOCK_SCOPE(&c->lock);
+    if (lost)
+        map_set(c->lost, str_from(uid), c);
+    else
+        map_remove(c->lost, str_from(uid));
+}
+
 bool take_look(struct controller *c, struct environment *e)
 {
     LOCK_SCOPE(&c->lock);
@@ -227,6 +242,7 @@ struct controller *controller_start(const struct controller_options *options)
     c->turns =
         turns_new(limits.starts_at_once ? limits.starts_at_once : processors() + 1, limits.turn_seconds, c->queue);
     c->environments = map_new();
+    c->lost = map_new();
     c->pulses = pulses_new(&(struct pulses_options){client_stop_fd(c->o.client), pulse_changed, c});
     pthread_mutex_init(&c->lock, NULL);
     /* Both are known before either begins to call. */
@@ -275,6 +291,7 @@ void controller_stop(struct controller *c)
     turns_free(c->turns);
     queue_free(c->queue);
     map_free(c->environments, environment_free);
+    map_free(c->lost, NULL);
     pthread_mutex_destroy(&c->lock);
     free(c->engine_message);
     free(c);

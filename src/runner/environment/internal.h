@@ -53,6 +53,9 @@ struct environment {
     unsigned failures; /* in a row, of engine or server */
     bool gone;         /* nothing is left of it */
 
+    uint64_t revision; /* of the store, at which it was last seen */
+    unsigned restored; /* informer_restored() then */
+
     bool dirty;       /* changed since the last status that was written */
     uint64_t written; /* resourceVersion of that */
 };
@@ -70,6 +73,7 @@ struct controller {
     char *engine_message;
     uint64_t epoch; /* of the connection to the server, from 1 */
     int64_t next_sweep_us;
+    struct map *lost; /* uids of which the store went back to before it knew them: nobody deleted these */
 };
 
 /* controller.c */
@@ -80,6 +84,8 @@ bool engine_is_up(struct controller *c, char **message);
 uint64_t server_epoch(struct controller *c);
 /* Whether another owner's environment has that range. */
 bool host_id_in_use(struct controller *c, const struct environment *e, uint32_t host_id);
+bool is_lost_uid(struct controller *c, const char *uid);
+void set_lost_uid(struct controller *c, const char *uid, bool lost);
 /* Reads and resets `look`. */
 bool take_look(struct controller *c, struct environment *e);
 

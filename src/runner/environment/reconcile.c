@@ -300,6 +300,37 @@ static void read_status(struct environment *e, yyjson_val *object)
     e->settled = e->phase == PHASE_FAILED && !heals(e->reason);
 }
 
+/* What is missing in a store that has not yet come to where it was last seen was deleted by nobody: an older store was
+ * put back, or an empty one. It goes on, though nobody is let in, until a store that knows it is there again, or `down`
+ * removes it. */
+static bool is_lost(struct controller *c, struct environment *e)
+{
+    uint64_t at = informer_revision(c->devices);
+    uint64_t seen = e->revision > e->written ? e->revision : e->written;
+
+    if (is_lost_uid(c, e->uid))
+        return true;
+    if (e->gone || at == 0 || at > seen)
+        return false;
+    log_warning("%s: the server's store went back to revision %llu, from before it, and lost its device: left alone",
+                e->name, (unsigned long long)at);
+    set_lost_uid(c, e->uid, true);
+    return true;
+}
+
+static void note_seen(struct controller *c, struct environment *e, yyjson_val *object)
+{
+    unsigned restored = informer_restored(c->devices);
+
+    if (e->restored != restored) { /* what was written is not there any more */
+        e->written = 0;
+        e->dirty = true;
+    }
+    e->restored = restored;
+    e->revision = object_version(object);
+    set_lost_uid(c, e->uid, false);
+}
+
 static void work_on(struct controller *c, const char *name)
 {
     _cleanup_cached_ struct cached *cached = informer_get(c->devices, name);
@@ -308,18 +339,26 @@ static void work_on(struct controller *c, const char *name)
 
     if (cached)
         device_read(cached->object, &d);
+    if (cached && !is_sane(&d)) {
+        log_warning("device \"%s\" has no usable name or uid: left alone", name);
+        return;
+    }
+    if (e && cached == NULL && is_lost(c, e))
+        return;
     if (e && (cached == NULL || !streq(e->uid, d.uid))) {
         vanish(c, e);
         e = environment_find(c, name);
         if (e)
             return;
     }
-    if (cached == NULL || !is_sane(&d))
+    if (cached == NULL)
         return;
     if (e == NULL) {
         e = environment_make(c, &d);
+        e->restored = informer_restored(c->devices);
         read_status(e, cached->object);
     }
+    note_seen(c, e, cached->object);
     if (d.deleting) {
         stop(c, e, &d, cached->object);
         return;

@@ -370,6 +370,7 @@ static struct runtime_spec *begin(struct controller *c, struct arena *a, const s
 static int fill(struct controller *c, struct arena *a, struct environment *e, const struct device *d,
                 const struct sandbox *s, struct runtime_spec *r, const char **reason, struct error **err)
 {
+    r->revision = e->revision;
     if (add_socket(c, a, e, s, r, err) < 0)
         return refuse(reason, "SocketDirectoryRefused");
     if (add_home(c, a, e, d, s, r, err) < 0)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/thread.h"
 #include "runner/environment/internal.h"
 
 /*
@@ -10,6 +11,15 @@
  * first, the devices afterwards: a container is made for a device that the copy holds already, so that nothing in the
  * making is taken for an orphan.
  */
+static void know(struct map *known, const char *uid)
+{
+    char place[PLACE_NAME_SIZE];
+
+    place_name(place, uid);
+    map_set(known, str_from(uid), known);
+    map_set(known, str_from(place), known);
+}
+
 static struct map *known_uids(struct controller *c)
 {
     struct map *uids = map_new();
@@ -18,16 +28,45 @@ static struct map *known_uids(struct controller *c)
 
     for (size_t i = 0; i < n; i++) {
         const char *uid = json_str_at(list[i]->object, "metadata.uid");
-        char place[PLACE_NAME_SIZE];
-        if (uid) {
-            place_name(place, uid);
-            map_set(uids, str_from(uid), uids);
-            map_set(uids, str_from(place), uids);
-        }
+        if (uid)
+            know(uids, uid);
         cached_unref(list[i]);
     }
     free(list);
     return uids;
+}
+
+/* What a worker still has in hand is its business. */
+static bool is_in_hand(struct controller *c, const struct instance *i)
+{
+    LOCK_SCOPE(&c->lock);
+    const struct environment *e = map_get(c->environments, str_from(i->device));
+    return e && streq(e->uid, i->uid);
+}
+
+/* From a revision that the store has not come to (reconcile.c: is_lost); where the label is missing, nothing is said.
+ */
+static bool is_stray(struct controller *c, const struct instance *i, uint64_t at)
+{
+    bool stray = is_lost_uid(c, i->uid);
+
+    if (stray || i->revision == 0 || i->revision < at)
+        return stray;
+    log_warning(
+        "container of device %s (%s) is from revision %llu, and the server's store is at %llu: an older one was "
+        "put back; it is left alone (open-hydra-server down removes it)",
+        i->device, i->uid, (unsigned long long)i->revision, (unsigned long long)at);
+    set_lost_uid(c, i->uid, true);
+    return true;
+}
+
+static void know_strays(struct controller *c, const struct instance *list, size_t n, struct map *known)
+{
+    uint64_t at = informer_revision(c->devices);
+
+    for (size_t i = 0; i < n; i++)
+        if (!map_get(known, str_from(list[i].uid)) && (is_in_hand(c, &list[i]) || is_stray(c, &list[i], at)))
+            know(known, list[i].uid);
 }
 
 static void sweep_containers(struct controller *c, const struct instance *list, size_t n, const struct map *known)
@@ -72,6 +111,7 @@ void sweep(struct controller *c)
     /* A container that could not be listed may still use its directory. */
     if (c->o.runtime->ops->list(c->o.runtime, &instances, &instances_len, &err) == 0) {
         struct map *known = known_uids(c);
+        know_strays(c, instances, instances_len, known);
         sweep_containers(c, instances, instances_len, known);
         sweep_places(c, places, places_len, known);
         map_free(known, NULL);

@@ -471,6 +471,9 @@ static void read_labels(yyjson_val *labels, struct instance *out)
     out->device = copy(yyjson_get_str(yyjson_obj_get(labels, LABEL_DEVICE)));
     out->uid = copy(yyjson_get_str(yyjson_obj_get(labels, LABEL_UID)));
     out->owner = copy(yyjson_get_str(yyjson_obj_get(labels, LABEL_OWNER)));
+    const char *revision = yyjson_get_str(yyjson_obj_get(labels, LABEL_REVISION));
+    unsigned long long n;
+    out->revision = revision && str_to_u64(str_from(revision), UINT64_MAX, &n) == 0 ? n : 0;
 }
 
 static char *find_variable(yyjson_val *variables, const char *name)

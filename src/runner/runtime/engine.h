@@ -21,6 +21,7 @@
 #define LABEL_OWNER "io.openhydra.owner"
 #define LABEL_GENERATION "io.openhydra.generation"
 #define LABEL_NETWORK "io.openhydra.network" /* there where it has one: private networks that it may reach */
+#define LABEL_REVISION "io.openhydra.revision"
 #define TOKEN_VARIABLE "OPENHYDRA_TOKEN"
 #define SOCKET_VARIABLE "OPENHYDRA_SOCKET"
 

@@ -83,6 +83,7 @@ static void put_labels(document *d, value *obj, const char *key, const struct en
 {
     value *labels = put_obj(d, obj, key);
     _cleanup_free_ char *generation = xasprintf("%lld", (long long)s->generation);
+    _cleanup_free_ char *revision = xasprintf("%llu", (unsigned long long)s->revision);
 
     put_str(d, labels, LABEL_INSTALLATION, e->installation);
     put_str(d, labels, LABEL_DEVICE, s->device);
@@ -91,6 +92,7 @@ static void put_labels(document *d, value *obj, const char *key, const struct en
     put_str(d, labels, LABEL_GENERATION, generation);
     if (s->network)
         put_allowed(d, labels, s);
+    put_str(d, labels, LABEL_REVISION, revision);
 }
 
 static uint64_t cpu_quota_us(const struct runtime_spec *s)

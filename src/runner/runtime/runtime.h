@@ -27,6 +27,7 @@ struct runtime_variable {
 struct runtime_spec {
     const char *device, *uid, *owner, *sandbox; /* names: DNS labels or subdomains, checked */
     int64_t generation;
+    uint64_t revision; /* of the store, at which the device was */
     const char *image;
     const char *const *command, *const *arguments; /* NULL: the image's own */
     size_t command_len, arguments_len;
@@ -52,6 +53,7 @@ enum instance_state { INSTANCE_CREATED, INSTANCE_RUNNING, INSTANCE_ENDED };
 struct instance {
     enum instance_state state;
     char *device, *uid, *owner;
+    uint64_t revision;    /* of the store, at which the device was when it was made; 0: not known */
     char *token, *socket; /* as its variables say; only from inspect */
     int exit_code;
     bool out_of_memory;
