@@ -91,7 +91,7 @@ void environment_ended(struct controller *c, struct environment *e, const struct
     environment_count_restart(e, now);
     pulses_drop(c->pulses, e->name, true);
     e->container = CONTAINER_ABSENT;
-    e->met = e->unwell = false;
+    e->met = e->unwell = e->paused = e->unsupervised = false;
     e->not_before_us = now + (int64_t)pause * 1000;
     environment_enter(e, PHASE_STARTING, limits.starting_seconds);
     environment_set(e, PHASE_STARTING, reason, "%s; starting again (%u of %u)", description, e->restarts_in_window,

@@ -12,7 +12,7 @@
 #include "base/thread.h"
 
 /* Head and as much of a body as its Content-Length says. */
-static size_t read_request(int fd, char *out, size_t max)
+size_t peer_read_request(int fd, char *out, size_t max)
 {
     size_t n = 0;
 
@@ -32,7 +32,7 @@ static size_t read_request(int fd, char *out, size_t max)
 static void play(struct peer *p, int fd)
 {
     char request[65536];
-    size_t n = read_request(fd, request, sizeof(request));
+    size_t n = peer_read_request(fd, request, sizeof(request));
 
     if (n == 0) {
         close(fd);

@@ -38,6 +38,9 @@ void peer_end(struct peer *p);
 /* Waits until that many lines were played. */
 void peer_wait(struct peer *p, size_t lines);
 
+/* One request from a connection; 0: none came. */
+size_t peer_read_request(int fd, char *out, size_t max);
+
 #define OK_JSON(body) "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n" body
 #define STATUS(code, reason, message)                                                                                  \
     "HTTP/1.1 " code " X\r\nConnection: close\r\n\r\n{\"kind\":\"Status\",\"reason\":\"" reason                        \

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/buffer.h"
+#include "runner/runtime/runtime.h"
+#include "unit/runner/answerer.h"
+
+/* A runtime whose containers are threads that listen where the mounts say, and which fails to order. */
+struct fake_container {
+    bool there, listening;
+    char uid[64], device[64], owner[64], token[96], socket[108];
+    uint64_t revision;
+    enum instance_state state;
+    int exit_code, pid;
+    bool out_of_memory, paused, unsupervised;
+    struct answerer answerer;
+};
+
+struct fake_failure {
+    const char *op;
+    enum reason reason;
+    const char *message;
+    unsigned times;
+};
+
+struct fake {
+    struct runtime base;
+    pthread_mutex_t lock;
+    struct runtime_listener listener;
+    struct runtime_facts facts;
+    struct fake_container containers[16];
+    struct fake_failure failures[8];
+    bool image;        /* whether it is there */
+    unsigned status;   /* of new containers' answers */
+    bool mute;         /* new containers listen nowhere */
+    struct buffer log; /* "ensure u1\nremove u1 3\n" … */
+};
+
+void fake_init(struct fake *f);
+void fake_end(struct fake *f);
+void fake_fail(struct fake *f, const char *op, enum reason reason, const char *message, unsigned times);
+void fake_available(struct fake *f, bool up);
+/* The event of the engine. */
+void fake_event(struct fake *f, const char *device);
+/* With the lock held. */
+struct fake_container *fake_find(struct fake *f, const char *uid);
+struct fake_container *fake_add(struct fake *f, const char *uid, const char *device);
+unsigned fake_count(struct fake *f, const char *line);
+bool fake_has(struct fake *f, const char *uid);
