@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "cli/become.h"
+#include "cli/nginx_log.h"
 #include "server/gateway/gateway.h"
 
 #define MAX_PORTS 65536
@@ -162,6 +163,9 @@ pid_t nginx_start(const struct layout *l, struct error **err)
 
     if (nginx == NULL)
         return error_set(err, REASON_NOT_FOUND, "nginx is not installed");
+    _cleanup_close_ int log = nginx_log_start(l->gateway_id, err);
+    if (log < 0)
+        return -1;
     pid_t pid = fork();
     if (pid < 0)
         return error_errno(err, errno, "fork");
@@ -182,6 +186,7 @@ pid_t nginx_start(const struct layout *l, struct error **err)
     }
     /* Set after the change of user, which clears it. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    dup2(log, STDERR_FILENO);
     execl(nginx, nginx, "-e", "stderr", "-p", l->gateway, "-c", file, (char *)NULL);
     log_error("nginx: %s", strerror(errno));
     _exit(1);

@@ -44,9 +44,10 @@
 /* Peers that go or send nonsense are everyday life, and nobody's business at the usual level. */
 static bool is_about_peer(const char *line)
 {
-    static const char *const beginnings[] = {"Closing connection",       "Failed to send",   "Application reported",
-                                             "Error processing request", "Failed to parse",  "Received",
-                                             "Too many meaningless",     "Not enough memory"};
+    static const char *const beginnings[] = {
+        "Closing connection",       "Failed to send",    "Application reported",
+        "Error processing request", "Failed to parse",   "Received",
+        "Too many meaningless",     "Not enough memory", "Connection socket is closed"};
 
     for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
         if (starts_with(line, beginnings[i]))
