@@ -1,5 +1,6 @@
 #include "http/exchange.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -272,6 +273,34 @@ struct MHD_Response *exchange_status_response(enum reason reason, const char *me
         abort();
     add(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
     return response;
+}
+
+enum MHD_Result exchange_queue(struct http_exchange *x, unsigned status, struct MHD_Response *response)
+{
+    enum MHD_Result ok = MHD_queue_response(x->connection, status, response);
+    MHD_destroy_response(response);
+    return ok;
+}
+
+enum MHD_Result exchange_refuse(struct http_exchange *x, enum reason reason, const char *message)
+{
+    x->state = ANSWERED;
+    return exchange_queue(x, reason_code(reason), exchange_status_response(reason, message));
+}
+
+enum MHD_Result exchange_refuse_error(struct http_exchange *x, struct error *err)
+{
+    struct MHD_Response *response = exchange_status_response(err->reason, err->message);
+    unsigned code = reason_code(err->reason);
+    char seconds[16];
+
+    if (err->retry_after) {
+        snprintf(seconds, sizeof(seconds), "%u", err->retry_after);
+        add(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    }
+    error_free(err);
+    x->state = ANSWERED;
+    return exchange_queue(x, code, response);
 }
 
 /* --- Sleeping --- */

@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "http/body.h"
 #include "http/exchange.h"
 #include "http/server.h"
 
@@ -107,6 +108,7 @@ static void *run(void *arg)
             handle(s, events[i].data.u64);
         }
         look_at_long_deferred(s);
+        bodies_check(s, clock_monotonic_us());
     }
 }
 

@@ -28,13 +28,19 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DE
 struct http_exchange;
 typedef void http_handler(struct http_exchange *x, void *arg);
 
+/* Asked once the headers of a request with a body are there, on the event thread: how large the body may be (`max` is
+ * the server's maximum before), or a refusal, which is answered at once. Must not block. */
+typedef int http_body_gate(struct http_exchange *x, void *arg, size_t *max, struct error **err);
+
 struct http_options {
     int listen_fd; /* a listening socket, non-blocking; stays the caller's */
     enum http_role role;
-    uid_t peer_uid;           /* only this user (and root) may speak here; (uid_t)-1: anybody who can connect */
-    unsigned max_connections; /* more are closed at once */
-    size_t max_body;          /* bytes; more is 413 */
-    unsigned idle_seconds;    /* a connection that neither sends nor takes is closed (suspended ones are not idle) */
+    uid_t peer_uid;            /* only this user (and root) may speak here; (uid_t)-1: anybody who can connect */
+    unsigned max_connections;  /* more are closed at once */
+    size_t max_body;           /* bytes; more is 413 */
+    http_body_gate *body_gate; /* NULL: that maximum for all */
+    unsigned body_seconds;     /* for the whole of a small body, 408 afterwards; 0: 10. A second more for each 64 KiB */
+    unsigned idle_seconds;     /* a connection that neither sends nor takes is closed (suspended ones are not idle) */
 };
 
 struct http_server;
@@ -53,7 +59,8 @@ const char *http_query(struct http_exchange *x, const char *name); /* decoded; N
 bool http_next_query(struct http_exchange *x, size_t *at, const char **name, const char **value);
 const char *http_header(const struct http_exchange *x, const char *name); /* any case; NULL: absent */
 struct str http_body(const struct http_exchange *x);
-struct arena *http_arena(struct http_exchange *x); /* freed with the exchange */
+unsigned long long http_announced(const struct http_exchange *x); /* of the body, bytes; 0: nothing was */
+struct arena *http_arena(struct http_exchange *x);                /* freed with the exchange */
 
 /* The answer: any number of headers, then exactly one of the three. HEAD sends no body whatever is given. */
 void http_add_header(struct http_exchange *x, const char *name, const char *value);

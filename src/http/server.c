@@ -14,11 +14,11 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "http/body.h"
 #include "http/exchange.h"
 
 /*
- * What of a connection is not the exchange's: who may connect and how many, request bodies and their limit, and the
- * daemon's start and stop.
+ * What of a connection is not the exchange's: who may connect and how many, and the daemon's start and stop.
  *
  * The listening socket is inherited by the next process, so that it must neither be closed nor shut down (shutdown
  * would hit every duplicate of it): the daemon gets a duplicate and is quiesced before it stops.
@@ -32,9 +32,6 @@
 #define POOL_INCREMENT ((size_t)1024)
 /* Nobody needs more of them. */
 #define MAX_PARAMETERS 256
-/* A body larger than allowed is read up to this factor of the limit, for a client that does not look for an answer
- * before it has sent everything. */
-#define DROP_FACTOR 4
 /* How long answers in progress have to get out when the server stops. */
 #define STOP_US 2000000
 #define LOG_LINES_PER_SECOND 20
@@ -127,25 +124,6 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connectio
     return x;
 }
 
-static enum MHD_Result queue(struct http_exchange *x, unsigned status, struct MHD_Response *response)
-{
-    enum MHD_Result ok = MHD_queue_response(x->connection, status, response);
-    MHD_destroy_response(response);
-    return ok;
-}
-
-static enum MHD_Result refuse(struct http_exchange *x, enum reason reason, const char *message)
-{
-    x->state = ANSWERED;
-    return queue(x, reason_code(reason), exchange_status_response(reason, message));
-}
-
-static enum MHD_Result refuse_body(struct http_exchange *x)
-{
-    _cleanup_free_ char *message = xasprintf("Request entity too large: limit is %zu", x->server->options.max_body);
-    return refuse(x, REASON_REQUEST_TOO_LARGE, message);
-}
-
 static bool has_too_many_parameters(const struct http_exchange *x)
 {
     size_t n = 1;
@@ -155,39 +133,12 @@ static bool has_too_many_parameters(const struct http_exchange *x)
     return n > MAX_PARAMETERS;
 }
 
-/* Headers are there; the body is not. A client that announces too much and waits for «100 Continue», or announces
- * really much, is refused before it sends. */
 static enum MHD_Result begin(struct http_exchange *x, const char *method)
 {
-    unsigned long long length;
-    size_t max = x->server->options.max_body;
-
     exchange_take_request(x, method);
     if (has_too_many_parameters(x))
-        return refuse(x, REASON_BAD_REQUEST, "the address has too many query parameters");
-    const char *announced = http_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    if (announced == NULL || str_to_u64(str_from(announced), ULLONG_MAX, &length) < 0 || length <= max)
-        return MHD_YES;
-    if (http_header(x, MHD_HTTP_HEADER_EXPECT) || length / DROP_FACTOR > max)
-        return refuse_body(x);
-    return MHD_YES;
-}
-
-static enum MHD_Result take_body(struct http_exchange *x, const char *data, size_t *n)
-{
-    size_t max = x->server->options.max_body;
-
-    if (!x->body.overflow)
-        buffer_append(&x->body, data, *n);
-    if (x->body.overflow) {
-        buffer_clear(&x->body);
-        x->body.overflow = true;
-        x->dropped += *n;
-        if (x->dropped / DROP_FACTOR > max)
-            return MHD_NO;
-    }
-    *n = 0;
-    return MHD_YES;
+        return exchange_refuse(x, REASON_BAD_REQUEST, "the address has too many query parameters");
+    return body_begin(x);
 }
 
 /* The handler has returned or the connection was resumed: send what there is, or sleep. */
@@ -210,7 +161,7 @@ static enum MHD_Result proceed(struct http_exchange *x)
     }
     struct MHD_Response *response = steal_ptr(x->response);
     pthread_mutex_unlock(lock);
-    return response ? queue(x, x->status, response) : MHD_NO;
+    return response ? exchange_queue(x, x->status, response) : MHD_NO;
 }
 
 static bool is_answered(struct http_exchange *x)
@@ -221,8 +172,10 @@ static bool is_answered(struct http_exchange *x)
 
 static enum MHD_Result handle(struct http_exchange *x)
 {
+    if (!body_end(x))
+        return MHD_NO;
     if (x->body.overflow)
-        return refuse_body(x);
+        return body_too_large(x);
     x->state = HANDLING;
     x->handled = true;
     atomic_fetch_add(&x->server->busy, 1);
@@ -247,7 +200,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         return begin(x, method);
     }
     if (x->state == RECEIVING)
-        return *n ? take_body(x, data, n) : handle(x);
+        return *n ? body_take(x, data, n) : handle(x);
     return proceed(x);
 }
 
@@ -261,6 +214,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
         return;
     *context = NULL;
     server_remove_live(x);
+    body_end(x);
     if (x->handled && atomic_fetch_sub(&s->busy, 1) == 1 && atomic_load(&s->stopping)) {
         LOCK_SCOPE(&s->lock);
         pthread_cond_broadcast(&s->quiet);

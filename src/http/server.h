@@ -20,8 +20,9 @@ struct http_server {
     atomic_uint log_lines;
 
     pthread_mutex_t lock;
-    pthread_cond_t quiet;       /* nothing is busy */
-    struct http_exchange *live; /* deferred ones */
+    pthread_cond_t quiet;         /* nothing is busy */
+    struct http_exchange *live;   /* deferred ones */
+    struct http_exchange *coming; /* whose body is not whole yet */
 
     /* http/hangup.c */
     int epoll_fd, wake_fd;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -19,6 +20,10 @@
 #include "server/shipped.h"
 
 #define MAX_BODY ((size_t)3 << 20)
+/* Logins, passwords. */
+#define MAX_AUTH_BODY ((size_t)16 << 10)
+/* Less is not counted: the connection itself is as large, and logins of a class behind one address pass. */
+#define SMALL_BODY 4096
 #define MAX_PORTS_FILE ((size_t)1 << 20)
 #define LOG_MAX_EVENTS 20000
 #define LOG_MAX_BYTES ((size_t)64 << 20)
@@ -212,10 +217,38 @@ static void handle(struct http_exchange *x, void *arg)
     }
 }
 
+/* Before a body is read: who is nobody writes nothing but logins, and what bodies are held is counted. */
+static int body_gate(struct http_exchange *x, void *arg, size_t *max, struct error **err)
+{
+    struct server *s = arg;
+    const char *address = http_header(x, "X-Real-IP");
+    struct flow_caller caller = flow_stranger(address ? address : "");
+
+    if (http_role(x) != HTTP_GATEWAY)
+        return 0;
+    if (auth_owns(http_path(x))) {
+        *max = MAX_AUTH_BODY;
+    } else {
+        struct identity who;
+        int known = auth_peek(s->auth, x, &who, err);
+        if (known < 0)
+            return -1;
+        if (known && who.role == ROLE_NONE)
+            return error_set(err, REASON_UNAUTHORIZED, "Unauthorized");
+        if (known)
+            caller = api_caller(s->api, x, &who);
+    }
+    unsigned long long n = http_announced(x) ? http_announced(x) : *max;
+    return n <= SMALL_BODY || n > *max
+               ? 0
+               : flow_take(s->flow, FLOW_BODIES, n, &caller, http_arena(x), clock_monotonic_us(), err);
+}
+
 static int listen_all(struct server *s, struct error **err)
 {
     const struct server_options *o = s->options;
-    const struct http_options common = {.max_connections = 16384, .max_body = MAX_BODY, .idle_seconds = IDLE_SECONDS};
+    const struct http_options common = {
+        .max_connections = 16384, .max_body = MAX_BODY, .body_gate = body_gate, .idle_seconds = IDLE_SECONDS};
     const struct {
         int fd;
         enum http_role role;

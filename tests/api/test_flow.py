@@ -1,15 +1,18 @@
 """What one caller may have at a time, and that the others are served meanwhile. The bounds themselves: tests/unit/api/test_api_flow.c."""
 import contextlib
 import http.server
+import json
 import os
 import pathlib
+import select
+import socket
 import socketserver
 import threading
 
 import pytest
 
 from support.answers import fresh_name
-from support.instance import wait_until
+from support.instance import GROUP, wait_until
 
 
 class Runner:
@@ -209,3 +212,83 @@ def test_watches_of_one_student(hydra, students):
                 assert watch.status_code == 200 and next(watch.iter_lines())
         assert a.get("devices").status_code == 200 and a.get("/auth/session").status_code == 200
     wait_until(lambda: a.get("devices?watch=true&timeoutSeconds=1").status_code == 200, what="places of watches")
+
+
+# --- Bodies ---
+
+
+def begin(hydra, path, length, headers="", address="127.0.0.1", sent=b""):
+    """A request whose body is announced, and sent as far as said."""
+    s = socket.create_connection(("127.0.0.1", hydra.dashboard_port), 30, (address, 0))
+    s.sendall(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{hydra.dashboard_port}\r\nContent-Type: application/json\r\n"
+              f"{headers}Content-Length: {length}\r\n\r\n".encode() + sent)
+    return s
+
+
+def answer_of(s):
+    head, _, body = s.recv(65536).partition(b"\r\n\r\n")
+    return int(head.split()[1]), head.decode(), json.loads(body or s.recv(65536))
+
+
+def is_silent(sockets):
+    return not select.select(sockets, [], [], 0)[0]
+
+
+def bearer(hydra, name):
+    answer = hydra.visitor().post("/auth/login", json={"username": name, "password": "password", "bearer": True})
+    return f"Authorization: Bearer {answer.json()['token']}\r\n"
+
+
+DEVICES = f"{GROUP}/devices"
+
+
+def test_nobody_writes_nothing(hydra):
+    """Said before the body comes."""
+    with begin(hydra, DEVICES, 3_000_000) as s:
+        code, head, status = answer_of(s)
+        assert code == 401 and status["reason"] == "Unauthorized"
+    with begin(hydra, DEVICES, 3_000_000, "Authorization: Bearer nonsense\r\n") as s:
+        assert answer_of(s)[0] == 401
+
+
+def test_unfinished_bodies_of_one_student(hydra, students):
+    (one, a), (other, b) = students
+    mine, size = bearer(hydra, one), 3 << 20
+    with begin(hydra, DEVICES, size, mine) as first, begin(hydra, DEVICES, size, mine) as second:
+        with begin(hydra, DEVICES, 2 << 20, mine) as third:
+            # 8 MiB, to the byte.
+            assert answer_of(begin(hydra, DEVICES, 4097, mine))[0] == 429
+            code, head, status = answer_of(begin(hydra, DEVICES, size, mine))
+            assert code == 429 and "Retry-After: 1" in head and status["code"] == 429
+            assert "one user may have 8388608" in status["message"]
+            for session, name in ((a, one), (b, other)):
+                answer = session.post(f"devices/{name}/ticket", json={})
+                assert answer.status_code != 429, answer.text
+            box = {"metadata": {"name": fresh_name("box"), "annotations": {"x": "y" * 100_000}},
+                   "spec": {"cpuImageName": "localhost/a:b"}}
+            assert hydra.admin().post("sandboxes", json=box).status_code == 201
+            with begin(hydra, DEVICES, size, bearer(hydra, other)) as another:
+                assert is_silent([first, second, third, another])
+        def again():
+            with begin(hydra, DEVICES, 2 << 20, mine) as s:
+                return is_silent([s]) and not select.select([s], [], [], 0.2)[0]
+        wait_until(again, what="what was given up")
+
+
+def test_unfinished_logins_of_one_address(hydra, students):
+    (one, _), _ = students
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(begin(hydra, "/auth/login", 16384, sent=b"{")) for _ in range(256)]
+        def is_refused():
+            with begin(hydra, "/auth/login", 16384) as s:
+                return select.select([s], [], [], 0.5)[0] and answer_of(s)[0] == 429
+        wait_until(is_refused, 8, what="4 MiB of an address")
+        assert answer_of(begin(hydra, DEVICES, 100_000, "Open-Hydra-Auth: Bearer eDp5\r\n"))[0] == 429
+        # A login as it is is small, and passes, also at that address.
+        hydra.login(one, "password")
+        with begin(hydra, "/auth/login", 16384, address="127.0.0.2") as another:
+            assert not select.select([another], [], [], 0.3)[0]
+        # Nobody has all the time of the world: each is told so, and those that are in time are served.
+        assert answer_of(held[0])[0] == 408
+        wait_until(lambda: not is_silent(held[-1:]), 60, what="the end of the last one")
+        assert answer_of(held[-1])[2]["reason"] == "Timeout"

@@ -200,8 +200,9 @@ static const char *copy(struct arena *a, const char *s)
     return s ? arena_strdup(a, s) : NULL;
 }
 
-struct flow_caller api_caller(const struct api_options *o, const struct http_exchange *x, const struct identity *who)
+struct flow_caller api_caller(const struct api *a, const struct http_exchange *x, const struct identity *who)
 {
+    const struct api_options *o = &a->options;
     const char *address = http_header(x, "X-Real-IP");
 
     if (o->reserved && o->reserved(who))
@@ -221,7 +222,7 @@ void api_handle(struct api *a, struct http_exchange *x, const struct identity *w
                                .uid = copy(arena, who->uid),
                                .session = copy(arena, who->session),
                                .certificate = copy(arena, who->certificate)};
-    struct flow_caller caller = api_caller(&a->options, x, who);
+    struct flow_caller caller = api_caller(a, x, who);
     int64_t began = r->started_us;
     if (answer(r, &caller, &err) < 0)
         request_fail(r, err);

@@ -43,7 +43,7 @@ void api_free(struct api *a);
 /* Whether this path is ours: /apis…, /api, /openapi…, /version, /healthz, /livez, /readyz, /metrics. */
 bool api_owns(struct str path);
 /* As whom the flow counts a caller. */
-struct flow_caller api_caller(const struct api_options *o, const struct http_exchange *x, const struct identity *who);
+struct flow_caller api_caller(const struct api *a, const struct http_exchange *x, const struct identity *who);
 /* Answers (or defers) a request of an identified caller; from an event thread or a worker. `who` is copied. */
 void api_handle(struct api *a, struct http_exchange *x, const struct identity *who);
 

@@ -89,7 +89,7 @@ int heavy_run(struct request *r, void (*verb)(struct request *r), struct error *
         return 0;
     }
     struct piece *p = arena_alloc(r->arena, sizeof(*p));
-    *p = (struct piece){r, verb, r->api->options.flow, api_caller(&r->api->options, r->x, &r->who)};
+    *p = (struct piece){r, verb, r->api->options.flow, api_caller(r->api, r->x, &r->who)};
     const struct work work = {run, p, r->who.name, request_is_reserved(r), http_body(r->x).n};
     if (workers_submit(r->api->options.parsers, &work) == 0)
         return 0;

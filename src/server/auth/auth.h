@@ -27,6 +27,10 @@ void auth_set_user_kind(struct auth *a, const struct kind *users);
 typedef void auth_done(struct http_exchange *x, const struct identity *who, struct error *err, void *arg);
 void auth_identify(struct auth *a, struct http_exchange *x, auth_done *done, void *arg);
 
+/* The same without any work: for what is decided before a request's body is read. 1: that is who it is; 0: a password
+ * has to be looked at first. */
+int auth_peek(struct auth *a, struct http_exchange *x, struct identity *who, struct error **err) _must_check_;
+
 /* The table of roles. */
 enum verdict auth_authorize(const struct identity *who, const struct attributes *what);
 /* Those who have a share of everything kept for them (server/api/flow.h). */

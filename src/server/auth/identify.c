@@ -347,3 +347,11 @@ void auth_identify(struct auth *a, struct http_exchange *x, auth_done *done, voi
         return done(x, NULL, err, arg);
     }
 }
+
+int auth_peek(struct auth *a, struct http_exchange *x, struct identity *who, struct error **err)
+{
+    _cleanup_login_ struct login login = {0};
+    enum outcome outcome = look(a, x, who, &login, err);
+
+    return outcome == FAILED ? -1 : outcome == KNOWN;
+}

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/thread.h"
+#include "http/body.h"
 #include "http/server.h"
 #include "unit/http/client.h"
 
@@ -575,6 +576,98 @@ static void test_told_that_peer_has_gone(void **state)
     fixture_cleanup(&f);
 }
 
+/* --- Bodies: how large, and within which time --- */
+
+#define S ((int64_t)1000000)
+
+static void test_time_of_a_body(void **state)
+{
+    assert_false(body_is_late(10 * S, 0, 0));
+    assert_true(body_is_late(10 * S + 1, 0, 0));
+    assert_true(body_is_late(10 * S + 1, 65535, 0));
+    assert_false(body_is_late(11 * S, 65536, 0));
+    assert_true(body_is_late(11 * S + 1, 65536, 0));
+    assert_false(body_is_late(58 * S, 3 << 20, 0));
+    assert_true(body_is_late(58 * S + 1, 3 << 20, 0));
+    assert_false(body_is_late(2 * S, 0, 2));
+    assert_true(body_is_late(2 * S + 1, 0, 2));
+}
+
+static void test_late_body(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct buffer b = {0};
+
+    o.body_seconds = 1;
+    o.max_connections = 2;
+    fixture_start(&f, &o, echo, NULL);
+    int late = client_connect(&f), good = client_connect(&f);
+    client_send(late, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhell");
+    for (int i = 0; i < 3; i++) {
+        buffer_clear(&b);
+        client_send(good, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
+        client_read_response(good, &b, false);
+        assert_true(starts_with(b.p, "HTTP/1.1 200"));
+    }
+    buffer_clear(&b);
+    client_read_all(late, &b);
+    assert_true(starts_with(b.p, "HTTP/1.1 408 "));
+    assert_non_null(strstr(b.p, "\"reason\":\"Timeout\",\"code\":408"));
+    /* One that is idle between requests is none that comes; and the place is free again. */
+    buffer_clear(&b);
+    client_send(good, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi");
+    client_read_response(good, &b, false);
+    assert_non_null(strstr(b.p, "body=2:hi"));
+    close(late);
+    close(good);
+    _cleanup_free_ char *answer = client_request(&f, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_true(starts_with(answer, "HTTP/1.1 200"));
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
+static int gate(struct http_exchange *x, void *arg, size_t *max, struct error **err)
+{
+    assert_true(http_body(x).n == 0);
+    if (http_header(x, "X-Refuse")) {
+        error_set(err, REASON_TOO_MANY_REQUESTS, "full");
+        (*err)->retry_after = 7;
+        return -1;
+    }
+    *max = http_announced(x) ? 10 : 20;
+    return 0;
+}
+
+static void check_gate(const char *request, const char *expected, const char *more)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+
+    o.body_gate = gate;
+    fixture_start(&f, &o, echo, NULL);
+    _cleanup_free_ char *answer = client_request(&f, request);
+    if (!starts_with(answer, expected) || strstr(answer, more) == NULL)
+        fail_msg("no '%s', '%s' in:\n%s", expected, more, answer);
+    fixture_cleanup(&f);
+}
+
+static void test_body_gate(void **state)
+{
+    /* Asked only where a body follows, and before it is there. */
+    check_gate("GET / HTTP/1.1\r\nHost: h\r\nX-Refuse: 1\r\n\r\n", "HTTP/1.1 200", "body=0:");
+    check_gate("POST / HTTP/1.1\r\nHost: h\r\nX-Refuse: 1\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200", "body=0:");
+    check_gate("POST / HTTP/1.1\r\nHost: h\r\nX-Refuse: 1\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 429",
+               "Retry-After: 7");
+    check_gate("POST / HTTP/1.1\r\nHost: h\r\nX-Refuse: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 429",
+               "\"message\":\"full\"");
+    check_gate("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n0123456789", "HTTP/1.1 200", "body=10:");
+    check_gate("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n0123456789a", "HTTP/1.1 413", "limit is 10");
+    check_gate("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\n", "HTTP/1.1 413", "limit is 10");
+    check_gate("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n0123456789a\r\n0\r\n\r\n",
+               "HTTP/1.1 200", "body=11:");
+}
+
 static void test_stop_with_deferred(void **state)
 {
     struct fixture f;
@@ -678,6 +771,9 @@ int main(void)
         cmocka_unit_test(test_answer_races_with_sleep),
         cmocka_unit_test(test_peer_gone_while_deferred),
         cmocka_unit_test(test_told_that_peer_has_gone),
+        cmocka_unit_test(test_time_of_a_body),
+        cmocka_unit_test(test_late_body),
+        cmocka_unit_test(test_body_gate),
         cmocka_unit_test(test_stop_with_deferred),
         cmocka_unit_test(test_stop_while_a_handler_runs),
         cmocka_unit_test(test_socket_survives),
