@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 import pytest
@@ -204,7 +205,15 @@ def test_nginx_of_a_start_that_was_killed_is_ended(fresh):
     fresh.kill()
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in others), 20, what="the others' end")
     assert all(os.path.exists(f"/proc/{pid}") for pid in workers), "what this is about"
-    fresh.start()
+    # Of another user, whatever it holds open: not ours to end.
+    with open(fresh.runtime / "nginx.lock") as lock:
+        stranger = subprocess.Popen(["sleep", "600"], pass_fds=[lock.fileno()])
+    try:
+        fresh.start()
+        assert stranger.poll() is None or os.geteuid() != 0
+    finally:
+        stranger.kill()
+        stranger.wait()
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), 10, what="their end, and that somebody has taken note")
     assert "nginx of a start that was killed is still there" in fresh.output()
     assert answers(fresh)
@@ -228,6 +237,60 @@ def test_a_foreign_program_is_not_ended(fresh):
         out = subprocess.run(fresh.command("run"), capture_output=True, text=True, timeout=90, env=fresh.env)
         assert out.returncode == 1 and "in use by another program" in out.stderr
     fresh.start()
+
+
+# ---- the gateway by itself, as a service starts it ------------------------------------------------------------------------------
+
+
+class Service:
+    def __init__(self, instance, name):
+        self.lines = []
+        self.process = subprocess.Popen(instance.command(name), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=instance.env)
+        threading.Thread(target=lambda: [self.lines.append(line) for line in self.process.stdout], daemon=True).start()
+
+    def says(self, text, times=1):
+        wait_until(lambda: sum(text in line for line in self.lines) >= times, 60, what=text)
+
+    def nginx(self):
+        for pid in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "nginx":
+                return int(pid)
+        return None
+
+
+def test_the_gateway_by_itself():
+    instance = Instance(config={"certificateCheckSeconds": 3600})
+    gateway = Service(instance, "gateway")
+    try:
+        gateway.says("serving")
+        shown = subprocess.run(["ps", "-o", "args=", "-p", str(gateway.process.pid)], capture_output=True, text=True).stdout.strip()
+        assert shown == "open-hydra-server: gateway"
+        before = served_serial(instance)
+        for name in ("server.crt", "server.key"):
+            (instance.data / "pki" / name).unlink()
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: served_serial(instance) != before, 30, what="another certificate, when it is asked for")
+        # It goes with nginx, to be started again at once; nobody of it stays.
+        master = gateway.nginx()
+        workers = [int(p) for p in pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+        os.kill(master, 9)
+        assert gateway.process.wait(30) == 2
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), 20, what="the workers' end")
+        gateway = Service(instance, "gateway")
+        gateway.says("serving")
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(30) == 0
+        with socket.socket() as held:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", instance.api_port))
+            held.listen()
+            gateway = Service(instance, "gateway")
+            assert gateway.process.wait(30) == 1
+            gateway.says("--api-listen")
+    finally:
+        gateway.process.kill()
+        gateway.process.wait()
+        instance.remove()
 
 
 # ---- certificates -----------------------------------------------------------------------------------------------------------
@@ -330,7 +393,8 @@ def test_one_that_is_roots(fresh, name):
 
 
 @needs_root
-def test_a_start_on_a_full_disk(tmp_path):
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_start_on_a_full_disk(end):
     """Well enough to read, log in and free it; nothing is written that is as it should be already."""
     instance = Instance()
     instance.data.mkdir(mode=0o711)
@@ -338,7 +402,7 @@ def test_a_start_on_a_full_disk(tmp_path):
     try:
         with instance:
             instance.create_user("anna")
-            instance.kill()
+            getattr(instance, end)()
             with open(instance.data / "filler", "wb", buffering=0) as filler:
                 with pytest.raises(OSError):
                     while True:

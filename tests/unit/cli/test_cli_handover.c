@@ -64,6 +64,15 @@ static void assert_file(const char *name, const char *content, mode_t mode)
     assert_int_equal(st.st_nlink, 1);
 }
 
+static void assert_folder(const char *name)
+{
+    _cleanup_free_ char *path = path_of(name);
+    struct stat st;
+
+    assert_int_equal(lstat(path, &st), 0);
+    assert_true(S_ISDIR(st.st_mode));
+}
+
 static void put(const char *name, const char *content)
 {
     _cleanup_free_ char *path = path_of(name);
@@ -151,18 +160,24 @@ static void what_stands_in_the_way_goes(void **state)
 
     put("victim", "root's own");
     for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-        for (int kind = 0; kind < 5; kind++) {
-            static const char *const how[] = {"ln -s ../../victim \"$p\"", "mkfifo \"$p\"",
+        for (int kind = 0; kind < 6; kind++) {
+            static const char *const how[] = {"ln -s ../../victim \"$p\"",
+                                              "mkfifo \"$p\"",
                                               "mkdir -p \"$p/a/b\"; echo x >\"$p/a/b/c\"; chmod 0 \"$p/a\"",
-                                              "ln -s / \"$p\"", "echo x >\"$p\"; chmod 0 \"$p\""};
+                                              "ln -s / \"$p\"",
+                                              "echo x >\"$p\"; chmod 0 \"$p\"",
+                                              "mkdir -p \"$(dirname \"$p\")/own\"; ln -s own \"$p\""};
             _cleanup_free_ char *place = path_of(places[i]),
-                                *command = xasprintf("p=%s; rm -rf \"$p\"; %s; chown -hR %u \"$p\"", place, how[kind],
-                                                     (unsigned)user);
+                                *command =
+                                    xasprintf("p=%s; rm -rf \"$p\"; %s; chown -hR %u \"$p\" \"$(dirname \"$p\")\"",
+                                              place, how[kind], (unsigned)user);
             (void)write_all_of("secret", "plain");
             assert_int_equal(system(command), 0);
             (void)write_all_of("secret", "plain");
             assert_file("folder/pki/key", "secret", 0600);
             assert_file("folder/tree/sub/two", "2", 0644);
+            assert_folder("folder/pki");
+            assert_folder("folder/tree/sub");
             _cleanup_free_ char *text = read_file(victim, 100, NULL, NULL);
             assert_string_equal(text, "root's own");
         }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,6 +125,21 @@ static void nothing_through_a_link(void **state)
     assert_int_equal(owner_of("folder/hard"), OWNER);
 }
 
+static void nothing_on_another_device(void **state)
+{
+    _cleanup_free_ char *folder = path_of("folder/disk");
+
+    make("folder/disk/", OWNER);
+    if (mount("none", folder, "tmpfs", 0, "size=64k") < 0)
+        skip();
+    make("folder/disk/file", 0);
+    repair(0);
+    uid_t owner = owner_of("folder/disk/file"), of_it = owner_of("folder/disk/");
+    umount2(folder, MNT_DETACH);
+    assert_int_equal(owner, 0);
+    assert_int_equal(of_it, 0);
+}
+
 static void half_made_files_go(void **state)
 {
     _cleanup_free_ char *folder = path_of("folder"), *link = path_of("folder/link.new"),
@@ -153,9 +169,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(roots_and_the_former_owners),
-        T(where_the_owner_is_the_same_only_roots),
-        T(nothing_through_a_link),
+        T(roots_and_the_former_owners), T(where_the_owner_is_the_same_only_roots),
+        T(nothing_through_a_link),      T(nothing_on_another_device),
         T(half_made_files_go),
     };
     return geteuid() == 0 ? cmocka_run_group_tests(tests, NULL, NULL) : 77; /* nothing can be given away */

@@ -1,11 +1,13 @@
 #include "config/config.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -543,6 +545,214 @@ static void other_addresses_need_tls_or_a_word(void **state)
     error_free(err);
 }
 
+static void addresses_to_listen_on(void **state)
+{
+    static const struct {
+        const char *text, *host;
+        unsigned first, last; /* 0: refused */
+    } cases[] = {
+        {"127.0.0.1:1", "127.0.0.1", 1, 1},
+        {"127.0.0.1:65535", "127.0.0.1", 65535, 65535},
+        {"127.0.0.1:5-5", "127.0.0.1", 5, 5},
+        {"0.0.0.0:5-65535", "0.0.0.0", 5, 65535},
+        {"[::1]:443", "::1", 443, 443},
+        {"::1:443", "::1", 443, 443},
+        {"localhost:80", "127.0.0.1", 80, 80},
+        {":80", "0.0.0.0", 80, 80},
+        {"127.0.0.1:0", NULL, 0, 0},
+        {"127.0.0.1:65536", NULL, 0, 0},
+        {"127.0.0.1:5-4", NULL, 0, 0},
+        {"127.0.0.1:5-65536", NULL, 0, 0},
+        {"127.0.0.1:5-", NULL, 0, 0},
+        {"127.0.0.1:-5", NULL, 0, 0},
+        {"127.0.0.1:", NULL, 0, 0},
+        {"127.0.0.1", NULL, 0, 0},
+        {"127.0.0.1:+5", NULL, 0, 0},
+        {"127.0.0.1: 5", NULL, 0, 0},
+        {"example.com:80", NULL, 0, 0},
+        {"127.0.0.256:80", NULL, 0, 0},
+        {"[::1:80", NULL, 0, 0},
+        {"127.0.0.1:5-6-7", NULL, 0, 0},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct listen_address a;
+        int rc = listen_parse(cases[i].text, &a, NULL);
+        if ((rc == 0) != (cases[i].first != 0))
+            fail_msg("%s", cases[i].text);
+        if (rc < 0)
+            continue;
+        assert_string_equal(a.host, cases[i].host);
+        assert_int_equal(a.first, cases[i].first);
+        assert_int_equal(a.last, cases[i].last);
+        assert_int_equal(listen_is_loopback(&a), starts_with(a.host, "127.") || streq(a.host, "::1"));
+        assert_int_equal(listen_is_wildcard(&a), streq(a.host, "0.0.0.0"));
+        free(a.host);
+    }
+}
+
+static void ports_may_touch_but_not_overlap(void **state)
+{
+    static const struct {
+        const char *dashboard, *environments, *api;
+        bool good;
+    } cases[] = {
+        {"127.0.0.1:10", "127.0.0.1:20-30", "127.0.0.1:40", true},
+        {"127.0.0.1:19", "127.0.0.1:20-30", "127.0.0.1:31", true},
+        {"127.0.0.1:20", "127.0.0.1:20-30", "127.0.0.1:40", false},
+        {"127.0.0.1:30", "127.0.0.1:20-30", "127.0.0.1:40", false},
+        {"127.0.0.1:25", "127.0.0.1:20-30", "127.0.0.1:40", false},
+        {"127.0.0.1:10", "127.0.0.1:20-30", "127.0.0.1:20", false},
+        {"127.0.0.1:10", "127.0.0.1:20-30", "127.0.0.1:30", false},
+        {"127.0.0.1:10", "127.0.0.1:20-30", "127.0.0.1:10", false},
+        {"127.0.0.1:10-11", "127.0.0.1:20-30", "127.0.0.1:40", false},
+        {"127.0.0.1:10", "127.0.0.1:20-30", "127.0.0.1:40-41", false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct config *c = load("",
+                                (struct config_flags){.data = "/srv/state",
+                                                      .dashboard_listen = cases[i].dashboard,
+                                                      .environment_listen = cases[i].environments,
+                                                      .api_listen = cases[i].api},
+                                NULL);
+        if ((c != NULL) != cases[i].good)
+            fail_msg("%s %s %s", cases[i].dashboard, cases[i].environments, cases[i].api);
+        config_free(c);
+    }
+}
+
+/* Without a login everybody is an administrator: no port of any kind may be open to others then. */
+static void no_login_on_loopback_alone(void **state)
+{
+    static const struct config_flags open[] = {{.dashboard_listen = "10.0.0.1:30001"},
+                                               {.environment_listen = "10.0.0.1:31000-31999"},
+                                               {.api_listen = "10.0.0.1:30443"},
+                                               {.dashboard_listen = "[::]:30001"}};
+    for (size_t i = 0; i < ARRAY_SIZE(open); i++) {
+        struct config_flags flags = open[i];
+        struct config *c = load("disableAuth: true\n", flags, NULL);
+        assert_null(c);
+        c = load("disableAuth: false\n", flags, NULL);
+        assert_non_null(c);
+        config_free(c);
+        flags.insecure = true;
+        c = load("disableAuth: true\n", flags, NULL);
+        assert_non_null(c);
+        config_free(c);
+    }
+    struct config *c = load("disableAuth: true\n", (struct config_flags){.dashboard_listen = "[::1]:30001"}, NULL);
+    assert_non_null(c);
+    config_free(c);
+}
+
+static void names_of_this_machine(void **state)
+{
+    struct config *c =
+        load("serverIP: ' a.example ,::1,10.0.0.1'\n", (struct config_flags){.dashboard_listen = "0.0.0.0:443"}, NULL);
+
+    assert_string_equal(c->hosts[0], "a.example");
+    assert_string_equal(c->hosts[1], "::1");
+    assert_string_equal(c->hosts[2], "10.0.0.1");
+    assert_true(config_host_allowed(c, "a.example", 443));
+    assert_true(config_host_allowed(c, "A.EXAMPLE:443", 443));
+    assert_true(config_host_allowed(c, "[::1]", 443));
+    assert_true(config_host_allowed(c, "a.example", 80));
+    assert_false(config_host_allowed(c, "a.example", 444));
+    assert_false(config_host_allowed(c, "a.example:80", 443));
+    assert_false(config_host_allowed(c, "::1", 443));
+    assert_false(config_host_allowed(c, "", 443));
+    assert_false(config_host_allowed(c, "a.example.", 443));
+    assert_false(config_host_allowed(c, "xa.example", 443));
+    config_free(c);
+    static const char *const bad[] = {"serverIP: ''\n", "serverIP: 'a,'\n", "serverIP: 'a,,b'\n",
+                                      "serverIP: 5\n",  "serverIP: a_b\n",  "serverIP: 'a:b;c'\n"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_null(load(bad[i], (struct config_flags){0}, NULL));
+    char longest[254];
+    memset(longest, 'a', 253);
+    longest[253] = '\0';
+    _cleanup_free_ char *good = xasprintf("serverIP: %s\n", longest), *longer = xasprintf("serverIP: %sa\n", longest);
+    c = load(good, (struct config_flags){0}, NULL);
+    assert_non_null(c);
+    config_free(c);
+    assert_null(load(longer, (struct config_flags){0}, NULL));
+}
+
+static void ids_fit_in_32_bits(void **state)
+{
+    static const struct {
+        const char *yaml;
+        bool good;
+    } cases[] = {
+        {"hostIdBase: 4294836224\nhostIdRanges: 1\n", true}, /* up to 2^32 - 65536 */
+        {"hostIdBase: 4294901760\nhostIdRanges: 1\n", false},
+        {"hostIdBase: 4294836224\nhostIdRanges: 2\n", false},
+        {"hostIdBase: 65537\n", false},
+        {"hostIdBase: 65536\nhostIdRanges: 32768\n", true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct config *c = load(cases[i].yaml, (struct config_flags){0}, NULL);
+        if ((c != NULL) != cases[i].good)
+            fail_msg("%s", cases[i].yaml);
+        config_free(c);
+    }
+}
+
+/* In another process, which is no root and has those variables. */
+static void assert_defaults(const char *state, const char *home, const char *runtime, const char *expected_state,
+                            const char *expected_runtime)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        if (geteuid() == 0 && (setgid(61001) < 0 || setuid(61001) < 0))
+            _exit(2);
+        if (state)
+            setenv("XDG_STATE_HOME", state, 1);
+        else
+            unsetenv("XDG_STATE_HOME");
+        if (runtime)
+            setenv("XDG_RUNTIME_DIR", runtime, 1);
+        else
+            unsetenv("XDG_RUNTIME_DIR");
+        setenv("HOME", home, 1);
+        _cleanup_free_ char *s = state_default(), *r = runtime_default();
+        _exit(streq(s, expected_state) && starts_with(r, expected_runtime) ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void where_state_and_sockets_go(void **state)
+{
+    assert_defaults("/x/state", "/home/u", "/run/user/5", "/x/state/open-hydra", "/run/user/5/open-hydra");
+    assert_defaults(NULL, "/home/u", NULL, "/home/u/.local/state/open-hydra", "/tmp/open-hydra-");
+    assert_defaults("relative", "/home/u", "relative", "/home/u/.local/state/open-hydra", "/tmp/open-hydra-");
+    if (geteuid() != 0)
+        return;
+    _cleanup_free_ char *s = state_default(), *r = runtime_default();
+    assert_string_equal(s, "/var/lib/open-hydra");
+    assert_string_equal(r, "/run/open-hydra");
+}
+
+static void relative_flags_begin_here(void **state)
+{
+    char cwd[PATH_MAX];
+
+    assert_non_null(getcwd(cwd, sizeof(cwd)));
+    if (geteuid() == 0)
+        assert_int_equal(chdir("/var/tmp"), 0);
+    _cleanup_free_ char *here = getcwd(NULL, 0), *expected = xasprintf("%s/state", here),
+                        *web = xasprintf("%s/web", here);
+    struct config *c = load("", (struct config_flags){.data = "./state", .web = "web", .runtime = "/srv/run"}, NULL);
+    assert_int_equal(chdir(cwd), 0);
+    if (geteuid() == 0)
+        assert_string_equal(c->data, expected);
+    assert_string_equal(c->web, web);
+    assert_string_equal(c->runtime, "/srv/run");
+    config_free(c);
+}
+
 static void a_missing_file_is_an_error(void **state)
 {
     struct error *err = NULL;
@@ -572,6 +782,13 @@ int main(void)
         cmocka_unit_test(mistakes_name_file_line_and_key),
         cmocka_unit_test(flags_win_over_the_file),
         cmocka_unit_test(other_addresses_need_tls_or_a_word),
+        cmocka_unit_test(addresses_to_listen_on),
+        cmocka_unit_test(ports_may_touch_but_not_overlap),
+        cmocka_unit_test(no_login_on_loopback_alone),
+        cmocka_unit_test(names_of_this_machine),
+        cmocka_unit_test(ids_fit_in_32_bits),
+        cmocka_unit_test(where_state_and_sockets_go),
+        cmocka_unit_test(relative_flags_begin_here),
         cmocka_unit_test(a_missing_file_is_an_error),
     };
     return cmocka_run_group_tests(tests, make_file, drop_file);
