@@ -68,7 +68,7 @@ void repair_half_made(int folder)
     struct dirent *e;
 
     while (entries && (e = readdir(entries)))
-        if (e->d_type == DT_REG && ends_with(e->d_name, ".new"))
+        if (ends_with(e->d_name, ".new"))
             (void)(unlinkat(folder, e->d_name, 0) < 0); /* whoever writes it next removes it as well */
     if (entries)
         closedir(entries);

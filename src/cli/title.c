@@ -10,6 +10,7 @@ static struct {
     char *p;
     size_t size;
 } room;
+static char **variables; /* ours, whatever setenv() makes of it */
 
 /* The kernel puts arguments and variables one after the other, and shows what is there (proc(5), cmdline). */
 void title_take(int argc, char **argv)
@@ -27,7 +28,7 @@ void title_take(int argc, char **argv)
             end += strlen(end) + 1;
         copy[i] = xstrdup(environ[i]);
     }
-    environ = copy;
+    environ = variables = copy;
     room.p = argc ? argv[0] : NULL;
     room.size = room.p ? (size_t)(end - room.p) : 0;
 }

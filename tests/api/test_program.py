@@ -1,6 +1,7 @@
 """The program itself: its flags, its configuration, its subcommands, what it says when something is in the way."""
 import os
 import pathlib
+import pty
 import re
 import socket
 import subprocess
@@ -275,6 +276,45 @@ def test_passwd(hydra):
     assert out.returncode == 1 and "not found" in out.stderr
     assert passwd(hydra, "forgetful", "").returncode == 1
     hydra.login("forgetful", "a new one, with spaces")
+
+
+def typed(instance, user, *lines):
+    """`passwd` on a terminal of its own: what it shows, and its exit code."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        command = instance.command("passwd", user)
+        os.execve(command[0], command, instance.env)
+    shown = b""
+    lines = list(lines)
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+        if shown.endswith(b": ") and lines:
+            os.write(terminal, lines.pop(0).encode() + b"\n")
+    os.close(terminal)
+    return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_passwd_on_a_terminal(hydra):
+    hydra.create_user("typist")
+    shown, code = typed(hydra, "typist", "the first one", "the other one")
+    assert code == 1 and "the two differ" in shown
+    hydra.login("typist", "password")
+    shown, code = typed(hydra, "typist", "the first one", "the first one")
+    assert code == 0 and "is changed" in shown
+    assert "the first one" not in shown, "nothing is echoed"
+    hydra.login("typist", "the first one")
+
+
+def test_down_is_not_for_what_runs(hydra):
+    out = hydra.down()
+    assert out.returncode == 1 and "running already" in out.stderr, out.stdout + out.stderr
+    assert hydra.admin().get("/readyz").status_code == 200
 
 
 def test_passwd_without_a_server(fresh):

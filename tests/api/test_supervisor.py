@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from support.instance import Client, Instance, wait_until
+from support.instance import ROOT, Client, Instance, wait_until
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -243,9 +243,9 @@ def test_a_foreign_program_is_not_ended(fresh):
 
 
 class Service:
-    def __init__(self, instance, name):
+    def __init__(self, instance, name, below=()):
         self.lines = []
-        self.process = subprocess.Popen(instance.command(name), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=instance.env)
+        self.process = subprocess.Popen([*below, *instance.command(name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=instance.env)
         threading.Thread(target=lambda: [self.lines.append(line) for line in self.process.stdout], daemon=True).start()
 
     def says(self, text, times=1):
@@ -290,6 +290,26 @@ def test_the_gateway_by_itself():
     finally:
         gateway.process.kill()
         gateway.process.wait()
+        instance.remove()
+
+
+@needs_root
+@pytest.mark.parametrize("name,part", [("gateway", "gateway"), ("serve", "server")])
+def test_with_the_capabilities_of_its_unit(name, part):
+    """Root with no more of root's rights than the unit leaves it: enough to begin, and to give up the rest."""
+    unit = (ROOT / f"deploy/systemd/open-hydra-{part}.service.in").read_text()
+    names = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.M).group(1).lower().replace("cap_", "+").split()
+    instance = Instance()
+    service = Service(instance, name, ["setpriv", f"--bounding-set=-all,{','.join(names)}", "--"])
+    try:
+        service.says("serving")
+        status = pathlib.Path(f"/proc/{service.nginx() or service.process.pid}/status").read_text()
+        assert not re.search(r"^Cap...:\s*0*[1-9a-f]", status, re.M) and not re.search(r"^Uid:.*\b0\b", status, re.M), status
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(30) == 0, service.lines
+    finally:
+        service.process.kill()
+        service.process.wait()
         instance.remove()
 
 
