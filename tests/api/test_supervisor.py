@@ -69,7 +69,7 @@ def test_a_server_that_cannot_start_is_answered_for(fresh):
     os.kill(fresh.child("server"), 9)
     wait_until(lambda: admin.get("/readyz", timeout=20).status_code == 503, 30, what="503")
     wait_until(lambda: "cannot start" in admin.get("openhydrausers", timeout=20).text, 30, what="the reason")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 8
     bodies = set()
     while time.monotonic() < deadline:
         for ask in (lambda: admin.get("openhydrausers/anna", timeout=10),

@@ -70,6 +70,27 @@ static int try_calls(void *arg, struct error **err)
     return 0;
 }
 
+/* As root, whom nothing but the filter keeps from it. */
+static int try_namespaces(void *arg, struct error **err)
+{
+    static const long kinds[] = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+                                 CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET};
+
+    if (confine_calls(err) < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        EXPECT(refused(syscall(SYS_clone, kinds[i] | SIGCHLD, NULL, NULL, NULL, NULL), EPERM));
+    EXPECT(refused(mount("none", "/nowhere", "tmpfs", 0, NULL), EPERM));
+    EXPECT(refused(umount2("/nowhere", 0), EPERM));
+    EXPECT(refused(chroot("/"), EPERM));
+    EXPECT(refused(sethostname("x", 1), EPERM));
+    EXPECT(refused(syscall(SYS_setns, 0, 0), EPERM));
+    EXPECT(refused(syscall(SYS_fsopen, "tmpfs", 0), EPERM));
+    EXPECT(refused(syscall(SYS_init_module, NULL, 0, ""), EPERM));
+    EXPECT(refused(syscall(SYS_settimeofday, NULL, NULL), EPERM));
+    return 0;
+}
+
 static int try_network(void *arg, struct error **err)
 {
     struct ifreq lo = {.ifr_name = "lo"};
@@ -110,6 +131,13 @@ static void calls(void **state)
     run(try_calls);
 }
 
+static void namespaces(void **state)
+{
+    if (geteuid() != 0)
+        skip();
+    run(try_namespaces);
+}
+
 static void network(void **state)
 {
     if (geteuid() != 0)
@@ -128,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls),
+        cmocka_unit_test(namespaces),
         cmocka_unit_test(network),
         cmocka_unit_test(another_user),
     };
