@@ -70,10 +70,11 @@ static int read_line(const char *prompt, char out[static MAX_PASSWORD + 1])
     bool terminal = tcgetattr(STDIN_FILENO, &old) == 0;
 
     if (terminal) {
-        fputs(prompt, stderr);
         silent = old;
         silent.c_lflag &= ~(tcflag_t)ECHO;
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+        /* Only now: what is typed at it is neither shown nor thrown away. */
+        fputs(prompt, stderr);
     }
     char *got = fgets(out, MAX_PASSWORD + 1, stdin);
     if (terminal) {

@@ -89,7 +89,7 @@ class Gateway:
         self.folder = instance.data / "gateway"
         self.uid = self.folder.stat().st_uid
         below = [p.relative_to(self.folder) for p in self.folder.rglob("*")]
-        below = [p for p in below if p.parts[0] not in NGINX_OWN]
+        below = [p for p in below if p.parts[0] not in NGINX_OWN and p.suffix != ".new"]
         self.files = [str(p) for p in below if (self.folder / p).is_file()]
         self.folders = [str(p) for p in below if (self.folder / p).is_dir()]
         self.good = {name: content_of(self.folder / name) for name in self.files}
