@@ -10,6 +10,7 @@
 #include "cli/away.h"
 #include "cli/become.h"
 #include "cli/confine.h"
+#include "cli/history.h"
 #include "cli/title.h"
 #include "runner/runner.h"
 #include "server/server.h"
@@ -71,7 +72,9 @@ int process_server(const struct config *c, const struct layout *l, const int fds
     title_set("server");
     prctl(PR_SET_NAME, "hydra-server");
     leave_tls_alone();
-    int rc = become(l->server_id, &err);
+    int rc = history_check(c, l, &err);
+    if (rc == 0)
+        rc = become(l->server_id, &err);
     if (rc == 0)
         rc = confine_calls(&err);
     if (rc == 0)

@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "server/store/backend.h"
+#include "server/store/begun.h"
 #include "server/store/object.h"
 #include "server/store/schema.h"
 
@@ -151,6 +152,11 @@ static const char *column_text(sqlite3_stmt *q, int i)
 {
     const unsigned char *p = sqlite3_column_text(q, i);
     return p ? (const char *)p : "";
+}
+
+static bool execute(struct sqlite *s, const char *text)
+{
+    return sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK;
 }
 
 /* One number out of one row; -1 with the error set where there is none. */
@@ -358,11 +364,6 @@ static sqlite3_int64 compact_until(struct sqlite *s, sqlite3_int64 revision)
     return until;
 }
 
-static bool execute(struct sqlite *s, const char *text)
-{
-    return sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK;
-}
-
 static int reindex(struct backend *b, struct error **err)
 {
     struct sqlite *s = (struct sqlite *)b;
@@ -459,7 +460,7 @@ static int migrate(struct sqlite *s, sqlite3_int64 from, struct error **err)
 }
 
 /* Ours, empty, or refused. */
-static int identify(struct sqlite *s, sqlite3_int64 *version, struct error **err)
+static int identify(struct sqlite *s, const char *directory, sqlite3_int64 *version, struct error **err)
 {
     sqlite3_int64 id = number(s, "SELECT application_id & 4294967295 FROM pragma_application_id", err);
     if (id < 0)
@@ -473,6 +474,8 @@ static int identify(struct sqlite *s, sqlite3_int64 *version, struct error **err
     if (id != SQLITE_APPLICATION_ID && (id != 0 || tables != 0 || *version != 0))
         return error_set(err, REASON_INTERNAL,
                          "%s is a database of another program: move it away, or name another directory", s->path);
+    if (tables == 0 && begun_allows(directory, err) < 0)
+        return -1;
     if (*version > (sqlite3_int64)ARRAY_SIZE(sqlite_migrations))
         return error_set(
             err, REASON_INTERNAL,
@@ -522,7 +525,7 @@ static int convert(struct sqlite *s, struct error **err)
     return 0;
 }
 
-static int prepare(struct sqlite *s, bool no_sync, struct error **err)
+static int prepare(struct sqlite *s, const char *directory, bool no_sync, struct error **err)
 {
     sqlite3_int64 version;
     /* auto_vacuum counts before the first table is made. */
@@ -532,7 +535,7 @@ static int prepare(struct sqlite *s, bool no_sync, struct error **err)
                   "PRAGMA journal_size_limit = %d; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
                   no_sync ? "OFF" : "FULL", CHECKPOINT_PAGES, WAL_KEEP_BYTES);
 
-    if (identify(s, &version, err) < 0)
+    if (identify(s, directory, &version, err) < 0)
         return -1;
     if (!execute(s, settings))
         return fail_open(s, err);
@@ -541,6 +544,9 @@ static int prepare(struct sqlite *s, bool no_sync, struct error **err)
     for (size_t i = 0; i < STATEMENTS; i++)
         if (sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statements[i], NULL) != SQLITE_OK)
             return fail_open(s, err);
+    _cleanup_error_ struct error *why = NULL;
+    if (begun_note(directory, &why) < 0)
+        log_warning("a database that gets lost would not be noticed: %s", why->message);
     return 0;
 }
 
@@ -576,7 +582,7 @@ struct backend *sqlite_open(const char *directory, const struct room *room, bool
         sqlite3_busy_timeout(s->db, 5000);
         if (rc != SQLITE_OK)
             fail_open(s, err);
-        else if (prepare(s, no_sync, err) == 0)
+        else if (prepare(s, directory, no_sync, err) == 0)
             return &s->base;
     }
     close_database(&s->base);

@@ -44,8 +44,8 @@ char *fixture_path(const struct fixture *f, const char *file)
 
 void fixture_cleanup(struct fixture *f)
 {
-    static const char *const files[] = {"open-hydra.db", "open-hydra.db-wal", "open-hydra.db-shm", "open-hydra.lock",
-                                        "open-hydra.room"};
+    static const char *const files[] = {"open-hydra.db",   "open-hydra.db-wal", "open-hydra.db-shm",
+                                        "open-hydra.lock", "open-hydra.room",   "open-hydra.begun"};
 
     store_close(f->store);
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

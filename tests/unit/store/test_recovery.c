@@ -105,14 +105,49 @@ static void test_half_made(void **state)
 
     fixture_open(&f);
     fixture_close(&f);
-    _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
+    _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db"), *mark = fixture_path(&f, "open-hydra.begun");
+    unlink(mark);
     assert_int_equal(truncate(path, 0), 0);
     fixture_reopen(&f);
     fixture_close(&f);
+    unlink(mark);
     unlink(path);
     database_number(path, "PRAGMA journal_mode = WAL");
     fixture_reopen(&f);
     assert_int_equal(put(f.store, "c", "a", "1"), 1);
+    fixture_cleanup(&f);
+}
+
+/* Where there was a database, an empty one is a mistake, until somebody says that it is none. */
+static void test_lost(void **state)
+{
+    struct fixture f = {0};
+
+    fixture_open(&f);
+    put(f.store, "c", "a", "1");
+    fixture_close(&f);
+    _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db"), *anew = fixture_path(&f, "begin-anew");
+    _cleanup_free_ char *mark = fixture_path(&f, "open-hydra.begun"), *saved = fixture_path(&f, "saved");
+    assert_int_equal(rename(path, saved), 0);
+    check_refusal(&f, "is missing or empty, and there was one");
+    check_refusal(&f, anew);
+    assert_int_equal(truncate(path, 0), 0);
+    check_refusal(&f, "is missing or empty, and there was one");
+    /* Put back, all is as it was. */
+    assert_int_equal(rename(saved, path), 0);
+    fixture_reopen(&f);
+    expect(f.store, "c", "a", "1", 1);
+    fixture_close(&f);
+    unlink(path);
+    assert_int_equal(write_file_atomic(anew, STR(""), 0600, NULL), 0);
+    fixture_reopen(&f);
+    assert_false(path_exists(anew));
+    /* It counts once. */
+    fixture_close(&f);
+    unlink(path);
+    check_refusal(&f, "is missing or empty, and there was one");
+    unlink(mark);
+    fixture_reopen(&f);
     fixture_cleanup(&f);
 }
 
@@ -478,13 +513,13 @@ static void test_kill(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_foreign),        cmocka_unit_test(test_newer),
-        cmocka_unit_test(test_half_made),      cmocka_unit_test(test_private),
-        cmocka_unit_test(test_damaged),        cmocka_unit_test(test_contradiction),
-        cmocka_unit_test(test_second_opener),  cmocka_unit_test(test_missing_directory),
-        cmocka_unit_test(test_wal_is_bounded), cmocka_unit_test(test_disk_full),
-        cmocka_unit_test(test_kill),           cmocka_unit_test(test_index_lost_a_row),
-        cmocka_unit_test(test_write_refused),
+        cmocka_unit_test(test_foreign),           cmocka_unit_test(test_newer),
+        cmocka_unit_test(test_half_made),         cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_private),           cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_contradiction),     cmocka_unit_test(test_second_opener),
+        cmocka_unit_test(test_missing_directory), cmocka_unit_test(test_wal_is_bounded),
+        cmocka_unit_test(test_disk_full),         cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_index_lost_a_row),  cmocka_unit_test(test_write_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
