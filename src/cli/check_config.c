@@ -35,6 +35,7 @@ int command_check_config(const struct config *c, int argc, char **argv)
            c->pids_limit);
     printf("maxCpuPerDevice: %llu\nmaxRamPerDevice: %llu\n", (unsigned long long)config_max_cpu_milli(c),
            (unsigned long long)config_max_ram_mib(c));
+    printf("minimumFreeDisk: %llu\n", (unsigned long long)c->minimum_free_mib);
     if (c->allowed_images)
         printf("allowedImages: # of sandboxes\n");
     for (char **i = c->allowed_images; i && *i; i++)

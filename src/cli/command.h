@@ -16,6 +16,7 @@ int command_setup(const struct config *config, int argc, char **argv);
 int command_kubeconfig(const struct config *config, int argc, char **argv);
 int command_passwd(const struct config *config, int argc, char **argv);
 int command_down(const struct config *config, int argc, char **argv);
+int command_usage(const struct config *config, int argc, char **argv);
 int command_check_config(const struct config *config, int argc, char **argv);
 
 /* Prints «open-hydra-server: message» and returns 1. Takes the error. */

@@ -25,6 +25,7 @@ static const struct command commands[] = {
      command_kubeconfig},
     {"passwd", "USER", "set a user's password (asked for, or one line of standard input)", command_passwd},
     {"down", "", "stop and remove all environments; files stay", command_down},
+    {"usage", "", "print who has how much on the disk, and what is free", command_usage},
     {"check-config", "", "read and check the configuration, and print what holds", command_check_config},
     {"version", "", "print the version", NULL},
 };

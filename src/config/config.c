@@ -27,6 +27,7 @@ static struct config *config_new(void)
     c->default_ram_mib = 8192;
     c->default_sandbox = xstrdup("jupyter-lab");
     c->pids_limit = 1024;
+    c->minimum_free_mib = 512;
     c->dataset_mount = xstrdup("/home/student/dataset-public");
     c->course_mount = xstrdup("/home/student/course-public");
     /* The first range above what systemd gives to containers (0x70000000); range 0 is for the service users. */

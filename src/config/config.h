@@ -34,6 +34,7 @@ struct config {
     unsigned default_gpu;
     char *default_sandbox;
     unsigned pids_limit;
+    uint64_t minimum_free_mib;           /* below it no environment starts; of a small disk less, see disk.h */
     uint64_t max_cpu_milli, max_ram_mib; /* 0: what this machine has */
     char **allowed_images;               /* NULL-terminated shell patterns; NULL: any */
 

@@ -80,6 +80,7 @@ static const struct key keys[] = {
     {"maxCpuPerDevice", KEY_U64, FIELD(max_cpu_milli), 10, 1024000, NULL},
     {"maxRamPerDevice", KEY_U64, FIELD(max_ram_mib), 64, 16777216, NULL},
     {"allowedImages", KEY_STRINGS, FIELD(allowed_images), 0, 0, NULL},
+    {"minimumFreeDisk", KEY_U64, FIELD(minimum_free_mib), 1, 16777216, NULL},
     {"engineSocket", KEY_PATH, FIELD(engine_socket), 0, 0, NULL},
     {"hostIdBase", KEY_U32, FIELD(host_id_base), 65536, 4294901760, NULL},
     {"hostIdRanges", KEY_U32, FIELD(host_id_count), 1, 32768, NULL},

@@ -727,6 +727,34 @@ def test_a_full_disk_says_so_and_heals(stack):
         subprocess.run(["umount", workspace], check=True)
 
 
+def test_nothing_starts_below_a_minimum(stack):
+    """What runs goes on, what is asked for waits, and starts by itself when there is room."""
+    stack.stop("runner")
+    workspace = stack.home / "small"
+    workspace.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m,mode=0700", "tmpfs", workspace], check=True)
+    try:
+        stack.config.write_text(stack.config.read_text() + f"workspacePath: {workspace}\n")
+        stack.start("runner")
+        stack.create("ada")
+        stack.wait("ada", "Running")
+        (workspace / "ballast").write_bytes(b"x" * (39 << 20))
+        stack.create("bob")
+        wait_until(lambda: stack.status("bob").get("reason") == "DiskFull", 20, what="said")
+        status = stack.status("bob")
+        assert status["phase"] == "Queued"
+        assert f"the disk of {workspace} is full: " in status["message"] and "2.0 MiB wanted" in status["message"]
+        assert stack.inspect(stack.uid("bob")) is None and stack.status("ada")["phase"] == "Running"
+        (workspace / "ballast").unlink()
+        stack.wait("bob", "Running")
+        for name in ("ada", "bob"):
+            stack.delete(name)
+            stack.wait_gone(name)
+    finally:
+        stack.stop("runner")
+        subprocess.run(["umount", workspace], check=True)
+
+
 # ---- restarts -----------------------------------------------------------------------------------------------------
 
 

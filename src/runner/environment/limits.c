@@ -16,6 +16,7 @@ struct limits limits = {
     .retry_first_ms = 200,
     .retry_longest_ms = 15000,
     .image_missing_seconds = 30,
+    .disk_full_seconds = 5,
     .ask_seconds = 15,
     .ask_answer_ms = 5000,
     .ask_again_ms = 2000,

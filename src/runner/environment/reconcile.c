@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "runner/environment/disk.h"
 #include "runner/environment/internal.h"
 
 unsigned retry(struct controller *c, struct environment *e)
@@ -206,6 +207,21 @@ static bool take_turn(struct controller *c, struct environment *e)
     return false;
 }
 
+/* False: nothing is started now, and its status says why. What counts up and down is said once. */
+static bool has_room(struct controller *c, struct environment *e)
+{
+    _cleanup_free_ char *why = disk_full(c->o.config);
+
+    if (why == NULL)
+        return true;
+    if (!streq(e->reason, "DiskFull")) {
+        log_warning("%s: %s", e->name, why);
+        environment_set(e, PHASE_QUEUED, "DiskFull", "%s", why);
+    }
+    queue_add_after(c->queue, e->name, limits.disk_full_seconds * 1000);
+    return false;
+}
+
 /* Started from nothing, or once more after its end. */
 static void begin(struct controller *c, struct environment *e, const struct device *d, yyjson_val *object)
 {
@@ -221,7 +237,7 @@ static void begin(struct controller *c, struct environment *e, const struct devi
     bool at_it = (e->phase == PHASE_PREPARING || e->phase == PHASE_STARTING) && e->deadline_us != INT64_MAX;
     if (!at_it && e->phase != PHASE_FAILED)
         e->phase = PHASE_QUEUED;
-    if (at_it || take_turn(c, e))
+    if (at_it || (has_room(c, e) && take_turn(c, e)))
         environment_start(c, e, d, object);
 }
 

@@ -62,6 +62,7 @@ static void defaults_are_the_documented_ones(void **state)
     assert_int_equal(c->default_gpu, 0);
     assert_string_equal(c->default_sandbox, "jupyter-lab");
     assert_int_equal(c->pids_limit, 1024);
+    assert_int_equal(c->minimum_free_mib, 512);
     assert_string_equal(c->workspace_path, "/srv/state/workspace");
     assert_null(c->jupyter_lab_base);
     assert_null(c->vscode_base);
@@ -143,7 +144,7 @@ static void the_bounds_are_these(void **state)
         {"hostIdBase", 65536, 4294901760},     {"hostIdRanges", 1, 32768},
         {"sessionSeconds", 60, 31536000},      {"sessionMaxSeconds", 60, 31536000},
         {"certificateCheckSeconds", 1, 86400}, {"maxCpuPerDevice", 10, 1024000},
-        {"maxRamPerDevice", 64, 16777216},
+        {"maxRamPerDevice", 64, 16777216},     {"minimumFreeDisk", 1, 16777216},
     };
     struct key_bounds rows[32];
     size_t n = config_numeric_keys(rows, ARRAY_SIZE(rows));
@@ -171,7 +172,7 @@ static void every_key_sets_its_own_field(void **state)
              "apiListen: 127.0.0.3:3001\ninsecure: true\ndisableAuth: true\nallowRootImages: true\n"
              "tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\ndefaultSandbox: other\n"
              "pidsPerDevice: 1004\nengineSocket: /srv/engine/sock\nhostIdBase: 131072\nhostIdRanges: 7\n"
-             "certificateCheckSeconds: 1005\nsessionSeconds: 1006\nsessionMaxSeconds: 1009\n"
+             "minimumFreeDisk: 1010\ncertificateCheckSeconds: 1005\nsessionSeconds: 1006\nsessionMaxSeconds: 1009\n"
              "maxCpuPerDevice: 1007\nmaxRamPerDevice: 1008\nallowedImages: [one/*, 'two']\n",
              (struct config_flags){0}, NULL);
 
@@ -206,6 +207,7 @@ static void every_key_sets_its_own_field(void **state)
     assert_int_equal(c->gateway_id, 131074);
     assert_int_equal(c->certificate_check_seconds, 1005);
     assert_int_equal(c->session_seconds, 1006);
+    assert_int_equal(c->minimum_free_mib, 1010);
     assert_int_equal(c->max_cpu_milli, 1007);
     assert_int_equal(c->max_ram_mib, 1008);
     assert_int_equal(config_max_cpu_milli(c), 1007);

@@ -45,6 +45,7 @@ static void shrink(void)
     limits.restart_first_ms = 10;
     limits.ready_poll_ms = 5;
     limits.image_missing_seconds = 1;
+    limits.disk_full_seconds = 1;
     limits.check_seconds = 0;
     limits.ask_seconds = 1;
     limits.ask_answer_ms = 500;
@@ -258,7 +259,7 @@ static void test_limits_are_as_documented(void **state)
         ROW(check_seconds),      ROW(restart_limit),    ROW(restart_window_seconds), ROW(restart_first_ms),
         ROW(retry_first_ms),     ROW(retry_longest_ms), ROW(image_missing_seconds),  ROW(ask_seconds),
         ROW(ask_answer_ms),      ROW(ask_again_ms),     ROW(closed_misses),          ROW(silent_misses),
-        ROW(silent_seconds),     ROW(gone_grace_ms),
+        ROW(silent_seconds),     ROW(gone_grace_ms),    ROW(disk_full_seconds),
     };
     _cleanup_free_ char *text = read_file(DOCUMENT, 1 << 20, NULL, NULL);
 

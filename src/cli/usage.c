@@ -1,0 +1,170 @@
+/* `usage`: who has how much on the disk. It looks itself, so that neither server nor runner has to. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "cli/command.h"
+#include "cli/layout.h"
+
+/* Each folder on the way down is an open descriptor. */
+#define DEEPEST 128
+
+struct usage {
+    uint64_t bytes, files;
+    bool more; /* not all of it could be looked at */
+};
+
+struct home {
+    char *name;
+    struct usage usage;
+};
+
+struct homes {
+    struct home *list;
+    size_t n;
+};
+
+static void count_folder(int fd, dev_t device, unsigned depth, struct usage *u);
+
+/* Nothing in a home is ours: no link is followed, no other file system entered. A file with several names is counted by
+ * parts. */
+static void count(int folder, const char *name, dev_t device, unsigned depth, struct usage *u)
+{
+    struct stat st;
+
+    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        u->more = true;
+        return;
+    }
+    bool is_folder = S_ISDIR(st.st_mode);
+    u->files++;
+    u->bytes += (uint64_t)st.st_blocks * 512 / (is_folder || st.st_nlink == 0 ? 1 : st.st_nlink);
+    if (!is_folder || st.st_dev != device)
+        return;
+    int fd = depth < DEEPEST ? openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (fd < 0)
+        u->more = true;
+    else
+        count_folder(fd, device, depth + 1, u);
+}
+
+static bool is_entry(const struct dirent *e)
+{
+    return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+}
+
+static void count_folder(int fd, dev_t device, unsigned depth, struct usage *u)
+{
+    DIR *d = fdopendir(fd);
+    const struct dirent *e;
+
+    if (d == NULL) {
+        close(fd);
+        u->more = true;
+        return;
+    }
+    while ((e = readdir(d)))
+        if (is_entry(e))
+            count(dirfd(d), e->d_name, device, depth, u);
+    closedir(d);
+}
+
+static void add_home(struct homes *h, int folder, const char *sandbox, const char *user)
+{
+    struct home *home;
+    struct stat st;
+
+    if (fstat(folder, &st) < 0)
+        return;
+    h->list = xreallocarray(h->list, h->n + 1, sizeof(*h->list));
+    home = &h->list[h->n++];
+    *home = (struct home){.name = sandbox ? xasprintf("%s/%s", sandbox, user) : xstrdup(user)};
+    count(folder, user, st.st_dev, 0, &home->usage);
+}
+
+/* <base>/<user>, or <base>/<sandbox>/<user>. */
+static void find_homes(struct homes *h, int fd, const char *sandbox, bool by_sandbox)
+{
+    DIR *d = fdopendir(fd);
+    const struct dirent *e;
+
+    if (d == NULL) {
+        close(fd);
+        return;
+    }
+    while ((e = readdir(d))) {
+        int below = is_entry(e) ? openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+        if (below >= 0 && by_sandbox) {
+            find_homes(h, below, e->d_name, false);
+            continue;
+        }
+        if (below >= 0)
+            close(below);
+        if (is_entry(e))
+            add_home(h, dirfd(d), sandbox, e->d_name);
+    }
+    closedir(d);
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    const struct home *x = a, *y = b;
+    if (x->usage.bytes != y->usage.bytes)
+        return x->usage.bytes < y->usage.bytes ? 1 : -1;
+    return strcmp(x->name, y->name);
+}
+
+static double mebi(uint64_t bytes)
+{
+    return (double)bytes / 1048576;
+}
+
+static void print_homes(struct homes *h)
+{
+    qsort(h->list, h->n, sizeof(*h->list), larger_first);
+    printf("%12s %10s  %s\n", "MiB", "FILES", "HOME");
+    for (size_t i = 0; i < h->n; i++)
+        printf("%12.1f %10llu%c %s\n", mebi(h->list[i].usage.bytes), (unsigned long long)h->list[i].usage.files,
+               h->list[i].usage.more ? '+' : ' ', h->list[i].name);
+}
+
+static void print_base(const char *base, bool by_sandbox)
+{
+    struct homes h = {0};
+    struct statvfs st;
+    int fd = base ? open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd < 0)
+        return;
+    if (fstatvfs(fd, &st) == 0)
+        printf("%s: %.1f of %.1f MiB free, %llu more files\n", base, mebi((uint64_t)st.f_bavail * st.f_frsize),
+               mebi((uint64_t)st.f_blocks * st.f_frsize), (unsigned long long)st.f_favail);
+    find_homes(&h, fd, NULL, by_sandbox);
+    print_homes(&h);
+    for (size_t i = 0; i < h.n; i++)
+        free(h.list[i].name);
+    free(h.list);
+}
+
+int command_usage(const struct config *c, int argc, char **argv)
+{
+    struct layout *l = layout_new(c);
+    struct error *err = NULL;
+
+    /* Without root, homes belong to ids that only Podman's namespace may look at. */
+    l->rootless = rootless_find();
+    int rc = rootless_enter(l->rootless, &err);
+    layout_free(l);
+    if (rc < 0)
+        return command_fail(err);
+    print_base(c->workspace_path, true);
+    print_base(c->jupyter_lab_base, false);
+    print_base(c->vscode_base, false);
+    return 0;
+}

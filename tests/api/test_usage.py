@@ -1,0 +1,33 @@
+"""`usage` says who has how much, whatever lies in a home."""
+import os
+import re
+import subprocess
+
+
+def lines(instance):
+    out = subprocess.run(instance.command("usage"), env=instance.env, capture_output=True, text=True, timeout=60)
+    assert out.returncode == 0, out.stderr
+    return out.stdout.splitlines()
+
+
+def test_usage(fresh):
+    homes = fresh.data / "workspace/jupyter-lab"
+    for user, mebibytes in (("ann", 3), ("bob", 20), ("carl", 0)):
+        (homes / user).mkdir(parents=True)
+        if mebibytes:
+            (homes / user / "large").write_bytes(b"x" * (mebibytes << 20))
+    # What is no file of theirs counts for nothing; a second name of one does not double it.
+    (homes / "ann/elsewhere").symlink_to("/usr")
+    os.link(homes / "bob/large", homes / "bob/again")
+    deep = homes / "carl"
+    for _ in range(140):
+        deep = deep / "d"
+        deep.mkdir()
+    head, titles, *rest = lines(fresh)
+    assert re.fullmatch(rf"{fresh.data}/workspace: [0-9.]+ of [0-9.]+ MiB free, \d+ more files", head)
+    assert titles.split() == ["MiB", "FILES", "HOME"]
+    found = {line.split()[-1]: line.split()[:2] for line in rest}
+    assert [line.split()[-1] for line in rest] == ["jupyter-lab/bob", "jupyter-lab/ann", "jupyter-lab/carl"], "the largest first"
+    assert 20 <= float(found["jupyter-lab/bob"][0]) < 21 and found["jupyter-lab/bob"][1] == "3"
+    assert 3 <= float(found["jupyter-lab/ann"][0]) < 4 and found["jupyter-lab/ann"][1] == "3"
+    assert found["jupyter-lab/carl"][1] == "129+", "not all of it was looked at"
