@@ -502,8 +502,8 @@ static int check_pages(struct sqlite *s, struct error **err)
     return rc;
 }
 
-/* A database from before auto_vacuum has to be written anew for it, which is done where it costs a moment; a larger one
- * works as it did, and its free pages are used again. */
+/* A new database, and one from before auto_vacuum, has to be written anew for it, which is done where it costs a
+ * moment; a larger one works as it did, and its free pages are used again. */
 static int convert(struct sqlite *s, struct error **err)
 {
     sqlite3_int64 mode = number(s, "SELECT auto_vacuum FROM pragma_auto_vacuum", err);
@@ -528,9 +528,8 @@ static int convert(struct sqlite *s, struct error **err)
 static int prepare(struct sqlite *s, const char *directory, bool no_sync, struct error **err)
 {
     sqlite3_int64 version;
-    /* auto_vacuum counts before the first table is made. */
     _cleanup_free_ char *settings =
-        xasprintf("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = %s;"
+        xasprintf("PRAGMA journal_mode = WAL; PRAGMA synchronous = %s;"
                   "PRAGMA wal_autocheckpoint = %d;"
                   "PRAGMA journal_size_limit = %d; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
                   no_sync ? "OFF" : "FULL", CHECKPOINT_PAGES, WAL_KEEP_BYTES);

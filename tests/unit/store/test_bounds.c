@@ -134,6 +134,21 @@ static void test_log_in_bytes_at_start(void **state)
     fixture_cleanup(&f);
 }
 
+/* Nor is more than that in memory for a moment. */
+static void test_log_at_start_stays_small(void **state)
+{
+    struct fixture f = {.options.no_sync = true};
+
+    fixture_open(&f);
+    for (int i = 0; i < 1000; i++)
+        put(f.store, "c", "a", "1");
+    f.options.log_max_events = 10;
+    fixture_reopen(&f);
+    assert_int_equal(store_log_size(f.store).events, 10);
+    assert_int_equal(f.store->cache.log.capacity, 256);
+    fixture_cleanup(&f);
+}
+
 static bool log_is_empty(const struct fixture *f)
 {
     return store_log_size(f->store).events == 0;
@@ -428,11 +443,17 @@ static void test_each_commit_is_synced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_log_in_bytes),          cmocka_unit_test(test_object_larger_than_log),
-        cmocka_unit_test(test_log_in_bytes_at_start), cmocka_unit_test(test_old_events_go_in_the_quiet),
-        cmocka_unit_test(test_database_shrinks),      cmocka_unit_test(test_old_database_is_converted),
-        cmocka_unit_test(test_group_in_bytes),        cmocka_unit_test(test_compaction_in_steps),
-        cmocka_unit_test(test_compaction_in_bytes),   cmocka_unit_test(test_compaction_that_fails),
+        cmocka_unit_test(test_log_in_bytes),
+        cmocka_unit_test(test_object_larger_than_log),
+        cmocka_unit_test(test_log_in_bytes_at_start),
+        cmocka_unit_test(test_log_at_start_stays_small),
+        cmocka_unit_test(test_old_events_go_in_the_quiet),
+        cmocka_unit_test(test_database_shrinks),
+        cmocka_unit_test(test_old_database_is_converted),
+        cmocka_unit_test(test_group_in_bytes),
+        cmocka_unit_test(test_compaction_in_steps),
+        cmocka_unit_test(test_compaction_in_bytes),
+        cmocka_unit_test(test_compaction_that_fails),
         cmocka_unit_test(test_each_commit_is_synced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
