@@ -52,8 +52,8 @@ static void leave_tls_alone(void)
                         NULL);
 }
 
-int process_server(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int stop_fd,
-                   int ready_fd, char **reason)
+int process_server(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int peers_fd,
+                   int stop_fd, int ready_fd, char **reason)
 {
     struct error *err = NULL;
     const struct server_options options = {
@@ -61,6 +61,7 @@ int process_server(const struct config *c, const struct layout *l, const int fds
         .gateway_fd = fds[SOCKET_GATEWAY],
         .auth_fd = fds[SOCKET_AUTH],
         .runner_fd = fds[SOCKET_RUNNER],
+        .peers_fd = peers_fd,
         .gateway_uid = l->gateway_id,
         .runner_uid = l->privileged ? 0 : geteuid(),
         .logs_socket = l->logs_socket,

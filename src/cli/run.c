@@ -25,6 +25,7 @@
 #include "cli/restart.h"
 #include "cli/signals.h"
 #include "cli/title.h"
+#include "server/gateway/peers.h"
 
 #define SECOND_US INT64_C(1000000)
 #define STOP_WITHIN_US (20 * SECOND_US)
@@ -133,12 +134,13 @@ static int server_body(struct supervisor *s)
 {
     const struct child *c = &s->children[CHILD_SERVER];
     struct error *err = NULL;
+    int peers = peers_socket(); /* while the network is there */
 
     if (confine_network(&err) < 0)
         return command_fail(err);
     if (c->away)
         return process_away(s->layout, s->sockets, s->stop_pipe[0], s->reason, c->start_at);
-    return process_server(s->config, s->layout, s->sockets, s->stop_pipe[0], s->ready_pipe[1], NULL);
+    return process_server(s->config, s->layout, s->sockets, peers, s->stop_pipe[0], s->ready_pipe[1], NULL);
 }
 
 static pid_t start_process(struct supervisor *s, int which)

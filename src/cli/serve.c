@@ -8,6 +8,7 @@
 #include "cli/inherit.h"
 #include "cli/process.h"
 #include "cli/title.h"
+#include "server/gateway/peers.h"
 
 #define AWAY_US (INT64_C(10) * 1000000)
 #define EXIT_AFTER_PAUSE 3
@@ -38,7 +39,7 @@ static int serve(const struct config *c, const struct layout *l, const int fds[s
     title_set("server");
     for (size_t i = 0; i < SOCKETS; i++)
         kept[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-    int rc = process_server(c, l, fds, stop, -1, &reason);
+    int rc = process_server(c, l, fds, peers_socket(), stop, -1, &reason);
     if (reason == NULL)
         return rc;
     process_away(l, kept, stop, reason, clock_monotonic_us() + AWAY_US);

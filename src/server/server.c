@@ -162,6 +162,7 @@ static int build(struct server *s, struct error **err)
     s->gateway = gateway_new(c, s->store, s->auth, err);
     if (s->gateway == NULL)
         return -1;
+    gateway_set_peers(s->gateway, s->options->peers_fd);
     s->context.config = c;
     s->context.store = s->store;
     s->context.auth = s->auth;

@@ -9,6 +9,7 @@
 struct server_options {
     const struct config *config;
     int gateway_fd, auth_fd, runner_fd; /* listening unix sockets, one for each role */
+    int peers_fd;                       /* of peers_socket (gateway/peers.h), or -1 */
     uid_t gateway_uid, runner_uid;      /* who may speak on them; (uid_t)-1: whoever can connect */
     const char *logs_socket;            /* the runner's */
     const char

@@ -16,6 +16,7 @@
 #include "base/thread.h"
 #include "base/workers.h"
 #include "server/gateway/gateway.h"
+#include "server/gateway/peers.h"
 
 #define MAX_FIELDS 6
 
@@ -284,6 +285,7 @@ static void start(const char *yaml, const char *data, const char *web, const cha
     s.auth = auth_new(s.config, s.store, s.workers);
     if ((s.gateway = gateway_new(s.config, s.store, s.auth, &err)) == NULL)
         die("gateway", err);
+    gateway_set_peers(s.gateway, peers_socket());
     s.auth_server = serve(auth_fd, HTTP_AUTH, handle_auth);
     s.gateway_server = serve(gateway_fd, HTTP_GATEWAY, handle_gateway);
 }

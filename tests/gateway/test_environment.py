@@ -1,6 +1,8 @@
 """What reaches an environment, what comes back from it, and who is let in (gateway.md §2 to §6), through a real nginx."""
+import os
 import re
 import socket
+import subprocess
 import threading
 import time
 
@@ -356,6 +358,26 @@ def test_a_pass_is_its_clients_alone(world):
     # The visitor is sent to the dashboard, and back.
     a = request(w.first, headers={**cookie, **NAVIGATE})
     assert a.status == 302 and "/open?to=" in a.headers["Location"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_another_user_of_this_machine_is_another_client(world):
+    """Who listens on a port here is sent the pass with all headers, and has the same address."""
+    w, agent = world, {"User-Agent": "Firefox"}
+    a = request(w.first, path=w.path_of(w.ticket("anna", "anna")), headers=agent)
+    headers = {"Cookie": a.all("Set-Cookie")[0].split(";")[0], **agent}
+
+    def curl(*options, **who):
+        lines = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+        return subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *lines, *options, f"http://127.0.0.1:{w.first}/api"],
+                              capture_output=True, text=True, **who).stdout
+
+    assert curl() == "200"
+    stranger = {"user": 65534, "group": 65534, "extra_groups": []}
+    assert curl(**stranger) == "401"
+    assert curl("-X", "POST", **stranger) == "401"
+    assert curl("-H", "Upgrade: websocket", "-H", "Connection: Upgrade", **stranger) == "401"
+    assert curl() == "200"
 
 
 def test_a_pass_is_renewed_with_the_answer(world, anna):

@@ -38,6 +38,12 @@ static bool is_administrator(const struct object *user)
     return u.role == ROLE_ADMIN && !u.deleting;
 }
 
+static pass_mark client_of(struct gateway *g, const struct gateway_request *r)
+{
+    const struct peer peer = {r->address, r->own_address, r->client_port, r->port};
+    return client_mark(&g->keys, r, peers_uid(g->peers, &peer));
+}
+
 /* The user is the one that it was, is still logged in, and may still open this. */
 static bool user_allowed(struct gateway *g, const struct pass *p, const struct port_device *d, bool work)
 {
@@ -66,7 +72,7 @@ bool access_by_cookie(struct gateway *g, const struct gateway_request *r, const 
                       struct arena *arena, struct pass *out)
 {
     const struct access at = {r->port, now_us, is_work(r)};
-    pass_mark client = client_mark(&g->keys, r);
+    pass_mark client = client_of(g, r);
     struct str cookies = r->cookie;
 
     while (pass_next(arena, &g->keys, &cookies, g->site.secure_cookie, r->port, out) == 0)
@@ -129,7 +135,7 @@ void access_bind(struct gateway *g, const struct gateway_request *r, int64_t now
             memcpy(p->clients, held.clients, sizeof(p->clients));
             break;
         }
-    pass_add_client(p, client_mark(&g->keys, r));
+    pass_add_client(p, client_of(g, r));
 }
 
 int access_make(struct gateway *g, const struct identity *who, const struct port_device *d, uint16_t port,

@@ -45,6 +45,7 @@ struct gateway *gateway_new(const struct config *config, struct store *store, st
     gateway_site_init(&g->site, config);
     g->ports = port_index_new(store, config->environments.first, config->environments.last);
     g->tickets = tickets_new();
+    g->peers = peers_new(-1);
     pthread_rwlock_init(&g->endpoints_lock, NULL);
     g->endpoints = map_new();
     waiting_start(g);
@@ -71,6 +72,7 @@ void gateway_free(struct gateway *g)
     waiting_stop(g);
     port_index_free(g->ports);
     tickets_free(g->tickets);
+    peers_free(g->peers);
     map_free(g->endpoints, known_endpoint_free);
     pthread_rwlock_destroy(&g->endpoints_lock);
     gateway_site_clear(&g->site);
@@ -141,6 +143,12 @@ bool gateway_locate(struct gateway *g, const char *device_uid, struct arena *are
 int64_t gateway_now(const struct gateway *g)
 {
     return clock_realtime_us() + atomic_load_explicit(&g->clock_offset_us, memory_order_relaxed);
+}
+
+void gateway_set_peers(struct gateway *g, int fd)
+{
+    peers_free(g->peers);
+    g->peers = peers_new(fd);
 }
 
 void gateway_move_clock(struct gateway *g, int64_t us)

@@ -28,6 +28,9 @@ void gateway_free(struct gateway *g);
  * nginx.conf names), no body. */
 void gateway_handle(struct gateway *g, struct http_exchange *x);
 
+/* Takes a socket of peers_socket (peers.h); before anything is handled. Without it users of this machine are not told
+ * apart. */
+void gateway_set_peers(struct gateway *g, int fd);
 /* For tests: as if it were that much later. */
 void gateway_move_clock(struct gateway *g, int64_t us);
 

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "server/gateway/gateway.h"
 #include "server/gateway/pass.h"
+#include "server/gateway/peers.h"
 #include "server/gateway/port_index.h"
 #include "server/gateway/rules.h"
 #include "server/gateway/ticket.h"
@@ -26,6 +27,7 @@ struct gateway {
     struct gateway_site site;
     struct pass_keys keys;
     _Atomic int64_t clock_offset_us; /* of tests */
+    struct peers *peers;
     struct port_index *ports;
     struct tickets *tickets;
 

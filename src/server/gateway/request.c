@@ -26,6 +26,9 @@ int gateway_request_read(const struct http_exchange *x, struct gateway_request *
         .cookie = header(x, "Cookie"),
         .address = header(x, "X-Real-IP"),
         .browser = header(x, "User-Agent"),
+        .own_address = header(x, "X-Original-Server-Address"),
     };
+    if (str_to_u64(header(x, "X-Original-Client-Port"), UINT16_MAX, &port) == 0)
+        out->client_port = (uint16_t)port;
     return out->method.p && out->uri.p ? 0 : -1;
 }

@@ -15,6 +15,8 @@ struct gateway_request {
     uint16_t port;                /* that the connection came to */
     struct str origin, fetch_site, fetch_mode, fetch_dest, service_worker, upgrade, accept, cookie;
     struct str address, browser; /* the client's: X-Real-IP, which nginx writes, and its User-Agent */
+    struct str own_address;      /* that the connection came to, and the port that it came from */
+    uint16_t client_port;
 };
 /* From the headers that nginx writes (nginx.conf.in). Returns -1 where there is no port, method or address. */
 int gateway_request_read(const struct http_exchange *x, struct gateway_request *out) _must_check_;
