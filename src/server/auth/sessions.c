@@ -339,8 +339,7 @@ static void use_stored(void *arg, struct error *err)
 void sessions_use(struct store *store, struct session *session, const struct session_life *life, int64_t now_us)
 {
     const int64_t second = 1000000;
-    unsigned longest = life->longest > life->seconds ? life->longest : life->seconds;
-    int64_t ceiling = session->created_us + longest * second, end = now_us + life->seconds * second;
+    int64_t ceiling = session->created_us + life->longest * second, end = now_us + life->seconds * second;
     int64_t present = atomic_load(&session->expires_us);
 
     if (end > ceiling)

@@ -4,7 +4,6 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -109,7 +108,8 @@ static bool ask(struct peers *p, const struct inet_diag_sockid *id, int family)
     return sendto(p->fd, &q, sizeof(q), MSG_DONTWAIT, (const struct sockaddr *)&kernel, sizeof(kernel)) == sizeof(q);
 }
 
-/* The kernel has answered before sendto returns. Where no connection is found it tells of who listens at that port. */
+/* The kernel has answered before sendto returns. Where no connection is found it tells of who listens at that port,
+ * whose own peer has no port. */
 static uid_t read_answer(struct peers *p, const struct inet_diag_sockid *id)
 {
     union {
@@ -124,7 +124,7 @@ static uid_t read_answer(struct peers *p, const struct inet_diag_sockid *id)
         const struct inet_diag_msg *m = NLMSG_DATA(&answer.header);
         if (answer.header.nlmsg_type != SOCK_DIAG_BY_FAMILY || answer.header.nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
             return NOBODY;
-        return m->idiag_state != TCP_LISTEN && m->id.idiag_dport == id->idiag_dport ? m->idiag_uid : NOBODY;
+        return m->id.idiag_dport == id->idiag_dport ? m->idiag_uid : NOBODY;
     }
     return NOBODY;
 }

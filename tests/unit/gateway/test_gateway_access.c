@@ -133,6 +133,12 @@ static void an_ipv6_network_is_one_client(void **state)
     assert_false(enters(s, cookie, from("::ffff:192.0.2.2", "x"), s->now));
 }
 
+static char *session_of(struct world *w, const char *headers)
+{
+    _cleanup_reply_ struct reply r = ask(w, "GET", "/whoami", headers, NULL);
+    return header_of(&r, "Session");
+}
+
 /* A host that is reached by IPv4 and IPv6 in turns: opened from either, both go on; a third ends the first. */
 static void two_addresses_of_one_browser(void **state)
 {
@@ -149,7 +155,12 @@ static void two_addresses_of_one_browser(void **state)
     assert_true(enters(s, cookie, third, s->now));
     assert_true(enters(s, cookie, other, s->now));
     assert_false(enters_now(s, cookie));
-    /* Somebody else's, or one that is over, adds nothing. */
+    /* Another login's, somebody else's, or one that is over, adds nothing. */
+    _cleanup_free_ char *mine = browser(s->w, "anna", PASSWORD), *id = session_of(s->w, mine);
+    const struct identity logged_in = {.name = "anna", .role = ROLE_USER, .uid = "uid-a", .session = id};
+    cookie = come_in(s, &logged_in, other, come_in(s, &anna, HERE, NULL));
+    assert_true(enters(s, cookie, other, s->now));
+    assert_false(enters_now(s, cookie));
     cookie = come_in(s, &teacher, other, come_in(s, &anna, HERE, NULL));
     assert_false(enters_now(s, cookie));
     cookie = come_in(s, &anna, HERE, NULL);
@@ -204,12 +215,6 @@ static void a_certificate_that_is_revoked(void **state)
     for (int i = 0; i < 1000 && enters_now(s, cookie); i++)
         usleep(10000);
     assert_false(enters_now(s, cookie));
-}
-
-static char *session_of(struct world *w, const char *headers)
-{
-    _cleanup_reply_ struct reply r = ask(w, "GET", "/whoami", headers, NULL);
-    return header_of(&r, "Session");
 }
 
 static int64_t end_of(struct scene *s, const char *id)

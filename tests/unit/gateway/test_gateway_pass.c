@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/encoding.h"
+#include "server/gateway/client.h"
 #include "server/gateway/ticket.h"
 
 #define MINUTE ((int64_t)60 * 1000000)
@@ -145,6 +146,23 @@ static void many_fit_into_a_header_line(void **state)
     assert_true(each * PASSES_MAX < 7000);
 }
 
+static void clients_are_told_apart(void **state)
+{
+    const struct gateway_request r = {.address = STR("127.0.0.1"), .browser = STR("Firefox")};
+    struct gateway_request other = r;
+    pass_mark mine = client_mark(&keys, &r, 1000);
+
+    assert_int_equal(mine, client_mark(&keys, &r, 1000));
+    assert_int_not_equal(mine, client_mark(&keys, &r, 1001));
+    assert_int_not_equal(mine, client_mark(&keys, &r, (uid_t)-1));
+    assert_int_not_equal(mine, client_mark(&other_keys, &r, 1000));
+    other.browser = STR("curl");
+    assert_int_not_equal(mine, client_mark(&keys, &other, 1000));
+    other.browser = r.browser;
+    other.address = STR("127.0.0.2");
+    assert_int_not_equal(mine, client_mark(&keys, &other, 1000));
+}
+
 static void clients_of_a_pass(void **state)
 {
     struct pass p = sample(1);
@@ -279,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(marks_tell_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(found_among_other_cookies, setup, teardown),
         cmocka_unit_test_setup_teardown(many_fit_into_a_header_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(clients_are_told_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(clients_of_a_pass, setup, teardown),
         cmocka_unit_test_setup_teardown(a_used_pass_is_renewed, setup, teardown),
         cmocka_unit_test_setup_teardown(set_cookie_is_protected, setup, teardown),
