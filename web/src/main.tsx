@@ -4,6 +4,7 @@ import { App } from './app';
 import { Announcer } from './components/announcer';
 import { LanguageProvider } from './i18n/language';
 import { PlaceProvider } from './routing/location';
+import { NewUsersProvider } from './session/new-users';
 import { SessionProvider } from './session/session';
 import './styles/index.css';
 
@@ -15,9 +16,11 @@ createRoot(root).render(
     <LanguageProvider>
       <PlaceProvider>
         <SessionProvider>
-          <Announcer>
-            <App />
-          </Announcer>
+          <NewUsersProvider>
+            <Announcer>
+              <App />
+            </Announcer>
+          </NewUsersProvider>
         </SessionProvider>
       </PlaceProvider>
     </LanguageProvider>

@@ -1,4 +1,5 @@
 import { useState, type ReactNode } from 'react';
+import { Confirm } from './components/dialog';
 import { Brand, Person } from './components/icons';
 import { LanguageSwitch } from './components/language-switch';
 import { Menu } from './components/menu';
@@ -7,6 +8,7 @@ import { Button } from './components/button';
 import { useMessages } from './i18n/language';
 import { administrator, type Session } from './api/types';
 import { Link, usePlace } from './routing/location';
+import { useNewUsers } from './session/new-users';
 import { useSessionState } from './session/session';
 
 /** What is around every page: the way to its content, the navigation, the language, the account. */
@@ -32,6 +34,7 @@ export function Shell({ session, children }: { session: Session | undefined; chi
       </header>
       <main id="content" tabIndex={-1}>
         {session?.wellKnownPassword && <WellKnownPassword />}
+        {session && <UntakenPasswords />}
         {children}
       </main>
       <footer className="site-foot">{shell.footer}</footer>
@@ -64,23 +67,53 @@ function Navigation({ session }: { session: Session }) {
 }
 
 function Account({ session }: { session: Session }) {
-  const { shell } = useMessages();
+  const { shell, add } = useMessages();
   const { go } = usePlace();
   const { logOut } = useSessionState();
+  const { untaken, forget } = useNewUsers();
+  const [asking, setAsking] = useState(false);
+  const leave = async (): Promise<void> => {
+    await logOut();
+    forget();
+  };
   if (session.authDisabled) return <span className="account-note">{shell.noLogin}</span>;
   const name = session.chineseName ?? session.username ?? '';
   return (
-    <Menu
-      className="button quiet account"
-      label={`${shell.account}: ${name}`}
-      actions={[
-        { id: 'password', label: shell.changePassword, act: () => go('/password') },
-        { id: 'logout', label: shell.logOut, act: () => void logOut(), apart: true },
-      ]}
+    <>
+      <Menu
+        className="button quiet account"
+        label={`${shell.account}: ${name}`}
+        actions={[
+          { id: 'password', label: shell.changePassword, act: () => go('/password') },
+          { id: 'logout', label: shell.logOut, act: () => (untaken ? setAsking(true) : void leave()), apart: true },
+        ]}
+      >
+        <Person />
+        <span className="account-name">{name}</span>
+      </Menu>
+      {asking && <Confirm title={add.leaveTitle} text={add.leaveText} action={shell.logOut} onClose={() => setAsking(false)} onConfirm={leave} />}
+    </>
+  );
+}
+
+/** On every page but their own: the passwords of new users, which are nowhere else. */
+function UntakenPasswords() {
+  const { add } = useMessages();
+  const { path, go } = usePlace();
+  const { created, untaken } = useNewUsers();
+  if (!untaken || path === '/users/add') return null;
+  return (
+    <Notice
+      kind="warning"
+      title={add.untaken(created.length)}
+      actions={
+        <Button kind="primary" onPress={() => go('/users/add')}>
+          {add.showUntaken}
+        </Button>
+      }
     >
-      <Person />
-      <span className="account-name">{name}</span>
-    </Menu>
+      {add.untakenText}
+    </Notice>
   );
 }
 

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useMemo, useRef, useState } from 'react';
 import { BatchProgress } from '../../components/batch-dialog';
 import { Button } from '../../components/button';
 import { ConnectionNotice } from '../../components/connection-notice';
@@ -6,40 +6,39 @@ import { Notice } from '../../components/notice';
 import { Page } from '../../components/page';
 import { useMessages } from '../../i18n/language';
 import { Link } from '../../routing/location';
+import { generatePassword } from '../../domain/passwords';
 import { useUsers } from '../../session/collections';
-import { parseUserList, withSuggestions, type ParsedLine } from './parse';
+import { useNewUsers, type Created } from '../../session/new-users';
+import { parseUserList, withSuggestions, type ParsedLine, type UserList } from './parse';
 import { Preview } from './preview';
 import { Results } from './results';
-import { useCreation } from './use-creation';
 
 /** A class at once: paste, look, create. What fails stays in the box to be corrected. */
 export default function AddUsersPage() {
   const { add } = useMessages();
   const users = useUsers();
   const [text, setText] = useState('');
-  const { progress, created, errors, create } = useCreation();
+  const { progress, created, errors, create, take } = useNewUsers();
   const box = useRef<HTMLTextAreaElement>(null);
-  const [passwordsTaken, setPasswordsTaken] = useState(true);
-  useLeaveWarning(!passwordsTaken);
 
   const existing = useMemo(() => new Set(users.items?.keys() ?? []), [users.items]);
-  const lines = useMemo(() => parseUserList(text, existing), [text, existing]);
+  const list = useMemo(() => parseUserList(text, existing), [text, existing]);
+  const { heading, lines } = list;
   const valid = lines.filter((line) => line.problems.length === 0);
   const invalid = lines.length - valid.length;
   const suggestions = lines.filter((line) => line.suggestion !== undefined).length;
 
   const submit = async (): Promise<void> => {
-    const made = await create(valid);
-    if (made.size > 0) setPasswordsTaken(false);
-    const left = lines.filter((line) => !made.has(line.name) || line.problems.length > 0);
-    setText(left.map((line) => line.text).join('\n'));
+    const made = await create(valid.map((line) => ({ key: line.text, user: userOf(line) })));
+    const left = lines.filter((line) => !made.has(line.name) || line.problems.length > 0).map((line) => line.text);
+    setText(left.length > 0 && heading ? [heading.text, ...left].join('\n') : left.join('\n'));
     if (left.length > 0) box.current?.focus();
   };
 
   return (
     <Page title={add.title} lead={add.lead}>
       <ConnectionNotice connection={users.connection} retryNow={users.retryNow} shown={users.items !== undefined} />
-      {created.length > 0 && <Results created={created} onTaken={() => setPasswordsTaken(true)} />}
+      {created.length > 0 && <Results created={created} onTaken={take} />}
       {errors.size > 0 && <Notice kind="error">{add.failed(errors.size)}</Notice>}
       <div className="two-columns">
         <section className="card">
@@ -75,7 +74,7 @@ export default function AddUsersPage() {
           {progress ? (
             <BatchProgress done={progress.done} all={progress.all} text={add.progress(progress.done, progress.all)} />
           ) : (
-            <CheckedLines lines={lines} errors={errors} />
+            <CheckedLines list={list} errors={errors} />
           )}
           {!progress && invalid > 0 && <p className="problem">{add.invalidLeft(invalid)}</p>}
           <div className="actions">
@@ -92,17 +91,26 @@ export default function AddUsersPage() {
   );
 }
 
-function CheckedLines({ lines, errors }: { lines: readonly ParsedLine[]; errors: ReadonlyMap<string, unknown> }) {
+function CheckedLines({ list, errors }: { list: UserList; errors: ReadonlyMap<string, unknown> }) {
   const { add } = useMessages();
-  return lines.length === 0 ? <p className="hint">{add.previewEmpty}</p> : <Preview lines={lines} errors={errors} />;
+  if (list.lines.length === 0) return <p className="hint">{add.previewEmpty}</p>;
+  return (
+    <>
+      {list.heading && (
+        <ul className="hint">
+          {list.heading.columns.map(({ title, column }, at) => (
+            <li key={at}>
+              {title}: {add.columnNames[column]}
+            </li>
+          ))}
+        </ul>
+      )}
+      <Preview lines={list.lines} errors={errors} />
+    </>
+  );
 }
 
-/** The browser asks before the page is closed with passwords that nobody has taken down. */
-function useLeaveWarning(needed: boolean): void {
-  useEffect(() => {
-    if (!needed) return;
-    const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
-    window.addEventListener('beforeunload', ask);
-    return () => window.removeEventListener('beforeunload', ask);
-  }, [needed]);
+function userOf({ name, displayName, password, role }: ParsedLine): Created {
+  const generated = password === '';
+  return { name, chineseName: displayName, password: generated ? generatePassword() : password, role, generated };
 }

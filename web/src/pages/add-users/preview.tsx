@@ -53,6 +53,7 @@ function Row({ line, error }: { line: ParsedLine; error: unknown }) {
   const errorText = useErrorText();
   const remarks = line.problems.map((problem) => lineProblemText(problem, messages));
   if (error !== undefined) remarks.push(errorText(error));
+  const warning = line.samePasswordAs === undefined ? undefined : add.samePassword(line.samePasswordAs);
   return (
     <tr role="row" className={remarks.length > 0 ? 'invalid' : undefined}>
       <td role="cell" data-label={add.line}>
@@ -73,6 +74,7 @@ function Row({ line, error }: { line: ParsedLine; error: unknown }) {
       <td role="cell" className="remarks" data-label={add.problem}>
         <span>
           {remarks.length === 0 ? <span className="fine">{add.ok}</span> : <span className="problem">{remarks.join(' ')}</span>}
+          {warning !== undefined && <span className="hint"> {warning}</span>}
           {line.suggestion !== undefined && <span className="hint"> {names.suggestion(line.suggestion)}</span>}
         </span>
       </td>

@@ -14,8 +14,16 @@ export function lineProblemText(problem: LineProblem, messages: Messages): strin
       return add.exists;
     case 'unknownRole':
       return add.unknownRole(problem.word);
-    case 'tooManyColumns':
-      return add.tooManyColumns(problem.count);
+    case 'noNameColumn':
+      return add.noNameColumn;
+    case 'unnamedColumn':
+      return add.unnamedColumn(problem.word);
+    case 'numberAsDisplayName':
+      return add.numberAsDisplayName;
+    case 'spoiltNumber':
+      return add.spoiltNumber;
+    case 'shortPassword':
+      return add.shortPassword;
     case 'openQuote':
       return add.openQuote;
   }

@@ -2,8 +2,8 @@ import { useEffect, useRef } from 'react';
 import { Button } from '../../components/button';
 import { CopyButton } from '../../components/copy-button';
 import { useMessages } from '../../i18n/language';
+import type { Created } from '../../session/new-users';
 import { csvOf, tabbedOf } from './export';
-import type { Created } from './use-creation';
 
 /** Who was created, with the passwords that are shown only here. */
 export function Results({ created, onTaken }: { created: readonly Created[]; onTaken: () => void }) {
