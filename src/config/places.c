@@ -38,11 +38,12 @@ struct folder {
 
 enum { DATA, RUNTIME, WORKSPACE, JUPYTER, VSCODE, DATASETS, COURSES, FOLDERS };
 
+/* `folder` is never / itself: that is refused before it is compared with any other. */
 static bool is_in(const char *path, const char *folder)
 {
     size_t n = strlen(folder);
 
-    return strncmp(path, folder, n) == 0 && (path[n] == '\0' || path[n] == '/' || n == 1);
+    return strncmp(path, folder, n) == 0 && (path[n] == '\0' || path[n] == '/');
 }
 
 static bool overlaps(const char *a, const char *b)
