@@ -341,6 +341,35 @@ static void folders_that_environments_must_not_get(void **state)
         }
 }
 
+static void the_storage_of_an_ordinary_users_engine(void **state)
+{
+    static const struct {
+        const char *xdg, *home, *path;
+        bool good;
+    } cases[] = {
+        {"/srv/xdg", "/srv/me", "/srv/xdg", false},
+        {"/srv/xdg", "/srv/me", "/srv/xdg/containers", false},
+        {"/srv/xdg", "/srv/me", "/srv/xdg/containers/storage", false},
+        {"/srv/xdg", "/srv/me", "/srv/xdg/sets", true},
+        {"/srv/xdg", "/srv/me", "/srv/me", true},
+        {"", "/srv/me", "/srv/me", false},
+        {"", "/srv/me", "/srv/me/.local/share/containers/storage", false},
+        {"", "/srv/me", "/srv/me/sets", true},
+    };
+    _cleanup_free_ char *home = xstrdup(getenv("HOME") ? getenv("HOME") : "/root");
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *yaml = xasprintf(BASE "datasetBasePath: %s\n", cases[i].path);
+        setenv("XDG_DATA_HOME", cases[i].xdg, 1);
+        setenv("HOME", cases[i].home, 1);
+        _cleanup_free_ char *says = said_of(yaml);
+        if ((says == NULL) != cases[i].good)
+            fail_msg("%s with %s, %s: %s", cases[i].path, cases[i].xdg, cases[i].home, says ? says : "accepted");
+    }
+    unsetenv("XDG_DATA_HOME");
+    setenv("HOME", home, 1);
+}
+
 static void folders_that_are_good(void **state)
 {
     static const char *const good[] = {
@@ -775,6 +804,7 @@ int main(void)
         cmocka_unit_test(images_are_allowed_by_patterns),
         cmocka_unit_test(tls_unless_everything_is_local),
         cmocka_unit_test(folders_that_environments_must_not_get),
+        cmocka_unit_test(the_storage_of_an_ordinary_users_engine),
         cmocka_unit_test(folders_that_are_good),
         cmocka_unit_test(folders_that_stand_in_each_others_way),
         cmocka_unit_test(our_own_folders_are_our_own),
