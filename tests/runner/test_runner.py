@@ -397,6 +397,24 @@ def test_a_sandbox_may_list_private_networks(stack, outside):
         assert status == 422, (wrong, answer)
 
 
+def test_one_that_somebody_else_starts_again_has_its_rules(stack, outside, engine):
+    """It is in another namespace then, that has none."""
+    online(stack, "ada")
+    old = stack.inspect(stack.uid("ada"))["State"]["Pid"]
+    status, answer = ask(engine, "POST", f"/v1.41/containers/open-hydra-{stack.uid('ada')}/restart?t=0")
+    assert status == 204, answer
+
+    def again():
+        container = stack.inspect(stack.uid("ada"))
+        try:
+            return container and container["State"]["Pid"] not in (0, old) and reaches(stack, "ada", outside.PRIVATE) in BY_RULE
+        except OSError:
+            return False
+
+    wait_until(again, 60, what="rules")
+    assert reaches(stack, "ada", outside.INTERNET) is True
+
+
 def test_an_address_that_this_machine_gets_later(stack, outside):
     """At the runner's next look."""
     stack.stop("runner")

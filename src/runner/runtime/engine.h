@@ -35,7 +35,7 @@ struct engine {
     char *missing;               /* why there is none; under the lock */
     struct runtime_facts facts;  /* under the lock; found out anew each time the engine comes back */
     atomic_bool libpod, limits;  /* of these, for who holds no lock */
-    struct map *guarded;         /* uid → addresses of this machine when its rules were made; under the lock */
+    struct map *guarded;         /* uid → for what its rules were made; under the lock */
     bool profile_written;        /* under the lock */
     char *own_socket;            /* where it is (to be) ours. These two: watch thread only */
     pid_t service;               /* 0: not started by this process */

@@ -42,11 +42,17 @@ static const char *const *name_servers(struct arena *a, const char *path, size_t
     return out;
 }
 
-/* Remembers under which addresses of this machine that environment's rules were made. */
-static void remember(struct engine *e, const char *uid, const char *addresses)
+static int pid_of(yyjson_val *container)
+{
+    return (int)json_int_at(container, "State.Pid", 0);
+}
+
+/* In whose namespace that environment's rules were made, and for which addresses of this machine: started again by
+ * somebody else, it would be in another without any. */
+static void remember(struct engine *e, const char *uid, int pid, const char *addresses)
 {
     LOCK_SCOPE(&e->lock);
-    free(map_set(e->guarded, str_from(uid), xstrdup(addresses)));
+    free(map_set(e->guarded, str_from(uid), xasprintf("%d %s", pid, addresses)));
 }
 
 void engine_network_forget(struct engine *e, const char *uid)
@@ -55,10 +61,11 @@ void engine_network_forget(struct engine *e, const char *uid)
     free(map_remove(e->guarded, str_from(uid)));
 }
 
-static bool is_guarded(struct engine *e, const char *uid, const char *addresses)
+static bool is_guarded(struct engine *e, const char *uid, int pid, const char *addresses)
 {
+    _cleanup_free_ char *wanted = xasprintf("%d %s", pid, addresses);
     LOCK_SCOPE(&e->lock);
-    return streq(map_get(e->guarded, str_from(uid)), addresses);
+    return streq(map_get(e->guarded, str_from(uid)), wanted);
 }
 
 static int guard(struct engine *e, const char *uid, yyjson_val *container, const char *addresses, struct error **err)
@@ -70,9 +77,9 @@ static int guard(struct engine *e, const char *uid, yyjson_val *container, const
     r.hosts = words(a, str_from(addresses), &r.hosts_len);
     r.allowed = words(a, str_from(allowed ? allowed : ""), &r.allowed_len);
     r.name_servers = name_servers(a, json_str_at(container, "ResolvConfPath"), &r.name_servers_len);
-    if (network_guard((int)json_int_at(container, "State.Pid", 0), &r, err) < 0)
+    if (network_guard(pid_of(container), &r, err) < 0)
         return -1;
-    remember(e, uid, addresses);
+    remember(e, uid, pid_of(container), addresses);
     return 0;
 }
 
@@ -98,6 +105,6 @@ void engine_network_refresh(struct engine *e, const char *uid, yyjson_val *conta
     if (yyjson_obj_get(json_at(container, "Config.Labels"), LABEL_NETWORK) == NULL)
         return;
     addresses = network_own_addresses();
-    if (addresses && !is_guarded(e, uid, addresses) && guard(e, uid, container, addresses, &err) < 0)
+    if (addresses && !is_guarded(e, uid, pid_of(container), addresses) && guard(e, uid, container, addresses, &err) < 0)
         log_warning("%s: %s", uid, err->message);
 }
