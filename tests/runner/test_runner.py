@@ -348,6 +348,16 @@ def drop_rules(stack, name):
     subprocess.run(["nsenter", "-t", str(pid), "-n", "sh", "-c", "nft flush ruleset 2>/dev/null || iptables -F OUTPUT"], check=True)
 
 
+def check_name_servers(stack, name):
+    """Those of the container are let through, on their port alone."""
+    container = stack.inspect(stack.uid(name))
+    servers = re.findall(r"^nameserver (\d+\.\d+\.\d+\.\d+)$", pathlib.Path(container["ResolvConfPath"]).read_text(), re.M)
+    rules = subprocess.run(["nsenter", "-t", str(container["State"]["Pid"]), "-n", "sh", "-c", "nft list ruleset 2>/dev/null || iptables -S OUTPUT"],
+                           capture_output=True, text=True, check=True).stdout
+    for server in servers:
+        assert f"-d {server}/32 -p udp -m udp --dport 53 -j ACCEPT" in rules or f"ip daddr {server} meta l4proto {{ tcp, udp }} th dport 53 accept" in rules, rules
+
+
 BY_RULE = ("Connection refused", "No route to host", "Permission denied", "Operation not permitted", "Network is unreachable")
 
 
@@ -359,6 +369,7 @@ def test_a_network_reaches_the_internet_alone(stack, outside):
         stack.create("bob", "online")
         stack.wait("bob", "Running", 60)
         assert reaches(stack, "ada", outside.INTERNET) is True
+        check_name_servers(stack, "ada")
         own = {line.split()[3].partition("/")[0] for line in subprocess.run(["ip", "-o", "-4", "addr"], capture_output=True, text=True).stdout.splitlines()}
         assert own >= outside.HOST
         for address in own - {"127.0.0.1"}:

@@ -23,25 +23,6 @@ static const char *const *words(struct arena *a, struct str text, size_t *n)
     return out;
 }
 
-/* resolv.conf(5) as the engine made it for the container: «nameserver ADDRESS». */
-static const char *const *name_servers(struct arena *a, const char *path, size_t *n)
-{
-    size_t size = 0;
-    _cleanup_free_ char *text = path ? read_file(path, MAX_RESOLV_CONF, &size, NULL) : NULL;
-    struct str rest = {text, text ? size : 0}, line, word;
-    const char **out = arena_alloc(a, (size / 2 + 1) * sizeof(*out));
-
-    *n = 0;
-    while (text && str_split(&rest, '\n', &line)) {
-        line = str_trim(line);
-        if (!str_split(&line, ' ', &word) || !str_is(word, "nameserver"))
-            continue;
-        line = str_trim(line);
-        out[(*n)++] = arena_strndup(a, line.p, line.n);
-    }
-    return out;
-}
-
 static int pid_of(yyjson_val *container)
 {
     return (int)json_int_at(container, "State.Pid", 0);
@@ -72,11 +53,13 @@ static int guard(struct engine *e, const char *uid, yyjson_val *container, const
 {
     _cleanup_arena_ struct arena *a = arena_new();
     const char *allowed = yyjson_get_str(yyjson_obj_get(json_at(container, "Config.Labels"), LABEL_NETWORK));
+    const char *path = json_str_at(container, "ResolvConfPath");
+    _cleanup_free_ char *resolv = path ? read_file(path, MAX_RESOLV_CONF, NULL, NULL) : NULL;
     struct network_rules r = {0};
 
     r.hosts = words(a, str_from(addresses), &r.hosts_len);
     r.allowed = words(a, str_from(allowed ? allowed : ""), &r.allowed_len);
-    r.name_servers = name_servers(a, json_str_at(container, "ResolvConfPath"), &r.name_servers_len);
+    r.name_servers = network_name_servers(a, str_from(resolv), &r.name_servers_len);
     if (network_guard(pid_of(container), &r, err) < 0)
         return -1;
     remember(e, uid, pid_of(container), addresses);

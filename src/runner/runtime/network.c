@@ -102,6 +102,28 @@ void network_rules_iptables(struct buffer *b, const struct network_rules *r)
 /* --- this machine ---------------------------------------------------------------------------------------------------
  */
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+const char *const *network_name_servers(struct arena *a, struct str text, size_t *n)
+{
+    static const struct str keyword = {"nameserver", sizeof("nameserver") - 1};
+    const char **out = arena_alloc(a, (text.n / keyword.n + 1) * sizeof(*out));
+    struct str line;
+
+    *n = 0;
+    while (str_split(&text, '\n', &line)) {
+        line = str_trim(line);
+        if (line.n <= keyword.n || memcmp(line.p, keyword.p, keyword.n) != 0 || !is_blank(line.p[keyword.n]))
+            continue;
+        line = str_trim((struct str){line.p + keyword.n, line.n - keyword.n});
+        out[(*n)++] = arena_strndup(a, line.p, line.n);
+    }
+    return out;
+}
+
 static int compare(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

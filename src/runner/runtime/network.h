@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
 
@@ -23,6 +24,8 @@ void network_rules_nft(struct buffer *b, const struct network_rules *r);
 void network_rules_iptables(struct buffer *b, const struct network_rules *r);
 /* «1.2.3.4», or «1.2.3.4/24». */
 bool network_is_address(const char *s, bool with_prefix);
+/* Those that a resolv.conf(5) names. */
+const char *const *network_name_servers(struct arena *a, struct str text, size_t *n);
 /* Addresses of this machine, separated by blanks, sorted. The caller frees. */
 char *network_own_addresses(void);
 /* Sets the rules in the network namespace of that process, which is not ours. */

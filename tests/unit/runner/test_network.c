@@ -109,6 +109,23 @@ static void test_addresses(void **state)
     assert_false(network_is_address("1.2.3.4", true) || network_is_address("1.2.3.4/8", false));
 }
 
+static void test_name_servers(void **state)
+{
+    static const char text[] = "# nameserver 1.1.1.1\nsearch nameserver\nnameserver 10.0.0.2\n\tnameserver\t 9.9.9.9 "
+                               "\r\nnameserver\nnameservers 8.8.8.8\n"
+                               "nameserver fd00::1\noptions nameserver\nnameserver 10.0.0.3";
+    static const char *const expected[] = {"10.0.0.2", "9.9.9.9", "fd00::1", "10.0.0.3"};
+    _cleanup_arena_ struct arena *a = arena_new();
+    size_t n;
+    const char *const *found = network_name_servers(a, str_from(text), &n);
+
+    assert_int_equal(n, ARRAY_SIZE(expected));
+    for (size_t i = 0; i < n; i++)
+        assert_string_equal(found[i], expected[i]);
+    network_name_servers(a, str_from(NULL), &n);
+    assert_int_equal(n, 0);
+}
+
 static void test_own_addresses(void **state)
 {
     _cleanup_free_ char *all = network_own_addresses();
@@ -134,11 +151,9 @@ static void test_our_own_namespace(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nft),
-        cmocka_unit_test(test_iptables),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_own_addresses),
-        cmocka_unit_test(test_our_own_namespace),
+        cmocka_unit_test(test_nft),           cmocka_unit_test(test_iptables),
+        cmocka_unit_test(test_addresses),     cmocka_unit_test(test_name_servers),
+        cmocka_unit_test(test_own_addresses), cmocka_unit_test(test_our_own_namespace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
