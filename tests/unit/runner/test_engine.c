@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/io.h"
 #include "runner/runtime/engine.h"
 
 /* --- the log's stream format ------------------------------------------------------------------------------------ */
@@ -252,6 +253,16 @@ static void test_podman_body_without_root(void **state)
 
     assert_null(json_at(r, "idmappings"));
     assert_null(json_at(r, "resource_limits"));
+}
+
+static void test_docker_body_without_limits(void **state)
+{
+    static const char *const absent[] = {"HostConfig.Memory", "HostConfig.MemorySwap", "HostConfig.CpuQuota",
+                                         "HostConfig.PidsLimit"};
+    _cleanup_json_ yyjson_doc *doc = body(false, false, false, 1000);
+
+    for (size_t i = 0; i < ARRAY_SIZE(absent); i++)
+        assert_null(json_at(yyjson_doc_get_root(doc), absent[i]));
 }
 
 static void test_docker_body(void **state)
@@ -547,6 +558,31 @@ static void test_without_rules_there_is_no_start(void **state)
     }
 }
 
+/* Podman says it by a status that means anything. */
+static void test_an_image_that_is_missing(void **state)
+{
+    static const struct line script[] = {
+        BEGINNING,
+        LOOK(GONE),
+        {"POST /v4.0.0/libpod/containers/create",
+         "HTTP/1.1 500 X\r\nConnection: close\r\n\r\n{\"cause\":\"image not known\",\"message\":\"no: image not "
+         "known\"}",
+         NULL, false},
+    };
+    const struct runtime_spec spec = {.device = "dev", .uid = "u", .owner = "ada", .sandbox = "s", .image = "no"};
+    _cleanup_error_ struct error *err = NULL;
+    struct setup s;
+
+    begin(&s, script, ARRAY_SIZE(script));
+    assert_int_equal(s.r->ops->ensure(s.r, &spec, &err), -1);
+    assert_int_equal(err->reason, REASON_NOT_FOUND);
+    /* The profile that the request named is there. */
+    _cleanup_free_ char *profile = xasprintf("%s/seccomp.json", s.peer.directory);
+    assert_true(path_exists(profile));
+    assert_int_equal(unlink(profile), 0);
+    finish(&s);
+}
+
 /* What is ours is read by its id. */
 static void test_ours(void **state)
 {
@@ -618,10 +654,12 @@ int main(void)
         cmocka_unit_test(test_network_of_the_body),
         cmocka_unit_test(test_podman_body_without_root),
         cmocka_unit_test(test_docker_body),
+        cmocka_unit_test(test_docker_body_without_limits),
         cmocka_unit_test(test_service_conf),
         cmocka_unit_test(test_busy_removal),
         cmocka_unit_test(test_what_has_only_the_name_is_left_alone),
         cmocka_unit_test(test_ours),
+        cmocka_unit_test(test_an_image_that_is_missing),
         cmocka_unit_test(test_without_rules_there_is_no_start),
         cmocka_unit_test(test_an_engine_of_the_other_side_is_refused),
         cmocka_unit_test(test_failures_have_reasons),

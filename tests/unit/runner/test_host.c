@@ -77,6 +77,8 @@ static void test_host_ids(void **state)
     assert_int_equal(check(65536 * 110, ""), -1); /* after the span */
     assert_int_equal(check(65536 * 99, ""), -1);
     assert_int_equal(check(65536 * 101 + 1, ""), -1);
+    assert_int_equal(check(65536 * 101 + 2, ""), -1);
+    assert_int_equal(check(65536 * 101 + 32768, ""), -1);
     assert_int_equal(check(0, ""), -1);
     assert_int_equal(check(65536 * 101, "root:100000:65536\nada:6619136:1\n"), -1); /* its first id */
     assert_int_equal(check(65536 * 101, "ada:6684671:10"), -1);                     /* its last; no newline */
@@ -111,8 +113,12 @@ static void test_home(void **state)
         assert_int_equal(fstat(fd, &st), 0);
         assert_int_equal(st.st_uid, FIRST + 1000);
         assert_int_equal(st.st_mode & 0777, 0700);
-        assert_int_equal(fstatat(fd, ".local/share/jupyter", &st, AT_SYMLINK_NOFOLLOW), 0);
-        assert_int_equal(st.st_uid, FIRST + 1000);
+        assert_int_equal(st.st_gid, FIRST + 1000);
+        static const char *const made[] = {".local", ".local/share", ".local/share/jupyter"};
+        for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
+            assert_int_equal(fstatat(fd, made[i], &st, AT_SYMLINK_NOFOLLOW), 0);
+            assert_true(st.st_uid == FIRST + 1000 && st.st_gid == FIRST + 1000 && (st.st_mode & 07777) == 0700);
+        }
     }
     assert_int_equal(stat(base, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
@@ -132,7 +138,9 @@ static void test_home_of_others(void **state)
     assert_int_equal(err->reason, REASON_FORBIDDEN);
     assert_int_equal(chown(home, 0, 0), 0);
     assert_int_equal(open_home(base, "ada", NULL), -1); /* ours, but not empty: not one that was just made */
-    assert_int_equal(chown(home, FIRST + 7, 0), 0);     /* another id of that user's range */
+    assert_int_equal(chown(home, FIRST + 65535, 0), 0); /* other ids of that user's range: its last, its first */
+    close(open_home(base, "ada", &err));
+    assert_int_equal(chown(home, FIRST, 0), 0);
     _cleanup_close_ int fd = open_home(base, "ada", NULL);
     assert_true(fd >= 0);
     assert_false(path_exists(file));
@@ -261,6 +269,29 @@ static void test_a_parent_of_others_is_refused(void **state)
     assert_int_equal(mkdir(parent, 0700), 0);
     assert_int_equal(chown(parent, 1234, 0), 0);
     assert_int_equal(open_home(base, "ada", NULL), -1);
+    assert_int_equal(chown(parent, 0, 0), 0);
+    static const mode_t modes[] = {0720, 0702};
+    for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+        assert_int_equal(chmod(base, modes[i]), 0);
+        assert_int_equal(open_home(base, "ada", NULL), -1);
+    }
+    assert_true(chmod(base, 0700) == 0 && chown(base, 1234, 0) == 0);
+    assert_int_equal(open_home(base, "ada", NULL), -1);
+    assert_int_equal(chown(base, 0, 0), 0);
+    close(open_home(base, "ada", NULL));
+    /* An empty, closed folder of somebody else's is no home that was half made. */
+    _cleanup_free_ char *bob = in_folder("space/plain/bob");
+    assert_true(mkdir(bob, 0700) == 0 && chown(bob, 1234, 0) == 0);
+    assert_int_equal(open_home(base, "bob", NULL), -1);
+    /* Nor is a link followed that stays within the home. */
+    _cleanup_free_ char *eve = in_folder("space/plain/eve/.local"), *real = in_folder("space/plain/eve/real"),
+                        *inner = in_folder("space/plain/eve/real/share");
+    close(open_home(base, "eve", NULL));
+    _cleanup_free_ char *away = in_folder("space/plain/eve/away");
+    assert_true(rename(eve, away) == 0 && mkdir(real, 0700) == 0 && chown(real, FIRST + 1000, 0) == 0 &&
+                symlink("real", eve) == 0);
+    close(open_home(base, "eve", NULL));
+    assert_false(path_exists(inner));
 }
 
 /* --- socket directories ----------------------------------------------------------------------------------------- */
@@ -299,6 +330,7 @@ static void test_place(void **state)
     assert_int_equal(place_prepare_root(root, 4242, NULL), 0);
     assert_int_equal(stat(root, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0710);
+    assert_true(st.st_uid == 0 && st.st_gid == 4242);
     assert_false(place_has_socket(root, name));
     assert_int_equal(place_ensure_socket(&o, NULL), 1);
     assert_int_equal(place_ensure_socket(&o, NULL), 0);
@@ -308,6 +340,7 @@ static void test_place(void **state)
     assert_false(follows_link(path));
     struct statvfs fs;
     assert_int_equal(statvfs(path, &fs), 0);
+    assert_true(fs.f_blocks * fs.f_frsize <= 64 << 10);
     assert_int_equal(fs.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_RDONLY), ST_NOSUID | ST_NODEV | ST_NOEXEC);
 
     /* It holds neither many files nor much. */
@@ -358,6 +391,79 @@ static void test_place_half_made(void **state)
     assert_true(place_has_socket(root, name));
     assert_false(follows_link(path));
     assert_int_equal(place_remove(root, name, NULL), 0);
+}
+
+/* Guarded is a tmpfs alone: another file system, as well guarded against links, has not its bounds. */
+static void test_another_file_system_is_no_place(void **state)
+{
+    _cleanup_free_ char *root = in_folder("env"), *path = NULL;
+    char name[PLACE_NAME_SIZE];
+
+    if (skip_without_root())
+        return;
+    place_name(name, "uid");
+    path = xasprintf("%s/%s", root, name);
+    assert_int_equal(place_prepare_root(root, 4242, NULL), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(mount("ramfs", path, "ramfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | 256 /* nosymfollow */, NULL), 0);
+    assert_false(place_has_socket(root, name));
+    assert_int_equal(place_remove(root, name, NULL), 0);
+}
+
+/* The number of a folder is that of its file system: two roots have the same. */
+static void test_homes_on_two_disks(void **state)
+{
+    _cleanup_free_ char *root = in_folder("env"), *one = in_folder("one"), *two = in_folder("two"),
+                        *file = in_folder("two/file"), *seen = NULL;
+    char name[PLACE_NAME_SIZE];
+
+    if (skip_without_root())
+        return;
+    place_name(name, "uid");
+    seen = xasprintf("%s/%s.home/file", root, name);
+    assert_int_equal(place_prepare_root(root, 4242, NULL), 0);
+    assert_true(mkdir(one, 0700) == 0 && mkdir(two, 0700) == 0);
+    assert_true(mount("tmpfs", one, "tmpfs", 0, "size=64k") == 0 && mount("tmpfs", two, "tmpfs", 0, "size=64k") == 0);
+    assert_int_equal(write_file_atomic(file, STR("x"), 0600, NULL), 0);
+    {
+        _cleanup_close_ int first = open(one, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int second = open(two, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat a, b;
+        assert_true(fstat(first, &a) == 0 && fstat(second, &b) == 0 && a.st_ino == b.st_ino);
+        assert_int_equal(place_ensure_home(root, name, first, NULL), 0);
+        assert_false(path_exists(seen));
+        assert_int_equal(place_ensure_home(root, name, second, NULL), 0);
+        assert_true(path_exists(seen));
+        assert_int_equal(place_remove(root, name, NULL), 0);
+    }
+    assert_true(umount2(one, 0) == 0 && umount2(two, 0) == 0);
+}
+
+/* Whatever a kill left of a place, its name is found, once, and all of it goes. */
+static void test_leftovers_are_listed(void **state)
+{
+    static const char *const suffixes[] = {"", ".home", ".log", ".data", ".course"};
+    _cleanup_free_ char *root = in_folder("env");
+    char name[PLACE_NAME_SIZE], **names;
+
+    place_name(name, "uid");
+    assert_int_equal(place_prepare_root(root, getegid(), NULL), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+        for (size_t with = i; with < ARRAY_SIZE(suffixes); with++) {
+            _cleanup_free_ char *path = xasprintf("%s/%s%s", root, name, suffixes[i]),
+                                *other = xasprintf("%s/%s%s", root, name, suffixes[with]);
+            assert_int_equal(mkdir(path, 0700), 0);
+            assert_true(mkdir(other, 0700) == 0 || with == i);
+            assert_int_equal(place_list(root, &names), 1);
+            assert_string_equal(names[0], name);
+            free(names[0]);
+            free(names);
+            assert_int_equal(place_remove(root, name, NULL), 0);
+            assert_false(path_exists(path) || path_exists(other));
+        }
+    _cleanup_free_ char *foreign = xasprintf("%s/%s.other", root, name);
+    assert_int_equal(mkdir(foreign, 0700), 0);
+    assert_int_equal(place_list(root, &names), 0);
 }
 
 /* --- what all share ---------------------------------------------------------------------------------------------- */
@@ -518,6 +624,9 @@ int main(void)
         TEST(test_names),
         TEST(test_place),
         TEST(test_place_half_made),
+        TEST(test_another_file_system_is_no_place),
+        TEST(test_homes_on_two_disks),
+        TEST(test_leftovers_are_listed),
         TEST(test_shared_is_read_only_all_the_way_down),
         TEST(test_nothing_to_share),
         TEST(test_place_is_never_emptied),

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/io.h"
 #include "base/map.h"
 #include "runner/environment/internal.h"
 
@@ -516,6 +517,10 @@ static void test_a_whole_one(void **state)
     assert_true(stat(r->mounts[1].source, &st) == 0 && st.st_uid == RANGE(3) + 1000);
     _cleanup_free_ char *socket = xasprintf("%s/s.sock", r->mounts[0].source);
     assert_string_equal(e->socket, socket);
+    /* What the container before this one left there is gone. */
+    assert_int_equal(write_file_atomic(socket, STR("old"), 0600, NULL), 0);
+    made(&d, &s, &root_podman);
+    assert_false(path_exists(socket));
     assert_string_equal(e->readiness_path, "/api");
 }
 
