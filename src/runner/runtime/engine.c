@@ -233,6 +233,7 @@ int engine_read_facts(struct engine *e, struct transport *t, struct error **err)
     warn_of(&e->facts, &f);
     LOCK_SCOPE(&e->lock);
     e->facts = f;
+    e->podman = podman;
     e->libpod = libpod;
     e->limits = f.limits;
     return 0;
@@ -323,7 +324,7 @@ static int write_profile(struct engine *e, struct arena *a, struct error **err)
     const char *path = engine_seccomp_path(a, e);
 
     LOCK_SCOPE(&e->lock);
-    if (!e->libpod || (e->profile_written && path_exists(path)))
+    if (!e->podman || (e->profile_written && path_exists(path)))
         return 0;
     if (make_directory(e->directory, 0700, err) < 0 || write_file_atomic(path, seccomp_profiles[0].json, 0600, err) < 0)
         return error_wrap(err, "the profile of system calls");

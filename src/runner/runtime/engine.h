@@ -31,14 +31,14 @@ struct engine {
     int stop_fd;
     bool rootless, docker_only;
     pthread_mutex_t lock;
-    struct transport *transport; /* under the lock until set, then for good */
-    char *missing;               /* why there is none; under the lock */
-    struct runtime_facts facts;  /* under the lock; found out anew each time the engine comes back */
-    atomic_bool libpod, limits;  /* of these, for who holds no lock */
-    struct map *guarded;         /* uid → for what its rules were made; under the lock */
-    bool profile_written;        /* under the lock */
-    char *own_socket;            /* where it is (to be) ours. These two: watch thread only */
-    pid_t service;               /* 0: not started by this process */
+    struct transport *transport;        /* under the lock until set, then for good */
+    char *missing;                      /* why there is none; under the lock */
+    struct runtime_facts facts;         /* under the lock; found out anew each time the engine comes back */
+    atomic_bool podman, libpod, limits; /* of these, for who holds no lock */
+    struct map *guarded;                /* uid → for what its rules were made; under the lock */
+    bool profile_written;               /* under the lock */
+    char *own_socket;                   /* where it is (to be) ours. These two: watch thread only */
+    pid_t service;                      /* 0: not started by this process */
     pthread_t thread;
     bool started;
     struct runtime_listener listener;

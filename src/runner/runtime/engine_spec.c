@@ -267,15 +267,17 @@ static void put_docker_limits(document *d, value *host, const struct engine *e, 
     put_int(d, host, "PidsLimit", s->pids);
 }
 
-/* Docker reads the profile itself, not a file of that name. */
-static void put_docker_security(document *d, value *host)
+/* Docker takes the profile itself, Podman as Docker the name of its file. */
+static void put_docker_security(document *d, value *host, const struct engine *e)
 {
+    _cleanup_arena_ struct arena *a = arena_new();
+    const struct str json = seccomp_profiles[0].json;
     value *security = put_arr(d, host, "SecurityOpt");
-    _cleanup_free_ char *profile =
-        xasprintf("seccomp=%.*s", (int)seccomp_profiles[0].json.n, seccomp_profiles[0].json.p);
 
     add_str(d, security, "no-new-privileges");
-    add_str(d, security, profile);
+    add_str(d, security,
+            e->podman ? arena_printf(a, "seccomp=%s", engine_seccomp_path(a, e))
+                      : arena_printf(a, "seccomp=%.*s", (int)json.n, json.p));
 }
 
 /* Docker's own default keeps everything. */
@@ -283,10 +285,9 @@ static void put_docker_log(document *d, value *host)
 {
     value *log = put_obj(d, host, "LogConfig"), *options = put_obj(d, log, "Config");
 
-    put_str(d, log, "Type", "local");
+    put_str(d, log, "Type", "json-file");
     put_str(d, options, "max-size", "1m");
     put_str(d, options, "max-file", "1");
-    put_str(d, options, "compress", "false");
 }
 
 static void put_docker_host(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
@@ -296,7 +297,7 @@ static void put_docker_host(document *d, value *root, const struct engine *e, co
 
     put_bool(d, host, "ReadonlyRootfs", true);
     put_strings(d, host, "CapDrop", all, 1);
-    put_docker_security(d, host);
+    put_docker_security(d, host, e);
     /* A daemon that maps all of its containers' ids alike would know none of ours. */
     put_str(d, host, "UsernsMode", "host");
     put_str(d, host, "NetworkMode", s->network ? "bridge" : "none");

@@ -294,7 +294,7 @@ static void test_docker_body(void **state)
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "HostConfig.Tmpfs"), "/tmp")),
                         "rw,nosuid,nodev,exec,mode=1777,size=268435456");
     assert_int_equal(json_int_at(r, "StopTimeout", 0), 3);
-    assert_string_equal(json_str_at(r, "HostConfig.LogConfig.Type"), "local");
+    assert_string_equal(json_str_at(r, "HostConfig.LogConfig.Type"), "json-file");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "HostConfig.LogConfig.Config"), "max-size")), "1m");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "HostConfig.LogConfig.Config"), "max-file")), "1");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "Labels"), LABEL_UID)), "u-1");
