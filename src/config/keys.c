@@ -259,7 +259,7 @@ int config_apply_file(struct config *c, yyjson_val *root, const struct map *line
         const char *text = yyjson_get_str(name);
         const struct key *k = find_key(text);
         value = yyjson_obj_iter_get_val(name);
-        if (yyjson_obj_get(root, text) != value)
+        if (k && yyjson_obj_get(root, text) != value)
             return error_set(err, REASON_INVALID, "%s:%zu: %s is given twice", file, line_of(&at, text), text);
         if (k == NULL)
             log_warning("%s:%zu: unknown key %s", file, line_of(&at, text), text);

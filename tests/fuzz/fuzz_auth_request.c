@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "fuzz/fuzz.h"
 #include "server/gateway/pass.h"
 #include "server/gateway/rules.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct gateway_site site;
 static struct pass_keys keys;
@@ -19,7 +19,7 @@ static struct pass_keys keys;
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     static const unsigned char master[PASS_KEY_BYTES] = {1};
-    const struct config_flags flags = {.data = "/tmp", .environment_listen = "127.0.0.1:31000-31099"};
+    const struct config_flags flags = {.data = "/tmp/fuzz/data", .environment_listen = "127.0.0.1:31000-31099"};
     struct error *err = NULL;
 
     if (sodium_init() < 0)
@@ -69,7 +69,7 @@ static void check_passes(struct arena *arena, struct str cookies)
             abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(const uint8_t *data, size_t size)
 {
     struct gateway_request r = {.port = 31001};
     struct str *fields[] = {&r.method,     &r.uri,        &r.host,       &r.origin,
@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (line.n)
             *fields[i] = line;
     if (r.method.p == NULL || r.uri.p == NULL)
-        return 0;
+        return;
     struct gateway_verdict v = request_check_source(&site, &r, false, arena);
     check_verdict(&r, &v);
     v = ask_to_log_in(&site, &r, arena);
@@ -90,5 +90,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_location(v.location);
     (void)may_redeem(&site, &r, arena);
     check_passes(arena, r.cookie);
-    return 0;
 }

@@ -7,10 +7,9 @@
 
 #include "base/log.h"
 #include "config/config.h"
+#include "fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(const uint8_t *data, size_t size)
 {
     static int fd = -1;
     static char path[32];
@@ -32,5 +31,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     config_free(c);
     error_free(err);
-    return 0;
 }

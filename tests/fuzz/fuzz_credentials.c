@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "fuzz/fuzz.h"
 #include "server/auth/certificate_identity.h"
 #include "server/auth/cookie.h"
 #include "server/auth/credentials.h"
@@ -12,7 +13,6 @@
 
 /* The headers of a request that say who is asking, one per line: Cookie, Authorization (or Open-Hydra-Auth), Host,
  * Origin, subject DN, serial. Links with auth_parts alone. */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *next_line(struct arena *arena, struct str *rest)
 {
@@ -60,7 +60,7 @@ static void fuzz_origin(const char *host, const char *origin)
         check(strlen(origin) == strlen(host) + strlen("http://"));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(const uint8_t *data, size_t size)
 {
     _cleanup_arena_ struct arena *arena = arena_new();
     struct str rest = {(const char *)data, size};
@@ -74,5 +74,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(strlen(subject.common_name) <= size);
     const char *serial = serial_normal(arena, str_from(next_line(arena, &rest)));
     check(serial == NULL || strspn(serial, "0123456789ABCDEF") == strlen(serial));
-    return 0;
 }

@@ -3,16 +3,15 @@
 #include <stdlib.h>
 
 #include "base/yaml.h"
+#include "fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(const uint8_t *data, size_t size)
 {
     struct error *err = NULL;
     struct map *lines = NULL;
 
     if (size == 0)
-        return 0;
+        return;
     const struct str text = {(const char *)data + 1, size - 1};
     yyjson_doc *doc = data[0] == 'y' ? yaml_parse(text, &lines, &err) : json_parse(text, &err);
     if ((doc == NULL) == (err == NULL))
@@ -24,5 +23,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     yyjson_doc_free(doc);
     error_free(err);
-    return 0;
 }

@@ -3,10 +3,9 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "fuzz/fuzz.h"
 #include "runner/environment/lines.h"
 #include "runner/runtime/engine.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What a container prints goes through the engine's stream format into a status: whatever it is, the lines must be
  * valid JSON text. */
@@ -16,7 +15,7 @@ static int collect(void *arg, struct str text)
     return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(const uint8_t *data, size_t size)
 {
     struct demultiplexer d = {0};
     struct buffer text = BUFFER_MAX(65536), json = BUFFER_MAX(200000);
@@ -37,5 +36,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(lines);
     buffer_free(&json);
     buffer_free(&text);
-    return 0;
 }

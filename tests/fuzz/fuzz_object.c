@@ -1,13 +1,12 @@
 /* JSON to object: everything that a write goes through before hooks and store, on a kind with one of everything. */
 #include <stdlib.h>
 
+#include "fuzz/fuzz.h"
 #include "server/api/merge_patch.h"
 #include "server/api/metadata.h"
 #include "server/api/same.h"
 #include "server/api/schema.h"
 #include "server/api/table.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char definition[] =
     "apiVersion: apiextensions.k8s.io/v1\n"
@@ -115,13 +114,13 @@ static void update(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *object)
     check_result(a, object);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(const uint8_t *data, size_t size)
 {
     if (kind == NULL)
         start();
     _cleanup_json_ yyjson_doc *sent = json_parse((struct str){(const char *)data, size}, NULL);
     if (sent == NULL)
-        return 0;
+        return;
     _cleanup_arena_ struct arena *a = arena_new();
     _cleanup_json_mut_ yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL), *merged = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *object = yyjson_val_mut_copy(doc, yyjson_doc_get_root(sent));
@@ -132,5 +131,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     object = merge_patch(merged, yyjson_doc_get_root(old), yyjson_doc_get_root(sent));
     schema_drop_duplicates(object);
     update(a, merged, object);
-    return 0;
 }

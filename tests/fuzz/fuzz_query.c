@@ -2,11 +2,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "fuzz/fuzz.h"
 #include "http/query.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(const uint8_t *data, size_t size)
 {
     _cleanup_arena_ struct arena *a = arena_new();
     struct str rest = {(const char *)data, size};
@@ -17,5 +16,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         n += strlen(p.name) + strlen(p.value);
     if (n > size)
         abort();
-    return 0;
 }

@@ -1,9 +1,8 @@
 /* Label and field selectors. The input is a selector; what it accepts is tried on an object. */
+#include "fuzz/fuzz.h"
 #include "server/api/selector.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(const uint8_t *data, size_t size)
 {
     static const char object[] = "{\"metadata\":{\"name\":\"a\",\"labels\":{\"a\":\"b\",\"n\":\"5\",\"e\":\"\"}}}";
     _cleanup_arena_ struct arena *a = arena_new();
@@ -20,5 +19,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (name && field_selector_matches(f, "a") && strcmp(name, "a") != 0)
             __builtin_trap();
     }
-    return 0;
 }

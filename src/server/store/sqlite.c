@@ -60,8 +60,8 @@ static const char *const sql[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
     [SET_REVISION] = "UPDATE meta SET value = ?1 WHERE key = 'revision'",
     /* What was set aside has kept its row. */
-    [INSERT_OBJECT] = "INSERT INTO objects (collection, name, uid, revision, json) VALUES (?1, ?2, ?3, ?4, ?5)"
-                      " ON CONFLICT (collection, name) DO UPDATE SET uid = ?3, revision = ?4, json = ?5",
+    [INSERT_OBJECT] = ("INSERT INTO objects (collection, name, uid, revision, json) VALUES (?1, ?2, ?3, ?4, ?5)"
+                       " ON CONFLICT (collection, name) DO UPDATE SET uid = ?3, revision = ?4, json = ?5"),
     [UPDATE_OBJECT] = "UPDATE objects SET uid = ?3, revision = ?4, json = ?5 WHERE collection = ?1 AND name = ?2",
     [DELETE_OBJECT] = "DELETE FROM objects WHERE collection = ?1 AND name = ?2",
     [INSERT_EVENT] =
