@@ -3,11 +3,12 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/workers.h"
+#include "server/api/write.h"
 
 #define BODY_AT_ONCE ((size_t)16 << 10)
 #define LIST_AT_ONCE ((size_t)128 << 10)
 /* A list that is shown as it is stored is copied, which takes a hundredth of the time. */
-#define COPY_AT_ONCE ((size_t)4 << 20)
+#define COPY_AT_ONCE ((size_t)1 << 20)
 
 /* What a client writes is larger than what is stored: blanks, managed fields, a patch that takes fields away. */
 #define BODY_FACTOR 4
@@ -65,9 +66,9 @@ static bool is_heavy(struct request *r)
 }
 
 struct piece {
+    struct api *api;
     struct request *r;
     void (*verb)(struct request *r);
-    struct flow *flow;
     struct flow_caller caller;
 };
 
@@ -79,7 +80,8 @@ static void run(void *arg)
 
     p.verb(p.r);
     int64_t now = clock_monotonic_us();
-    flow_charge(p.flow, &p.caller, now - began, now);
+    flow_charge(p.api->options.flow, &p.caller, now - began, now);
+    writes_end(p.api);
 }
 
 int heavy_run(struct request *r, void (*verb)(struct request *r), struct error **err)
@@ -89,10 +91,12 @@ int heavy_run(struct request *r, void (*verb)(struct request *r), struct error *
         return 0;
     }
     struct piece *p = arena_alloc(r->arena, sizeof(*p));
-    *p = (struct piece){r, verb, r->api->options.flow, api_caller(r->api, r->x, &r->who)};
+    *p = (struct piece){r->api, r, verb, api_caller(r->api, r->x, &r->who)};
     const struct work work = {run, p, r->who.name, request_is_reserved(r), http_body(r->x).n};
+    writes_begin(r->api);
     if (workers_submit(r->api->options.parsers, &work) == 0)
         return 0;
+    writes_end(r->api);
     error_set(err, REASON_TOO_MANY_REQUESTS, "too many large requests are waiting already: try again later");
     (*err)->retry_after = 1;
     return -1;

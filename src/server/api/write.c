@@ -103,13 +103,13 @@ static void reply_shown(struct write *w)
     request_reply_json(r, w->code, buffer_steal(&b), n);
 }
 
-static void writes_begin(struct api *a)
+void writes_begin(struct api *a)
 {
     LOCK_SCOPE(&a->writes_lock);
     a->writes++;
 }
 
-static void writes_end(struct api *a)
+void writes_end(struct api *a)
 {
     LOCK_SCOPE(&a->writes_lock);
     if (--a->writes == 0)

@@ -34,6 +34,9 @@ void write_take(struct write *w, yyjson_val *sent);
 int write_take_secrets(struct write *w, struct error **err) _must_check_;
 /* Hands on to worker and writer. Whoever calls must not touch the request afterwards. */
 void write_start(struct write *w);
+/* Something is handed on to another thread, and has been answered. */
+void writes_begin(struct api *a);
+void writes_end(struct api *a);
 /* Until all that was handed on is answered: the store takes no notice of a server that stops. */
 void writes_wait(struct api *a);
 

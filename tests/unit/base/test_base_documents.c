@@ -119,6 +119,7 @@ static void yaml_refuses(void **state)
         {"a: !x [1]\n", "tags"},
         {"%TAG !a! b\n---\na: 1\n", "%TAG"},
         {"a: 1\n...\n%TAG !a! b\n---\n", "%TAG"},
+        {"\xc2\x85%TAG !a! b\n--- 1\n", "%TAG"},
         {"a: \xff\n", "not YAML"},
         {"\xff\xfe"
          "a\0:\0",
