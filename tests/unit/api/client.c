@@ -131,6 +131,13 @@ struct watching *watch_open(struct fixture *f, const struct call *c)
     return w;
 }
 
+bool is_answered(const struct watching *w)
+{
+    char c;
+
+    return recv(w->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 struct answer *answer_of(struct watching *w)
 {
     char piece[65536];

@@ -33,6 +33,8 @@ struct watching;
 struct watching *watch_open(struct fixture *f, const struct call *c);
 /* Sends, and does not wait for an answer. */
 struct watching *send_alone(struct fixture *f, const struct call *c);
+/* Whether something of its answer has come. */
+bool is_answered(const struct watching *w);
 /* The answer to that; frees it. */
 struct answer *answer_of(struct watching *w);
 /* The next line, parsed; waits up to half a minute. NULL: the stream has ended. The caller frees. */

@@ -107,7 +107,7 @@ void fixture_start(struct fixture *f)
     if (f->widget == NULL)
         fail_msg("%s", err->message);
     f->workers = workers_new("prepare", 1, &(struct workers_limits){.jobs = 4});
-    f->parsers = workers_new("parse", 1, &(struct workers_limits){.jobs = 4, .owner_jobs = 2});
+    f->parsers = workers_new("parse", 1, &(struct workers_limits){.jobs = 8, .owner_jobs = 2});
     start(f);
 }
 

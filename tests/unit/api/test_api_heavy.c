@@ -102,6 +102,7 @@ static void a_large_body_holds_nobody(void **state)
     expect(200, CALL(&f, .path = "/healthz"));
     assert_int_equal(create("small", 10), 201);
     expect(404, CALL(&f, .path = WIDGETS "/json"));
+    assert_false(is_answered(json) || is_answered(yaml));
     let_go();
     check_created(json, "json");
     check_created(yaml, "yaml");
@@ -113,7 +114,7 @@ static void a_large_list_holds_nobody(void **state)
 
     assert_int_equal(create("large", 140000), 201);
     hold_workers(f.parsers);
-    struct watching *lists[4] = {
+    struct watching *lists[3] = {
         send_alone(&f, &(struct call){.path = WIDGETS, .accept = accepts[0], .user = "a"}),
         send_alone(&f, &(struct call){.path = WIDGETS, .accept = accepts[1], .user = "b"}),
         send_alone(&f, &(struct call){.path = WIDGETS "?labelSelector=a%3Db", .user = "c"}),
@@ -122,11 +123,38 @@ static void a_large_list_holds_nobody(void **state)
     /* As it is stored, one of them, and a small list of what is one's own: all at once. */
     expect(200, CALL(&f, .path = WIDGETS));
     expect(200, CALL(&f, .path = WIDGETS "?fieldSelector=metadata.name%3Dlarge", .accept = TABLE));
+    for (size_t i = 0; i < 3; i++)
+        assert_false(is_answered(lists[i]));
     let_go();
     for (size_t i = 0; i < 3; i++) {
         struct answer *a = expect(200, answer_of(lists[i]));
         assert_non_null(yyjson_obj_get(yyjson_doc_get_root(a->doc), i == 0 ? "rows" : "items"));
     }
+}
+
+/* A user's own are looked for in all; what is copied as it is may be larger. */
+static void a_list_of_ones_own_is_parsed_too(void **state)
+{
+    assert_int_equal(create("large", 140000), 201);
+    hold_workers(f.parsers);
+    struct watching *own = send_alone(&f, &(struct call){.path = WIDGETS, .user = "a", .role = 2});
+    expect(200, CALL(&f, .path = WIDGETS));
+    expect(200, CALL(&f, .path = "/healthz"));
+    assert_false(is_answered(own));
+    let_go();
+    expect(200, answer_of(own));
+}
+
+static void a_very_large_list_is_not_copied_at_once(void **state)
+{
+    assert_int_equal(create("large", 1100000), 201);
+    hold_workers(f.parsers);
+    struct watching *all = send_alone(&f, &(struct call){.path = WIDGETS});
+    expect(200, CALL(&f, .path = "/healthz"));
+    expect(200, CALL(&f, .path = "/healthz"));
+    assert_false(is_answered(all));
+    let_go();
+    assert_int_equal(yyjson_arr_size(json_at(yyjson_doc_get_root(expect(200, answer_of(all))->doc), "items")), 1);
 }
 
 static void a_small_list_goes_at_once(void **state)
@@ -139,27 +167,40 @@ static void a_small_list_goes_at_once(void **state)
     let_go();
 }
 
-/* The fixture has room for four pieces, one of them reserved, and for two of a user's. */
+static void check_refused(const char *user)
+{
+    _cleanup_free_ char *body = widget_of(user, 20000, user);
+    struct answer *a = expect(429, CALL(&f, .method = "POST", .path = WIDGETS, .body = body, .user = user, .role = 2));
+
+    assert_string_equal(answer_str(a, "reason"), "TooManyRequests");
+    assert_true(answer_has_header(a, "Retry-After: 1\r\n"));
+}
+
+/* The fixture has room for eight pieces, a quarter reserved, and for two of a user's. */
 static void nobody_fills_the_queue(void **state)
 {
+    struct watching *sent[6];
+
     hold_workers(f.parsers);
-    struct watching *first = send_large("a", 2, NULL), *second = send_large("a", 2, NULL);
+    sent[0] = send_large("a", 2, NULL);
+    sent[1] = send_large("a", 2, NULL);
     expect(200, CALL(&f, .path = "/healthz"));
-    for (int i = 0; i < 2; i++) {
-        const char *user = i ? "b" : "a";
-        _cleanup_free_ char *body = widget_of(user, 20000, user);
-        struct answer *a =
-            expect(429, CALL(&f, .method = "POST", .path = WIDGETS, .body = body, .user = user, .role = 2));
-        assert_string_equal(answer_str(a, "reason"), "TooManyRequests");
-        assert_true(answer_has_header(a, "Retry-After: 1\r\n"));
-    }
-    struct watching *admin = send_large("boss", 1, NULL);
+    check_refused("a");
+    sent[2] = send_large("b", 2, NULL);
+    sent[3] = send_large("b", 2, NULL);
+    sent[4] = send_large("c", 2, NULL);
+    expect(200, CALL(&f, .path = "/healthz"));
+    check_refused("d");
+    sent[5] = send_large("boss", 1, NULL);
     expect(200, CALL(&f, .path = "/healthz"));
     let_go();
-    check_created(first, "a");
-    expect(409, answer_of(second));
-    check_created(admin, "boss");
-    expect(404, CALL(&f, .path = WIDGETS "/b"));
+    check_created(sent[0], "a");
+    expect(409, answer_of(sent[1]));
+    check_created(sent[2], "b");
+    expect(409, answer_of(sent[3]));
+    check_created(sent[4], "c");
+    check_created(sent[5], "boss");
+    expect(404, CALL(&f, .path = WIDGETS "/d"));
 }
 
 static void passwords_have_a_queue_of_their_own(void **state)
@@ -169,7 +210,7 @@ static void passwords_have_a_queue_of_their_own(void **state)
     hold_workers(f.workers);
     struct watching *large = send_large("large", 2, NULL);
     check_created(large, "large");
-    struct watching *waiting[2];
+    struct watching *waiting[3];
     for (int i = 0; i < 2; i++)
         waiting[i] = send_alone(
             &f, &(struct call){.method = "POST", .path = WIDGETS, .body = body, .user = i ? "b" : "a", .role = 1});
@@ -178,9 +219,13 @@ static void passwords_have_a_queue_of_their_own(void **state)
     struct answer *a = expect(429, CALL(&f, .method = "POST", .path = WIDGETS, .body = body, .user = "a", .role = 2));
     assert_true(answer_has(a, "try again later"));
     assert_true(answer_has_header(a, "Retry-After: 1\r\n"));
+    waiting[2] =
+        send_alone(&f, &(struct call){.method = "POST", .path = WIDGETS, .body = body, .user = "c", .role = 1});
+    expect(200, CALL(&f, .path = "/healthz"));
     let_go();
     expect(201, answer_of(waiting[0]));
     expect(409, answer_of(waiting[1]));
+    expect(409, answer_of(waiting[2]));
 }
 
 static void a_server_that_stops_finishes_them(void **state)
@@ -196,9 +241,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_large_body_holds_nobody),           TEST(a_large_list_holds_nobody),
-        TEST(a_small_list_goes_at_once),           TEST(nobody_fills_the_queue),
-        TEST(passwords_have_a_queue_of_their_own), TEST(a_server_that_stops_finishes_them),
+        TEST(a_large_body_holds_nobody),
+        TEST(a_large_list_holds_nobody),
+        TEST(a_small_list_goes_at_once),
+        TEST(a_list_of_ones_own_is_parsed_too),
+        TEST(a_very_large_list_is_not_copied_at_once),
+        TEST(nobody_fills_the_queue),
+        TEST(passwords_have_a_queue_of_their_own),
+        TEST(a_server_that_stops_finishes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
