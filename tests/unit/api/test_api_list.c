@@ -167,6 +167,8 @@ static void one_name_in_pages(void **state)
             xasprintf(WIDGETS "?fieldSelector=metadata.name%%3D%s&continue=%s", names[i].name, token);
         assert_int_equal(yyjson_arr_size(items(expect(200, get(path)))), names[i].found);
     }
+    _cleanup_free_ char *both = xasprintf(WIDGETS "?limit=2&resourceVersion=1&continue=%s", token);
+    expect(400, get(both));
 }
 
 static void old_pages_expire(void **state)

@@ -191,6 +191,13 @@ static void streaming_list(void **state)
     make("c", "x");
     assert_string_equal(watch_next_text(w), "ADDED c");
     watch_free(w);
+    /* Who takes no bookmarks is told no end. */
+    w = open_watch("&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
+    for (const char *next = watch_next_text(w); !streq(next, "ADDED c"); next = watch_next_text(w))
+        assert_true(starts_with(next, "ADDED "));
+    make("d", "x");
+    assert_string_equal(watch_next_text(w), "ADDED d");
+    watch_free(w);
     expect(400, CALL(&f, .path = WIDGETS "?watch=1&sendInitialEvents=true"));
     expect(400, CALL(&f, .path = WIDGETS "?watch=1&resourceVersion=1&resourceVersionMatch=NotOlderThan"));
 }
@@ -301,6 +308,73 @@ static void a_reader_that_goes_in_the_midst_of_a_line(void **state)
     expect(200, CALL(&f, .method = "DELETE", .path = WIDGETS "/large"));
 }
 
+#define PART 32 /* of watch_state.c */
+
+static void make_large(const char *name, char letter)
+{
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX((size_t)1 << 20);
+
+    buffer_printf(&b, "{\"metadata\":{\"name\":\"%s\"},\"spec\":{\"colour\":\"", name);
+    for (size_t i = 0; i < 200000; i += 8)
+        buffer_printf(&b, "%c%c%c%c%c%c%c%c", letter, letter, letter, letter, letter, letter, letter, letter);
+    buffer_puts(&b, "\"}}");
+    expect(201, CALL(&f, .method = "POST", .path = WIDGETS, .body = b.p));
+}
+
+/* What changes before it is told at all is told once, as it is then; of what has been told the change follows. */
+static void changes_while_the_present_is_told(void **state)
+{
+    char name[8];
+
+    for (unsigned i = 0; i < PART + 4; i++) {
+        snprintf(name, sizeof(name), "w%03u", i);
+        make_large(name, 'q');
+    }
+    /* More than a connection holds: the first part is on its way until somebody reads. */
+    struct watching *w = open_watch("");
+    patch("w034", "{\"spec\":{\"colour\":\"new\"}}");
+    patch("w000", "{\"spec\":{\"colour\":\"new\"}}");
+    unsigned added = 0, modified = 0;
+    while (added < PART + 4 || modified < 1) {
+        _cleanup_json_ yyjson_doc *doc = watch_next(w);
+        yyjson_val *root = yyjson_doc_get_root(doc);
+        const char *type = json_str_at(root, "type"), *of = json_str_at(root, "object.metadata.name");
+        added += streq(type, "ADDED");
+        if (streq(type, "MODIFIED")) {
+            assert_string_equal(of, "w000");
+            modified++;
+        } else if (streq(of, "w034")) {
+            assert_string_equal(json_str_at(root, "object.spec.colour"), "new");
+        }
+    }
+    watch_free(w);
+}
+
+static int put_elsewhere(struct store_txn *t, void *arg, struct error **err)
+{
+    txn_put(t, "others", "x", "uid", STR("{}"));
+    return 0;
+}
+
+/* A quiet collection beside a busy one: bookmarks go on with the log, or their reader would be too old one day. */
+static void bookmarks_follow_others(void **state)
+{
+    fixture_stop(&f);
+    f = (struct fixture){.bookmark_seconds = 1};
+    fixture_start(&f);
+    struct watching *w = open_watch("&allowWatchBookmarks=true");
+    assert_string_equal(watch_next_text(w), "BOOKMARK ");
+    assert_int_equal(store_run(f.store, put_elsewhere, NULL, NULL), 0);
+    bool reached = false;
+    for (int i = 0; i < 5 && !reached; i++) {
+        _cleanup_json_ yyjson_doc *doc = watch_next(w);
+        const char *revision = json_str_at(yyjson_doc_get_root(doc), "object.metadata.resourceVersion");
+        reached = strtoull(revision, NULL, 10) == store_revision(f.store);
+    }
+    assert_true(reached);
+    watch_free(w);
+}
+
 static void watchers_are_counted(void **state)
 {
     struct watching *w = open_watch("");
@@ -352,6 +426,8 @@ int main(void)
         TEST(tables),
         TEST(large_objects_go_out_in_pieces),
         TEST(a_reader_that_goes_in_the_midst_of_a_line),
+        TEST(changes_while_the_present_is_told),
+        TEST(bookmarks_follow_others),
         TEST(watchers_are_counted),
         TEST(many_watchers_see_the_same),
     };
