@@ -93,7 +93,7 @@ int command_gateway(const struct config *config, int argc, char **argv)
     l->rootless = rootless_find();
     if (layout_make(l, config, &err) == 0 && nginx_end_orphans(l, &err) == 0 &&
         nginx_check_ports(config, l, &err) == 0 && keys_ensure(config, l, &err) >= 0)
-        g.nginx = nginx_start(l, &err);
+        g.nginx = nginx_start(config, l, &err);
     int rc = g.nginx < 0 ? command_fail(err) : watch_over(&g);
     layout_free(l);
     return rc;

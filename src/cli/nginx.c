@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "cli/become.h"
+#include "cli/listeners.h"
 #include "cli/nginx_log.h"
 #include "server/gateway/gateway.h"
 
@@ -155,7 +156,7 @@ int nginx_end_orphans(const struct layout *l, struct error **err)
     return wait_for_lock(fd) < 0 ? error_set(err, REASON_CONFLICT, "nginx of a start that was killed does not end") : 0;
 }
 
-pid_t nginx_start(const struct layout *l, struct error **err)
+pid_t nginx_start(const struct config *c, const struct layout *l, struct error **err)
 {
     _cleanup_free_ char *file = xasprintf("%s/nginx.conf", l->gateway);
     const char *nginx = nginx_program();
@@ -186,6 +187,7 @@ pid_t nginx_start(const struct layout *l, struct error **err)
     }
     /* Set after the change of user, which clears it. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    listeners_open(c);
     dup2(log, STDERR_FILENO);
     execl(nginx, nginx, "-e", "stderr", "-p", l->gateway, "-c", file, (char *)NULL);
     log_error("nginx: %s", strerror(errno));

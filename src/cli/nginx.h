@@ -12,8 +12,8 @@ int nginx_check_ports(const struct config *c, const struct layout *l, struct err
 /* Ends what a start whose processes were all killed has left: workers without a master, which would hold the ports.
  * They are ours where they hold the lock that only we can open. */
 int nginx_end_orphans(const struct layout *l, struct error **err) _must_check_;
-/* Starts it; ends with us. Returns its process id. */
-pid_t nginx_start(const struct layout *l, struct error **err) _must_check_;
+/* Starts it, with its listening sockets and a writer for what it says; ends with us. Returns its process id. */
+pid_t nginx_start(const struct config *c, const struct layout *l, struct error **err) _must_check_;
 /* Its master has ended, perhaps without a chance to end its workers: they would go on serving, and hold the ports. */
 void nginx_end_workers(pid_t master);
 /* Whether its ports take connections: it says nothing of its own when it does. */

@@ -96,13 +96,14 @@ struct str nginx_log_line(char *line, size_t n, enum log_level *level)
 static void write_line(struct nginx_log *l, char *line, size_t n)
 {
     enum log_level level;
+    struct str text = nginx_log_line(line, n, &level);
 
-    if (n == 0 || !nginx_log_may(l, clock_monotonic_us()))
+    /* What it says of its own life is of no use here. */
+    if (text.n == 0 || level < LOG_WARNING || !nginx_log_may(l, clock_monotonic_us()))
         return;
     if (l->left_out)
         log_warning("%u lines of nginx were left out", l->left_out);
     l->left_out = 0;
-    struct str text = nginx_log_line(line, n, &level);
     log_write(level, "nginx: %.*s", (int)text.n, text.p);
 }
 

@@ -158,7 +158,7 @@ static void start_child(struct supervisor *s, int which)
     struct child *c = &s->children[which];
     _cleanup_error_ struct error *err = NULL;
 
-    c->pid = which == CHILD_GATEWAY ? nginx_start(s->layout, &err) : start_process(s, which);
+    c->pid = which == CHILD_GATEWAY ? nginx_start(s->config, s->layout, &err) : start_process(s, which);
     c->started = clock_monotonic_us();
     if (c->pid > 0)
         return;
