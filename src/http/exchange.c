@@ -1,6 +1,5 @@
 #include "http/exchange.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -286,21 +285,6 @@ enum MHD_Result exchange_refuse(struct http_exchange *x, enum reason reason, con
 {
     x->state = ANSWERED;
     return exchange_queue(x, reason_code(reason), exchange_status_response(reason, message));
-}
-
-enum MHD_Result exchange_refuse_error(struct http_exchange *x, struct error *err)
-{
-    struct MHD_Response *response = exchange_status_response(err->reason, err->message);
-    unsigned code = reason_code(err->reason);
-    char seconds[16];
-
-    if (err->retry_after) {
-        snprintf(seconds, sizeof(seconds), "%u", err->retry_after);
-        add(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
-    }
-    error_free(err);
-    x->state = ANSWERED;
-    return exchange_queue(x, code, response);
 }
 
 /* --- Sleeping --- */

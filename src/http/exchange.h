@@ -52,10 +52,11 @@ struct http_exchange {
     struct query_parameter *parameters; /* NULL until asked for */
     size_t parameters_len;
     struct buffer body;
-    atomic_size_t received;  /* bytes of it */
-    bool coming, late;       /* (server lock) it is not whole yet; it took too long */
-    int64_t coming_since_us; /* (server lock) */
-    size_t dropped;          /* bytes of a body that is too large, read only to be able to answer */
+    atomic_size_t received;     /* bytes of it */
+    bool coming;                /* (server lock) it is not whole yet */
+    atomic_bool answered_aside; /* before it was */
+    int64_t coming_since_us;    /* (server lock) */
+    size_t dropped;             /* bytes of a body that is too large, read only to be able to answer */
     struct arena *arena;
 
     struct exchange_answer_header *answer_headers;
@@ -104,7 +105,6 @@ struct MHD_Response *exchange_status_response(enum reason reason, const char *me
 /* On the event thread, before the handler was called. */
 enum MHD_Result exchange_queue(struct http_exchange *x, unsigned status, struct MHD_Response *response);
 enum MHD_Result exchange_refuse(struct http_exchange *x, enum reason reason, const char *message);
-enum MHD_Result exchange_refuse_error(struct http_exchange *x, struct error *err); /* takes it */
 /* Gives the response and ends the answerer's part in the exchange. */
 void exchange_answer(struct http_exchange *x, unsigned status, struct MHD_Response *response);
 /* A response with its type and the headers added so far. */
