@@ -120,6 +120,15 @@ static void test_paths(void **state)
     assert_int_equal(ask_path(ROLE_NONE, "/apis"), VERDICT_DENY);
 }
 
+/* A share of everything is kept for these alone. */
+static void test_who_has_a_share(void **state)
+{
+    assert_true(auth_is_reserved(&(struct identity){.name = "x", .role = ROLE_ADMIN}));
+    assert_true(auth_is_reserved(&(struct identity){.name = "x", .role = ROLE_RUNNER}));
+    assert_false(auth_is_reserved(&(struct identity){.name = "x", .role = ROLE_USER}));
+    assert_false(auth_is_reserved(&(struct identity){.name = "x", .role = ROLE_NONE}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_students),
         cmocka_unit_test(test_runner),
         cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_who_has_a_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
