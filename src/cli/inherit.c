@@ -27,6 +27,13 @@ static int place_of(struct str name)
     return -1;
 }
 
+static int take(int fd)
+{
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
 /* Nobody that we start may take our sockets for its own: Podman's service looks at no more than that LISTEN_PID is set.
  */
 static void forget_sockets(void)
@@ -36,7 +43,7 @@ static void forget_sockets(void)
     unsetenv("LISTEN_FDNAMES");
 }
 
-static int take_sockets(int fds[static SOCKETS])
+static int take_sockets(int fds[static SOCKETS], int *peers)
 {
     unsigned long long count = number_of("LISTEN_FDS");
     struct str rest = str_from(getenv("LISTEN_FDNAMES")), name;
@@ -44,23 +51,24 @@ static int take_sockets(int fds[static SOCKETS])
 
     for (int i = 0; i < SOCKETS; i++)
         fds[i] = -1;
+    *peers = -1;
     if (number_of("LISTEN_PID") != (unsigned long long)getpid())
         return 0;
     for (int fd = FIRST_INHERITED; fd < FIRST_INHERITED + (int)count && str_split(&rest, ':', &name); fd++) {
         int place = place_of(name);
+        if (str_is(name, "peers"))
+            *peers = take(fd);
         if (place < 0)
             continue;
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
-        fcntl(fd, F_SETFL, O_NONBLOCK);
-        fds[place] = fd;
+        fds[place] = take(fd);
         taken++;
     }
     return taken;
 }
 
-int inherit_sockets(int fds[static SOCKETS])
+int inherit_sockets(int fds[static SOCKETS], int *peers)
 {
-    int taken = take_sockets(fds);
+    int taken = take_sockets(fds, peers);
 
     forget_sockets();
     return taken;

@@ -20,18 +20,20 @@ static int hold_lock(const struct layout *l, bool server, struct error **err)
     return server ? layout_lock_data(l, err) : layout_lock(l, err);
 }
 
-static int prepare(const struct config *c, const struct layout *l, bool server, int fds[static SOCKETS],
+static int prepare(const struct config *c, const struct layout *l, bool server, int fds[static SOCKETS], int *peers,
                    struct error **err)
 {
-    int inherited = inherit_sockets(fds);
+    int inherited = inherit_sockets(fds, peers);
 
+    if (server && *peers < 0)
+        *peers = peers_socket();
     if (layout_make(l, c, err) < 0 || hold_lock(l, server, err) < 0)
         return -1;
     return inherited ? layout_give_sockets(l, fds, err) : layout_listen(l, fds, err);
 }
 
 /* What cannot start answers for a while, and ends then: whoever started it tries again, with no pause of its own. */
-static int serve(const struct config *c, const struct layout *l, const int fds[static SOCKETS])
+static int serve(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int peers)
 {
     _cleanup_free_ char *reason = NULL;
     int stop = stop_signals(), kept[SOCKETS];
@@ -39,7 +41,7 @@ static int serve(const struct config *c, const struct layout *l, const int fds[s
     title_set("server");
     for (size_t i = 0; i < SOCKETS; i++)
         kept[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-    int rc = process_server(c, l, fds, peers_socket(), stop, -1, &reason);
+    int rc = process_server(c, l, fds, peers, stop, -1, &reason);
     if (reason == NULL)
         return rc;
     process_away(l, kept, stop, reason, clock_monotonic_us() + AWAY_US);
@@ -48,10 +50,10 @@ static int serve(const struct config *c, const struct layout *l, const int fds[s
 
 static int run_one(const struct config *c, bool server)
 {
-    int fds[SOCKETS];
+    int fds[SOCKETS], peers;
     struct error *err = NULL;
     struct layout *l = layout_new(c);
-    int rc = prepare(c, l, server, fds, &err);
+    int rc = prepare(c, l, server, fds, &peers, &err);
 
     if (rc == 0 && !server)
         l->rootless = rootless_find();
@@ -59,7 +61,7 @@ static int run_one(const struct config *c, bool server)
     if (rc < 0)
         rc = command_fail(err);
     else if (server)
-        rc = serve(c, l, fds);
+        rc = serve(c, l, fds, peers);
     else
         rc = process_runner(c, l, fds, stop_signals());
     layout_free(l);

@@ -1,6 +1,7 @@
 #include "server/gateway/peers.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
@@ -40,10 +41,20 @@ int peers_socket(void)
     return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 }
 
+/* A service manager's socket outlives us, and may hold an answer that one who was killed had asked for. */
+static void drop_answers(int fd)
+{
+    char some[64];
+
+    while (recv(fd, some, sizeof(some), MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
+        continue;
+}
+
 struct peers *peers_new(int fd)
 {
     struct peers *p = xcalloc(1, sizeof(*p));
 
+    drop_answers(fd);
     pthread_mutex_init(&p->lock, NULL);
     p->fd = fd;
     return p;

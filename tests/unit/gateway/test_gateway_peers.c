@@ -6,6 +6,9 @@
 
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -164,9 +167,58 @@ static void anothers(void **state)
     }
 }
 
+static void leave_an_answer(int fd, uint16_t theirs, uint16_t own)
+{
+    const struct {
+        struct nlmsghdr header;
+        struct inet_diag_req_v2 request;
+    } question = {
+        .header = {sizeof(question), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0},
+        .request = {.sdiag_family = AF_INET,
+                    .sdiag_protocol = IPPROTO_TCP,
+                    .idiag_states = UINT32_MAX,
+                    .id = {.idiag_sport = htons(theirs),
+                           .idiag_dport = htons(own),
+                           .idiag_src = {htonl(INADDR_LOOPBACK)},
+                           .idiag_dst = {htonl(INADDR_LOOPBACK)},
+                           .idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}}},
+    };
+    char byte;
+
+    assert_int_equal(send(fd, &question, sizeof(question), 0), sizeof(question));
+    assert_int_equal(recv(fd, &byte, 1, MSG_PEEK), 1);
+}
+
+/* The socket is the service manager's and outlives who asked, at whatever moment that one was killed. */
+static void what_another_had_asked(void **state)
+{
+    int out[2], in[2], fd = peers_socket();
+    uint16_t theirs;
+
+    if (getuid() != 0)
+        skip();
+    _cleanup_close_ int server = listener(AF_INET), client = dial(AF_INET, port_of(server));
+    assert_int_equal(pipe(out) + pipe(in), 0);
+    pid_t pid = start_stranger(port_of(server), out[1], in[0]);
+    assert_int_equal(read(out[0], &theirs, sizeof(theirs)), sizeof(theirs));
+    for (size_t i = 0; i < 2; i++)
+        leave_an_answer(fd, theirs, port_of(server));
+    struct peers *next = peers_new(fd);
+    const struct peer peer = {STR("127.0.0.1"), STR("127.0.0.1"), port_of(client), port_of(server)};
+    assert_int_equal(peers_uid(next, &peer), getuid());
+    peers_free(next);
+    assert_int_equal(write(in[1], "x", 1), 1);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    for (size_t i = 0; i < 2; i++) {
+        close(out[i]);
+        close(in[i]);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(our_own), T(nobody_is_found), T(without_a_socket), T(anothers)};
+    const struct CMUnitTest tests[] = {T(our_own), T(nobody_is_found), T(without_a_socket), T(anothers),
+                                       T(what_another_had_asked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
