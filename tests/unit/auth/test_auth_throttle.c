@@ -123,6 +123,16 @@ static void test_time_forgives_a_pair(void **state)
     assert_true(refused(t, "v", HERE, (1 + 120) * S - 1) > 0);
 }
 
+/* Whoever tries in between loses nothing of it. */
+static void test_time_that_is_not_used_up_counts_on(void **state)
+{
+    struct throttle *t = *state;
+    fail_times(t, 6, "u", HERE, S);
+    assert_int_equal(wait(t, "u", HERE, (1 + 239) * S), 0); /* one is forgiven, at 120 */
+    assert_int_equal(wait(t, "u", HERE, (1 + 241) * S), 0); /* and one at 240 */
+    assert_int_equal(refused(t, "u", HERE, (1 + 241) * S), 1);
+}
+
 /* However long somebody went on: half an hour later a few are free again. */
 static void test_a_long_siege_is_forgotten(void **state)
 {
@@ -352,6 +362,7 @@ int main(void)
         T(test_a_pair_waits_double),
         T(test_success_forgets_a_pair),
         T(test_time_forgives_a_pair),
+        T(test_time_that_is_not_used_up_counts_on),
         T(test_a_long_siege_is_forgotten),
         T(test_an_account_is_slow_and_never_shut),
         T(test_an_account_is_forgiven),

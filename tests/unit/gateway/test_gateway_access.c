@@ -266,6 +266,10 @@ static void a_user_of_the_same_name(void **state)
     assert_false(enters_now(s, cookie));
     assert_false(enters_now(s, with_session));
     assert_true(enters_now(s, teachers));
+    /* Nor is a pass made from the new one's password. */
+    struct pass p;
+    assert_int_equal(access_make(s->g, &anna, &device, PORT, s->now, &p, NULL), 0);
+    assert_true(p.password == 0);
     put_user(s->w, "anna", "uid-a", ROLE_USER, s->w->hash);
     assert_true(enters_now(s, cookie));
     delete_user(s->w, "anna", "uid-a");
@@ -312,6 +316,21 @@ static void another_device_or_port(void **state)
     assert_false(access_allowed(s->g, &p, &device, &there));
 }
 
+/* One that was another browser's, or is over, hides none behind it. */
+static void behind_others_that_do_not_fit(void **state)
+{
+    struct scene *s = *state;
+    const char *good = come_in(s, &anna, HERE, NULL),
+               *elsewhere = come_in(s, &anna, from("192.0.2.2", "Firefox"), NULL);
+
+    s->now -= PASS_SECONDS * S;
+    const char *over = come_in(s, &anna, HERE, NULL);
+    s->now += PASS_SECONDS * S;
+    assert_false(enters_now(s, elsewhere));
+    assert_false(enters_now(s, over));
+    assert_true(enters_now(s, arena_printf(s->arena, "%s; %s; %s", elsewhere, over, good)));
+}
+
 /* A hostile page fills the jar with the name. */
 static void behind_a_hundred_planted_ones(void **state)
 {
@@ -342,6 +361,7 @@ int main(void)
         T(a_user_of_the_same_name),
         T(an_administrator_no_more),
         T(another_device_or_port),
+        T(behind_others_that_do_not_fit),
         T(behind_a_hundred_planted_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -256,6 +256,12 @@ static void one_for_each_user(void **state)
     runner_lets_go("a");
     create(201, "devices", "{\"metadata\":{\"name\":\"another\"},\"spec\":{\"openHydraUsername\":\"a\"}}");
     create(422, "devices", "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"openHydraUsername\":\"c\"}}");
+    /* Which one it is, where it has another name than its owner. */
+    a = create(409, "devices", "{\"metadata\":{\"name\":\"third\"},\"spec\":{\"openHydraUsername\":\"a\"}}");
+    assert_true(answer_has(a, "user a has an environment already: device \\\"another\\\""));
+    delete_(200, "devices/another");
+    a = create(409, "devices", "{\"metadata\":{\"name\":\"third\"},\"spec\":{\"openHydraUsername\":\"a\"}}");
+    assert_true(answer_has(a, "user a has an environment that is being deleted still: device \\\"another\\\""));
 }
 
 static void a_dry_run_gives_nothing(void **state)
