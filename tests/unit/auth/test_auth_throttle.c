@@ -99,6 +99,15 @@ static void test_a_pair_waits_double(void **state)
     assert_int_equal(wait(t, "v", HERE, now), 0);
 }
 
+/* Of whom one's name ends where the other's address begins. */
+static void test_names_and_addresses_are_kept_apart(void **state)
+{
+    struct throttle *t = *state;
+    fail_times(t, 6, "u1", "0.0.0.1", S);
+    assert_int_equal(wait(t, "u", "10.0.0.1", S), 0);
+    assert_int_equal(wait(t, "u10.0.0.1", "", S), 0);
+}
+
 static void test_success_forgets_a_pair(void **state)
 {
     struct throttle *t = *state;
@@ -360,6 +369,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_a_pair_waits_double),
+        T(test_names_and_addresses_are_kept_apart),
         T(test_success_forgets_a_pair),
         T(test_time_forgives_a_pair),
         T(test_time_that_is_not_used_up_counts_on),

@@ -354,6 +354,29 @@ static void finalizers_of_others_hold_a_device(void **state)
     get(404, "openhydrausers/a");
 }
 
+/* Whose it is stands beside it alone: its own user is free then, and no other. */
+static void one_that_cannot_be_read(void **state)
+{
+    char name[] = "other";
+
+    make_users("a b c");
+    make_device(201, "a");
+    create(201, "devices", "{\"metadata\":{\"name\":\"other\"},\"spec\":{\"openHydraUsername\":\"b\"}}");
+    make_device(201, "c");
+    world_restart_with_damaged(name);
+    make_device(409, "b");
+    /* Its user waits for it, since nobody knows what runs. */
+    delete_(200, "openhydrausers/b");
+    get(200, "openhydrausers/b");
+    delete_(200, "devices/other");
+    get(404, "openhydrausers/b");
+    assert_null(secret("device-of-user", "b"));
+    make_users("b");
+    make_device(201, "b");
+    create(409, "devices", "{\"metadata\":{\"name\":\"second\"},\"spec\":{\"openHydraUsername\":\"a\"}}");
+    create(409, "devices", "{\"metadata\":{\"name\":\"second\"},\"spec\":{\"openHydraUsername\":\"c\"}}");
+}
+
 /* --- Status --- */
 
 static void what_the_server_gave_stays(void **state)
@@ -427,6 +450,7 @@ int main(void)
         TEST(a_dry_run_gives_nothing),
         TEST(what_goes_never_says_running),
         TEST(finalizers_of_others_hold_a_device),
+        TEST(one_that_cannot_be_read),
         TEST(what_the_server_gave_stays),
         TEST(without_a_runner),
     };

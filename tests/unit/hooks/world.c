@@ -100,10 +100,21 @@ static void listen_on(struct fixture *f)
     assert_non_null(f->server);
 }
 
+static void start_all(void)
+{
+    const struct store_options options = {.directory = world.f.directory, .no_sync = true};
+    _cleanup_error_ struct error *err = NULL;
+
+    world.f.store = store_open(&options, &err);
+    assert_non_null(world.f.store);
+    world.sessions = sessions_new(world.f.store);
+    start_rooms();
+    listen_on(&world.f);
+}
+
 void world_start(unsigned ports, unsigned ranges)
 {
     struct fixture *f = &world.f;
-    _cleanup_error_ struct error *err = NULL;
 
     assert_true(sodium_init() >= 0);
     memset(&world, 0, sizeof(world));
@@ -112,12 +123,7 @@ void world_start(unsigned ports, unsigned ranges)
     snprintf(f->socket, sizeof(f->socket), "%s/s", f->directory);
     configure(ports, ranges);
     load_kinds();
-    const struct store_options options = {.directory = f->directory, .no_sync = true};
-    f->store = store_open(&options, &err);
-    assert_non_null(f->store);
-    world.sessions = sessions_new(f->store);
-    start_rooms();
-    listen_on(f);
+    start_all();
     create(201, "sandboxes",
            "{\"metadata\":{\"name\":\"jupyter-lab\"},\"spec\":{\"cpuImageName\":\"a:b\",\"socket\":\"/run/a/s\"}}");
 }
@@ -127,7 +133,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
     return remove(path);
 }
 
-void world_stop(void)
+static void stop_all(void)
 {
     struct fixture *f = &world.f;
 
@@ -139,9 +145,27 @@ void world_stop(void)
     auth_free(world.auth);
     sessions_free(world.sessions);
     store_close(f->store);
+}
+
+void world_stop(void)
+{
+    stop_all();
     for (size_t i = 0; i < ARRAY_SIZE(world.kinds); i++)
         kind_free(world.kinds[i]);
-    nftw(f->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    nftw(world.f.directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static int put_damaged(struct store_txn *t, void *name, struct error **err)
+{
+    txn_put(t, DEVICES, name, "uid", STR("{\"metadata\":"));
+    return 0;
+}
+
+void world_restart_with_damaged(char *device)
+{
+    assert_int_equal(store_run(world.f.store, put_damaged, device, NULL), 0);
+    stop_all();
+    start_all();
 }
 
 /* --- Requests --- */

@@ -523,6 +523,7 @@ static void test_what_has_only_the_name_is_left_alone(void **state)
     }
 }
 
+#define DONE_ALREADY "HTTP/1.1 304 X\r\nConnection: close\r\n\r\n"
 #define CREATED "HTTP/1.1 201 X\r\nConnection: close\r\n\r\n{}"
 #define INITIALIZED(pid)                                                                                               \
     OK_JSON("{\"Id\":\"abc\",\"State\":{\"Status\":\"initialized\",\"Pid\":" pid                                       \
@@ -543,7 +544,7 @@ static void test_without_rules_there_is_no_start(void **state)
             BEGINNING,
             LOOK(GONE),
             {"POST /v4.0.0/libpod/containers/create", CREATED, "\"nsmode\":\"bridge\"", false},
-            {"POST /v4.0.0/libpod/containers/open-hydra-u/init", DONE, NULL, false},
+            {"POST /v4.0.0/libpod/containers/open-hydra-u/init", i % 2 ? DONE_ALREADY : DONE, NULL, false},
             LOOK(answers[i]),
             LOOK(OURS),
             {"POST /v4.0.0/libpod/containers/open-hydra-u/init", BUSY, NULL, false},

@@ -417,6 +417,9 @@ static void test_the_last_plain_id(void **state)
     assert_null(refused_at_all(&d, &s, &docker));
     d.host_id = half;
     assert_string_equal(refused(&d, &s, &docker, "2147483647"), "HostIdRefused");
+    s.run_as_user = 0;
+    config.allow_root_images = true;
+    assert_string_equal(refused(&d, &s, &docker, "2147483647"), "HostIdRefused");
     const struct device bob = device("bob", half + 65536);
     assert_null(refused_at_all(&bob, &s, &root_podman));
 }
@@ -591,6 +594,27 @@ static void test_a_home_of_anothers(void **state)
     assert_string_equal(refused(&d, &s, &root_podman, "belongs to uid"), "HomeRefused");
 }
 
+/* In Podman's own user namespace root is who started it: files of that one are no user's home. */
+static void test_a_home_of_who_started_podman(void **state)
+{
+    struct sandbox s = sandbox();
+    const struct device d = device("ada", 0);
+    char path[96];
+
+    if (skip_without_root())
+        return;
+    made(&d, &s, &rootless);
+    snprintf(path, sizeof(path), "%s/plain/ada", workspace);
+    assert_int_equal(chown(path, 1, 1), 0);
+    assert_null(refused(&d, &s, &rootless, NULL));
+    assert_int_equal(chown(path, 0, 0), 0);
+    assert_string_equal(refused(&d, &s, &rootless, "belongs to uid 0"), "HomeRefused");
+    assert_int_equal(chown(path, 65536, 65536), 0);
+    assert_null(refused(&d, &s, &rootless, NULL));
+    assert_int_equal(chown(path, 65537, 65537), 0);
+    assert_string_equal(refused(&d, &s, &rootless, "belongs to uid"), "HomeRefused");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, take_down)
 
 int main(void)
@@ -613,6 +637,7 @@ int main(void)
         TEST(test_many_variables),
         TEST(test_homes),
         TEST(test_a_home_of_anothers),
+        TEST(test_a_home_of_who_started_podman),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
