@@ -9,8 +9,6 @@
 #include "base/buffer.h"
 #include "base/io.h"
 
-/* As nginx's own. */
-#define BACKLOG 511
 #define VARIABLE_MAX ((size_t)1 << 20)
 
 union address {
@@ -46,9 +44,7 @@ static int open_one(const char *host, uint16_t port)
     if (a.any.sa_family == AF_INET6)
         set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, LISTENERS_PEER_TIMEOUT_MS);
-    if (bind(fd, &a.any, n) < 0 || listen(fd, BACKLOG) < 0)
-        return -1;
-    return steal_fd(fd);
+    return bind(fd, &a.any, n) < 0 ? -1 : steal_fd(fd);
 }
 
 static size_t open_range(struct buffer *b, const struct listen_address *at)

@@ -12,8 +12,9 @@
 #define MIN_CONNECTIONS 512
 #define PORTS 65536
 #define ATTEMPTS 8
-/* A peer that has vanished without a word is given back after 45 + 4 × 15 seconds. */
-#define KEEPALIVE " so_keepalive=45s:15s:4"
+/* A peer that has vanished without a word is given back after 45 + 4 × 15 seconds. On sockets that it inherits (they
+ * are bound for it: cli/listeners.c) nginx listens where the length of the queue is another than its usual 511. */
+#define LISTEN_FLAGS " so_keepalive=45s:15s:4 backlog=512"
 
 /* Everything that goes between quotes. What would end them, or name a variable, is refused rather than escaped. */
 static int check_value(const char *what, const char *value, struct error **err)
@@ -93,7 +94,7 @@ static void write_host(struct buffer *b, const char *host)
  */
 static const char *browser_listen_flags(const struct nginx_options *o)
 {
-    return config_browser_tls(o->config) ? " ssl" KEEPALIVE : KEEPALIVE;
+    return config_browser_tls(o->config) ? " ssl" LISTEN_FLAGS : LISTEN_FLAGS;
 }
 
 static void write_listen(struct buffer *b, const struct listen_address *at, const char *flags)
@@ -340,7 +341,7 @@ static void write_pieces(struct buffer *pieces, const struct nginx_options *o)
     bool tls = config_browser_tls(c);
 
     write_listen(&pieces[LISTEN_DASHBOARD], &c->dashboard, browser_listen_flags(o));
-    write_listen(&pieces[LISTEN_API], &c->api, " ssl" KEEPALIVE);
+    write_listen(&pieces[LISTEN_API], &c->api, " ssl" LISTEN_FLAGS);
     if (tls)
         write_tls(&pieces[BROWSER_TLS], o, c->certificate, c->certificate_key);
     write_api_tls(&pieces[API_TLS], o);

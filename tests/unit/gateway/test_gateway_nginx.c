@@ -49,9 +49,9 @@ static void loopback_is_plain(void **state)
     struct nginx_options o = options(c);
     _cleanup_free_ char *text = written(&o);
 
-    assert_non_null(strstr(text, "listen 127.0.0.1:30001 so_keepalive=45s:15s:4;"));
-    assert_non_null(strstr(text, "listen 127.0.0.1:31000-31099 so_keepalive=45s:15s:4;"));
-    assert_non_null(strstr(text, "listen 127.0.0.1:30443 ssl so_keepalive=45s:15s:4;"));
+    assert_non_null(strstr(text, "listen 127.0.0.1:30001 so_keepalive=45s:15s:4 backlog=512;"));
+    assert_non_null(strstr(text, "listen 127.0.0.1:31000-31099 so_keepalive=45s:15s:4 backlog=512;"));
+    assert_non_null(strstr(text, "listen 127.0.0.1:30443 ssl so_keepalive=45s:15s:4 backlog=512;"));
     assert_non_null(strstr(text, "ssl_client_certificate \"/var/pki/ca.crt\";"));
     assert_non_null(strstr(text, "connect-src 'self' http://127.0.0.1:*;"));
     config_free(c);
@@ -63,7 +63,7 @@ static void other_addresses_speak_tls(void **state)
     struct nginx_options o = options(c);
     _cleanup_free_ char *text = written(&o);
 
-    assert_non_null(strstr(text, "listen 0.0.0.0:31000-31099 ssl so_keepalive=45s:15s:4;"));
+    assert_non_null(strstr(text, "listen 0.0.0.0:31000-31099 ssl so_keepalive=45s:15s:4 backlog=512;"));
     assert_non_null(strstr(text, "ssl_certificate \"/etc/school.crt\";"));
     assert_non_null(strstr(text, "ssl_certificate \"/var/pki/server.crt\";"));
     assert_null(strstr(text, "http2"));
@@ -91,9 +91,9 @@ static void ports_of_others_are_left_out(void **state)
     o.excluded_len = ARRAY_SIZE(excluded);
     _cleanup_free_ char *text = written(&o);
 
-    assert_non_null(strstr(text, "listen 127.0.0.1:31001-31009 so_keepalive=45s:15s:4;\n"
-                                 "        listen 127.0.0.1:31011 so_keepalive=45s:15s:4;\n"
-                                 "        listen 127.0.0.1:31013-31098 so_keepalive=45s:15s:4;\n"));
+    assert_non_null(strstr(text, "listen 127.0.0.1:31001-31009 so_keepalive=45s:15s:4 backlog=512;\n"
+                                 "        listen 127.0.0.1:31011 so_keepalive=45s:15s:4 backlog=512;\n"
+                                 "        listen 127.0.0.1:31013-31098 so_keepalive=45s:15s:4 backlog=512;\n"));
     config_free(c);
     c = configured("environmentListen: 127.0.0.1:31010-31010\n");
     o.config = c;
