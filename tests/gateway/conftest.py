@@ -18,6 +18,17 @@ def world():
         w.close()
 
 
+@pytest.fixture(scope="module")
+def narrow():
+    """With few descriptors, and so few connections."""
+    w = World(nofile=2048)
+    try:
+        arrange(w)
+        yield w
+    finally:
+        w.close()
+
+
 def arrange(w):
     for name, role in (("anna", 2), ("ben", 2), ("teacher", 1)):
         w.user(name, role)

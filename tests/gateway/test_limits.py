@@ -204,18 +204,6 @@ def test_bodies_stay_on_no_disk(world):
 ALL, ADDRESS, STRANGERS, STRANGER = 372, 186, 93, 46
 
 
-@pytest.fixture(scope="module")
-def narrow():
-    from conftest import arrange
-    from world import World
-    w = World(nofile=2048)
-    try:
-        arrange(w)
-        yield w
-    finally:
-        w.close()
-
-
 def connections(port):
     """That nginx holds: established, or left by the peer and not closed yet."""
     rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
