@@ -114,6 +114,19 @@ static int get_same(struct client *c, struct arena *a, const struct object_ref *
     return error_set(err, REASON_NOT_FOUND, "%s \"%s\" is another one by now", ref->plural, ref->name);
 }
 
+bool client_is_gone(struct client *c, const struct object_ref *ref, struct error **err)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    _cleanup_json_ yyjson_doc *doc = NULL;
+    _cleanup_error_ struct error *why = NULL;
+
+    if (get_same(c, a, ref, &doc, &why) == 0)
+        return error_set(err, REASON_CONFLICT, "%s \"%s\" is there", ref->plural, ref->name), false;
+    if (why->reason == REASON_NOT_FOUND)
+        return true;
+    return error_set(err, why->reason, "%s", why->message), false;
+}
+
 static yyjson_mut_doc *patch_begin(yyjson_val *object, yyjson_mut_val **root)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);

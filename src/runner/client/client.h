@@ -47,6 +47,10 @@ int client_patch_status(struct client *c, const struct object_ref *ref, yyjson_v
 int client_remove_finalizer(struct client *c, const struct object_ref *ref, const char *finalizer, struct error **err)
     _must_check_;
 
+/* Whether the object, or that uid, is gone, by asking for it alone: a list leaves out what cannot be read. False with
+ * the reason where it is there, or where nobody can say. */
+bool client_is_gone(struct client *c, const struct object_ref *ref, struct error **err) _must_check_;
+
 /* A long-lived GET: each line that comes is handed over. Returns 0 at its orderly end. `seconds`: the longest it may
  * last. */
 int client_stream(struct client *c, const char *path, unsigned seconds, int (*line)(void *arg, struct str line),

@@ -242,6 +242,7 @@ struct controller *controller_start(const struct controller_options *options)
     c->turns =
         turns_new(limits.starts_at_once ? limits.starts_at_once : processors() + 1, limits.turn_seconds, c->queue);
     c->environments = map_new();
+    c->kept = map_new();
     c->lost = map_new();
     c->pulses = pulses_new(&(struct pulses_options){client_stop_fd(c->o.client), pulse_changed, c});
     pthread_mutex_init(&c->lock, NULL);
@@ -291,6 +292,7 @@ void controller_stop(struct controller *c)
     turns_free(c->turns);
     queue_free(c->queue);
     map_free(c->environments, environment_free);
+    map_free(c->kept, NULL);
     map_free(c->lost, NULL);
     pthread_mutex_destroy(&c->lock);
     free(c->engine_message);

@@ -73,6 +73,7 @@ struct controller {
     char *engine_message;
     uint64_t epoch; /* of the connection to the server, from 1 */
     int64_t next_sweep_us;
+    struct map *kept; /* uids whose device is missing from the list, and has not been deleted */
     struct map *lost; /* uids of which the store went back to before it knew them: nobody deleted these */
 };
 
@@ -135,4 +136,9 @@ uint64_t device_memory_mib(const struct config *c, const char *said);
 uint64_t device_cpu_milli(const struct config *c, const char *said);
 
 /* sweep.c */
+/* Whether the device that no list holds was deleted. One that was set aside as damaged, or of which the server cannot
+ * say anything, ends nothing: that is said once, and asked again later. */
+bool device_is_gone(struct controller *c, const char *name, const char *uid);
+/* A device went that nothing is known of: what was left alone is looked at with the next tick. */
+void kept_may_be_gone(struct controller *c);
 void sweep(struct controller *c);

@@ -235,9 +235,11 @@ static void begin(struct controller *c, struct environment *e, const struct devi
         return;
     /* What an earlier runner was at begins anew; what this one is at goes on, in its time. */
     bool at_it = (e->phase == PHASE_PREPARING || e->phase == PHASE_STARTING) && e->deadline_us != INT64_MAX;
+    bool once_more = e->not_before_us != 0; /* it has ended: for want of room, perhaps */
     if (!at_it && e->phase != PHASE_FAILED)
         e->phase = PHASE_QUEUED;
-    if (at_it || (has_room(c, e) && take_turn(c, e)))
+    e->not_before_us = 0;
+    if (((at_it && !once_more) || has_room(c, e)) && (at_it || take_turn(c, e)))
         environment_start(c, e, d, object);
 }
 
@@ -359,6 +361,10 @@ static void work_on(struct controller *c, const char *name)
         log_warning("device \"%s\" has no usable name or uid: left alone", name);
         return;
     }
+    if (e && cached == NULL && !e->gone && !is_lost_uid(c, e->uid) && !device_is_gone(c, e->name, e->uid)) {
+        queue_add_after(c->queue, e->name, limits.check_seconds * 1000);
+        return;
+    }
     if (e && cached == NULL && is_lost(c, e))
         return;
     if (e && (cached == NULL || !streq(e->uid, d.uid))) {
@@ -367,8 +373,10 @@ static void work_on(struct controller *c, const char *name)
         if (e)
             return;
     }
-    if (cached == NULL)
+    if (cached == NULL) {
+        kept_may_be_gone(c);
         return;
+    }
     if (e == NULL) {
         e = environment_make(c, &d);
         e->restored = informer_restored(c->devices);

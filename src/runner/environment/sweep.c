@@ -69,12 +69,48 @@ static void know_strays(struct controller *c, const struct instance *list, size_
             know(known, list[i].uid);
 }
 
-static void sweep_containers(struct controller *c, const struct instance *list, size_t n, const struct map *known)
+/* Returns whether that is new. */
+static bool note_kept(struct controller *c, const char *uid, bool kept)
+{
+    LOCK_SCOPE(&c->lock);
+    bool before = map_get(c->kept, str_from(uid)) != NULL;
+
+    if (kept)
+        map_set(c->kept, str_from(uid), c);
+    else
+        map_remove(c->kept, str_from(uid));
+    return kept && !before;
+}
+
+bool device_is_gone(struct controller *c, const char *name, const char *uid)
+{
+    struct object_ref ref = {"devices", name, uid};
+    _cleanup_error_ struct error *err = NULL;
+    bool gone = !is_dns_subdomain(str_from(name)) || client_is_gone(c->o.client, &ref, &err);
+
+    if (note_kept(c, uid, !gone) && !stop_said(client_stop_fd(c->o.client)))
+        log_warning("%s: the list of devices does not hold it, and it is not known to be deleted (%s): left alone",
+                    name, err->message);
+    return gone;
+}
+
+void kept_may_be_gone(struct controller *c)
+{
+    LOCK_SCOPE(&c->lock);
+    if (map_size(c->kept))
+        c->next_sweep_us = 0;
+}
+
+static void sweep_containers(struct controller *c, const struct instance *list, size_t n, struct map *known)
 {
     for (size_t i = 0; i < n; i++) {
         _cleanup_error_ struct error *err = NULL;
         if (map_get(known, str_from(list[i].uid)))
             continue;
+        if (!device_is_gone(c, list[i].device, list[i].uid)) {
+            know(known, list[i].uid);
+            continue;
+        }
         log_warning("container of device %s (%s) has no device any more: removed", list[i].device, list[i].uid);
         if (environment_remove(c->o.runtime, c->o.environments, list[i].uid, limits.stop_grace_seconds, &err) < 0)
             log_warning("%s: %s", list[i].device, err->message);

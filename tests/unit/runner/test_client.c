@@ -162,6 +162,33 @@ static void test_finalizer(void **state)
     end(&s);
 }
 
+/* What runs is ended by nothing but the server's word that there is no such object. */
+static void test_what_is_gone(void **state)
+{
+    static const struct line script[] = {
+        {"GET /apis/g/v1/devices/a ", STATUS("404", "NotFound", "x"), NULL, false},
+        {"GET /apis/g/v1/devices/a ", OK_JSON(OBJECT("a", "u2", "9")), NULL, false},
+        {"GET /apis/g/v1/devices/a ", OK_JSON(OBJECT("a", "u1", "9")), NULL, false},
+        {"GET /apis/g/v1/devices/a ", STATUS("500", "InternalError", "it is damaged"), NULL, false},
+        {"GET /apis/g/v1/devices/a ", STATUS("503", "ServiceUnavailable", "x"), NULL, false},
+        {"GET /apis/g/v1/devices/a ", STATUS("403", "Forbidden", "x"), NULL, false},
+    };
+    struct setup s;
+    struct object_ref ref = {"devices", "a", "u1"};
+    _cleanup_error_ struct error *there = NULL, *damaged = NULL;
+
+    begin(&s, script, ARRAY_SIZE(script));
+    assert_true(client_is_gone(s.client, &ref, NULL));
+    assert_true(client_is_gone(s.client, &ref, NULL)); /* another one bears its name */
+    assert_false(client_is_gone(s.client, &ref, &there));
+    assert_non_null(strstr(there->message, "\"a\" is there"));
+    assert_false(client_is_gone(s.client, &ref, &damaged));
+    assert_non_null(strstr(damaged->message, "it is damaged"));
+    assert_false(client_is_gone(s.client, &ref, NULL));
+    assert_false(client_is_gone(s.client, &ref, NULL));
+    end(&s);
+}
+
 /* --- list and watch --------------------------------------------------------------------------------------------- */
 
 struct heard {
@@ -417,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_status_after_conflict),
         cmocka_unit_test(test_status_of_another),
         cmocka_unit_test(test_finalizer),
+        cmocka_unit_test(test_what_is_gone),
         cmocka_unit_test(test_list_in_pages_then_watch),
         cmocka_unit_test(test_resume_at_the_bookmark),
         cmocka_unit_test(test_list_anew_after_410),

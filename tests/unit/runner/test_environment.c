@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/thread.h"
 #include "runner/environment/internal.h"
+#include "support/small_disk.h"
 #include "unit/runner/api.h"
 #include "unit/runner/fake.h"
 #include "unit/runner/peer.h"
@@ -883,6 +884,77 @@ static void test_an_orphan_of_an_earlier_revision_goes(void **state)
     assert_false(fake_has(&s->fake, "orphan"));
 }
 
+/* A store that has gone on, whose list leaves the device out, as it was set aside; and then it is deleted. */
+static void test_a_device_that_is_set_aside_ends_nothing(void **state)
+{
+    struct setup *s = *state;
+
+    limits.check_seconds = 1;
+    run_one(s);
+    api_fail(&s->api, "GET", "devices/ada/", 500, 2);
+    api_fail(&s->api, "GET", "devices//watch=true", 410, 1); /* so that it lists anew */
+    api_restore(&s->api, 5000);
+    UNTIL(api_count(&s->api, "GET devices/ada", 500) == 1);
+    put_device(s, "bob", "u2", 2, "");
+    wait_phase(s, "bob", "Running");
+    assert_true(fake_has(&s->fake, "u1"));
+    UNTIL(!fake_has(&s->fake, "u1"));
+    assert_int_equal(api_count(&s->api, "GET devices/ada", 500), 2); /* each time it was asked */
+    assert_true(fake_has(&s->fake, "u2"));
+}
+
+/* The same, met by a runner that begins; a server that says nothing ends nothing either. */
+static void test_an_orphan_that_is_set_aside_stays(void **state)
+{
+    struct setup *s = *state;
+
+    limits.check_seconds = 3600;
+    run_one(s);
+    {
+        LOCK_SCOPE(&s->fake.lock);
+        fake_add(&s->fake, "aside", "zoe")->revision = 5;
+        fake_add(&s->fake, "orphan", "yan")->revision = 5;
+        fake_add(&s->fake, "nameless", "../yan")->revision = 5;
+    }
+    api_fail(&s->api, "GET", "devices/zoe/", 500, 1);
+    api_fail(&s->api, "GET", "devices/zoe/", 503, 1);
+    api_fail(&s->api, "GET", "devices/zoe/", 0, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        {
+            LOCK_SCOPE(&s->controller->lock);
+            s->controller->next_sweep_us = 0;
+        }
+        controller_tick(s->controller);
+        assert_true(fake_has(&s->fake, "aside"));
+    }
+    assert_false(fake_has(&s->fake, "orphan") || fake_has(&s->fake, "nameless"));
+    assert_int_equal(fake_count(&s->fake, "remove aside 3"), 0);
+    put_device(s, "zoe", "u7", 7, ",\"phase\":\"Failed\"");
+    api_remove(&s->api, "devices", "zoe"); /* at which it is looked again, an hour early */
+    UNTIL((controller_tick(s->controller), !fake_has(&s->fake, "aside")));
+    assert_true(fake_has(&s->fake, "u1"));
+}
+
+/* What ended for want of room would use up its restarts, and be given up; it waits as a new one does. */
+static void test_what_ended_on_a_full_disk_waits(void **state)
+{
+    struct setup *s = *state;
+
+    assert_true(small_disk_mount(s->config->data, 4));
+    run_one(s);
+    small_disk_fill(s->config->data);
+    CHANGE("u1", (k->state = INSTANCE_ENDED, k->exit_code = 7));
+    fake_event(&s->fake, "ada");
+    UNTIL(says(s, "ada", "status.reason", "DiskFull"));
+    assert_true(says(s, "ada", "status.phase", "Queued"));
+    assert_int_equal(fake_count(&s->fake, "ensure u1"), 1);
+    small_disk_empty(s->config->data);
+    wait_restarts(s, "ada", 1);
+    assert_int_equal(fake_count(&s->fake, "ensure u1"), 2);
+    stop_controller(s);
+    small_disk_umount(s->config->data);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
 
 int main(void)
@@ -921,6 +993,9 @@ int main(void)
         TEST(test_an_object_without_a_uid_deletes_nothing),
         TEST(test_an_older_store_deletes_nothing),
         TEST(test_an_orphan_of_an_earlier_revision_goes),
+        TEST(test_a_device_that_is_set_aside_ends_nothing),
+        TEST(test_an_orphan_that_is_set_aside_stays),
+        TEST(test_what_ended_on_a_full_disk_waits),
     };
     const struct CMUnitTest pure[] = {
         cmocka_unit_test(test_limits_are_as_documented),
