@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -10,5 +11,9 @@ struct restart {
     unsigned quick; /* how often in a row it ended soon after its start */
 };
 
-/* How long to wait, in microseconds, now that it has ended after `lived_us`. */
-int64_t restart_pause(struct restart *r, int64_t lived_us);
+/* How long to wait, in microseconds, now that it has ended after `lived_us`. `killed`: somebody else ended it, from
+ * which nothing follows for the next one; the pause stays short. */
+int64_t restart_pause(struct restart *r, int64_t lived_us, bool killed);
+/* Whether waitpid's status says that: a signal that is sent (SIGKILL: also by the kernel for want of memory), no fault
+ * of its own. */
+bool restart_was_killed(int status);

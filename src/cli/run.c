@@ -165,7 +165,7 @@ static void start_child(struct supervisor *s, int which)
     log_error("cannot start the %s: %s", child_names[which], err ? err->message : strerror(errno));
     c->pid = 0;
     c->away = false;
-    c->start_at = c->started + restart_pause(&c->restart, 0);
+    c->start_at = c->started + restart_pause(&c->restart, 0, false);
 }
 
 static void start_what_is_due(struct supervisor *s, int64_t now)
@@ -217,7 +217,7 @@ static void child_ended(struct supervisor *s, int which, int status)
     c->away_failed |= was_away && status != 0;
     if (s->stopping || was_away)
         return;
-    int64_t pause = restart_pause(&c->restart, now - c->started);
+    int64_t pause = restart_pause(&c->restart, now - c->started, restart_was_killed(status));
     c->start_at = now + pause;
     if (which == CHILD_SERVER)
         server_ended(s, status);
