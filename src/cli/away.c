@@ -25,9 +25,10 @@ static void write_answer(struct buffer *out, const char *reason)
                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
     buffer_json_string(&body, buffer_str(&message));
     buffer_puts(&body, ",\"reason\":\"ServiceUnavailable\",\"details\":{\"retryAfterSeconds\":5},\"code\":503}");
+    /* Without a Retry-After, at which kubectl would ask ten times more, in silence, before it says the reason. */
     buffer_printf(out,
                   "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
-                  "Retry-After: 5\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
+                  "Connection: close\r\nContent-Length: %zu\r\n\r\n",
                   body.n);
     buffer_add(out, buffer_str(&body));
 }

@@ -77,7 +77,7 @@ def test_a_server_that_cannot_start_is_answered_for(fresh):
                     lambda: admin.post("openhydrausers", json={"metadata": {"name": "bea"}, "spec": {"role": 2, "chineseName": "x" * 200000}},
                                        timeout=10)):
             answer = ask()
-            assert answer.status_code == 503 and answer.headers["Retry-After"], answer.text
+            assert answer.status_code == 503 and "Retry-After" not in answer.headers, answer.text
             bodies.add(answer.json()["message"])
         time.sleep(0.5)
     assert any("open-hydra.db" in body for body in bodies)
@@ -99,7 +99,7 @@ def test_serve_answers_as_well(fresh):
     try:
         text = wait_until(lambda: ask(fresh.runtime / "runner/runner.sock"), 30, what="an answer")
         head, body = text.split("\r\n\r\n", 1)
-        assert head.startswith("HTTP/1.1 503 ") and "Retry-After: 5" in head
+        assert head.startswith("HTTP/1.1 503 ") and "Retry-After" not in head
         status = json.loads(body)
         assert status["code"] == 503 and status["reason"] == "ServiceUnavailable" and "open-hydra.db" in status["message"]
         assert int(re.search(r"Content-Length: (\d+)", head).group(1)) == len(body.encode())
