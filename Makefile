@@ -16,7 +16,7 @@ export PKG_CONFIG_PATH := $(CURDIR)/build/deps/yyjson/lib/pkgconfig:$(PKG_CONFIG
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help build go-build run test test-systemd bench fuzz fmt lint install uninstall clean setup server web
+.PHONY: help build go-build run test test-systemd bench fuzz faults fmt lint install uninstall clean setup server web
 
 help:
 	@echo 'make run      set up this machine, build, start (DATA=dir, ARGS="--flags…")'
@@ -25,6 +25,7 @@ help:
 	@echo 'make build    server and dashboard (make go-build is the same)'
 	@echo 'make bench    measure, side by side with what it is compared to'
 	@echo 'make fuzz     fuzz for long (SECONDS=600 for each target)'
+	@echo 'make faults   kills, power cuts, full disks for long (FAULTS_TIMES=20 times what `make test` does)'
 	@echo 'make fmt lint format and check the sources'
 	@echo 'make install  DESTDIR=… prefix=/usr (uninstall: the same the other way)'
 	@echo 'make clean    remove what was built, not the state in $(DATA)'
@@ -68,6 +69,10 @@ bench:
 fuzz:
 	@tools/setup test
 	@tests/fuzz/run $(or $(SECONDS),600)
+
+faults:
+	@tools/setup test
+	@FAULTS_TIMES=$(or $(FAULTS_TIMES),20) tests/run faults
 
 fmt:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
