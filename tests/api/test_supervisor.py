@@ -87,7 +87,7 @@ def test_a_server_that_cannot_start_is_answered_for(fresh):
     mend()
     wait_until(lambda: answers(fresh), 60, what="answers again")
     assert admin.get("openhydrausers/anna").status_code == 200
-    assert "the server is there again" in fresh.output()
+    wait_until(lambda: "the server is there again" in fresh.output(), 10, what="the log says it")
 
 
 @needs_root
