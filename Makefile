@@ -10,6 +10,7 @@ NICE ?=
 BUILD := build/release
 SHARE := build/share
 INSTALLED = $(DESTDIR)$(PREFIX)/share/open-hydra
+INSTALLED_DOC = $(DESTDIR)$(PREFIX)/share/doc/open-hydra
 TELL_SYSTEMD = test -n '$(DESTDIR)' || test ! -d /run/systemd/system || systemctl daemon-reload
 # Debian 12 has no yyjson: tools/setup puts the next release's package here.
 export PKG_CONFIG_PATH := $(CURDIR)/build/deps/yyjson/lib/pkgconfig:$(PKG_CONFIG_PATH)
@@ -84,14 +85,14 @@ lint:
 install: build
 	@meson configure $(BUILD) --prefix '$(PREFIX)'
 	@$(NICE) ninja -C $(BUILD) --quiet src/open-hydra-server
+	@rm -rf '$(INSTALLED)' '$(INSTALLED_DOC)' && mkdir -p '$(INSTALLED)'
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
-	@rm -rf '$(INSTALLED)' && mkdir -p '$(INSTALLED)'
 	@cp -R $(SHARE)/web $(SHARE)/pages '$(INSTALLED)/'
 	@$(TELL_SYSTEMD)
 	@test -n '$(DESTDIR)' || echo 'Installed. Next: systemctl enable --now open-hydra.target (after an upgrade: systemctl restart open-hydra.target)'
 
 uninstall:
-	@rm -rf '$(INSTALLED)' '$(DESTDIR)$(PREFIX)/share/doc/open-hydra' '$(DESTDIR)$(PREFIX)/lib/open-hydra'
+	@rm -rf '$(INSTALLED)' '$(INSTALLED_DOC)' '$(DESTDIR)$(PREFIX)/lib/open-hydra'
 	@rm -f '$(DESTDIR)$(PREFIX)/bin/open-hydra-server' '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/open-hydra.conf' \
 	  '$(DESTDIR)$(PREFIX)'/lib/systemd/system/open-hydra.target '$(DESTDIR)$(PREFIX)'/lib/systemd/system/open-hydra-*
 	@$(TELL_SYSTEMD)
