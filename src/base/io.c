@@ -1,5 +1,6 @@
 #include "base/io.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -135,6 +136,19 @@ int make_directory(const char *path, mode_t mode, struct error **err)
 bool path_exists(const char *path)
 {
     return access(path, F_OK) == 0;
+}
+
+bool has_entry(const char *folder)
+{
+    DIR *d = opendir(folder);
+    const struct dirent *e;
+    bool found = false;
+
+    while (d && !found && (e = readdir(d)))
+        found = e->d_name[0] != '.';
+    if (d)
+        closedir(d);
+    return found;
 }
 
 int listen_unix(const char *path, mode_t mode, struct error **err)

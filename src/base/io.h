@@ -25,5 +25,7 @@ int write_all(int fd, const void *p, size_t n, struct error **err) _must_check_;
  */
 int make_directory(const char *path, mode_t mode, struct error **err) _must_check_;
 bool path_exists(const char *path);
+/* Whether the folder holds anything but names that begin with a dot. */
+bool has_entry(const char *folder);
 /* A listening unix socket with that mode; a stale file in its place is removed. Returns the descriptor (CLOEXEC). */
 int listen_unix(const char *path, mode_t mode, struct error **err) _must_check_;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "cli/claim.h"
 #include "cli/command.h"
 #include "cli/layout.h"
 #include "runner/runner.h"
@@ -34,7 +35,7 @@ static int remove_all(const struct config *c, const struct layout *l, struct err
         .server_uid = l->server_id,
     };
 
-    if (layout_make(l, c, err) < 0)
+    if (claim_check(l, c, err) < 0 || layout_make(l, c, err) < 0)
         return -1;
     _cleanup_close_ int lock = lock_when_stopped(l, err);
     if (lock < 0)

@@ -1,24 +1,10 @@
 #include "cli/history.h"
 
-#include <dirent.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/str.h"
-
-static bool has_entry(const char *path)
-{
-    DIR *folder = opendir(path);
-    const struct dirent *e;
-    bool found = false;
-
-    while (folder && !found && (e = readdir(folder)))
-        found = e->d_name[0] != '.';
-    if (folder)
-        closedir(folder);
-    return found;
-}
 
 static bool is_lost(const struct layout *l)
 {

@@ -36,6 +36,7 @@ struct layout *layout_new(const struct config *c)
     l->excluded_ports = xasprintf("%s/excluded-ports", c->runtime);
     l->lock = xasprintf("%s/lock", c->runtime);
     l->nginx_lock = xasprintf("%s/nginx.lock", c->runtime);
+    l->claim = xasprintf("%s/data", c->runtime);
     l->data_lock = xasprintf("%s/lock", c->data);
     return l;
 }
@@ -46,7 +47,7 @@ void layout_free(struct layout *l)
         return;
     char *const all[] = {l->server_state, l->pki,           l->gateway,     l->kubeconfig,   l->gateway_socket,
                          l->auth_socket,  l->runner_socket, l->logs_socket, l->environments, l->excluded_ports,
-                         l->lock,         l->data_lock,     l->nginx_pid,   l->nginx_lock};
+                         l->lock,         l->data_lock,     l->nginx_pid,   l->nginx_lock,   l->claim};
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         free(all[i]);
     rootless_free(l->rootless);

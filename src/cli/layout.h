@@ -14,7 +14,7 @@
  *   DATA/gateway/     0700 gateway   nginx: configuration, copies of its key and certificate, pages, temporary files
  *                                    (written by its user alone: handover.h)
  *   DATA/workspace/   0700 root      the homes (the runner makes what is in it)
- *   RUNTIME/          0711 root
+ *   RUNTIME/          0711 root           data 0600: which DATA the environments are of (claim.h)
  *   RUNTIME/gateway/  0710 root:gateway   gateway.sock, auth.sock
  *   RUNTIME/nginx.lock 0600 root          held by all processes of one nginx, so that a later start knows them
  *   RUNTIME/nginx/    0700 gateway        nginx.pid: here a full disk keeps no nginx from starting
@@ -30,7 +30,8 @@ struct layout {
     uid_t server_id, gateway_id; /* of the service users; our own without root */
     struct rootless *rootless;   /* NULL as root, and where it was not looked for */
     char *server_state, *pki, *gateway, *kubeconfig, *nginx_pid, *nginx_lock;
-    char *gateway_socket, *auth_socket, *runner_socket, *logs_socket, *environments, *excluded_ports, *lock, *data_lock;
+    char *gateway_socket, *auth_socket, *runner_socket, *logs_socket, *environments, *excluded_ports, *lock, *data_lock,
+        *claim;
 };
 
 struct layout *layout_new(const struct config *c);

@@ -2,6 +2,7 @@
  * together. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/text.h"
+#include "cli/claim.h"
 #include "cli/command.h"
 #include "cli/confine.h"
 #include "cli/keys.h"
@@ -309,15 +311,21 @@ static void print_where(const struct supervisor *s)
 {
     _cleanup_free_ char *dashboard = config_dashboard_url(s->config);
     _cleanup_free_ char *api = config_api_url(s->config);
+    _cleanup_free_ char *admin =
+        s->setup_code ? xasprintf("  First admin  %s/setup?code=%s\n", dashboard, s->setup_code) : xstrdup("");
+    char program[PATH_MAX] = "open-hydra-server";
 
-    printf("\nopen-hydra is running.\n\n"
-           "  Dashboard    %s\n"
-           "  API          %s\n"
-           "  kubectl      export KUBECONFIG=%s\n",
-           dashboard, api, s->layout->kubeconfig);
-    if (s->setup_code)
-        printf("  First admin  %s/setup?code=%s\n", dashboard, s->setup_code);
-    printf("\nCtrl-C stops it. Environments keep running; `open-hydra-server down` removes them.\n\n");
+    (void)(readlink("/proc/self/exe", program, sizeof(program) - 1) < 0); /* then the name alone */
+    _cleanup_free_ char *text =
+        xasprintf("\nopen-hydra is running.\n\n"
+                  "  Dashboard    %s\n"
+                  "  API          %s\n"
+                  "  kubectl      export KUBECONFIG=%s\n%s"
+                  "\nCtrl-C stops it. Environments keep running; this removes them:\n"
+                  "  %s down --data %s --runtime %s\n\n",
+                  dashboard, api, s->layout->kubeconfig, admin, program, s->config->data, s->config->runtime);
+    /* In one piece: the children write there too. */
+    fputs(text, stdout);
     fflush(stdout);
 }
 
@@ -359,7 +367,7 @@ static void supervise(struct supervisor *s)
 static int prepare(struct supervisor *s, struct error **err)
 {
     if (layout_make(s->layout, s->config, err) < 0 || layout_lock(s->layout, err) < 0 ||
-        layout_lock_data(s->layout, err) < 0)
+        layout_lock_data(s->layout, err) < 0 || claim_runtime(s->layout, s->config, err) < 0)
         return -1;
     if (nginx_end_orphans(s->layout, err) < 0 || nginx_check_ports(s->config, s->layout, err) < 0 ||
         keys_ensure(s->config, s->layout, err) < 0)

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "cli/claim.h"
 #include "cli/command.h"
 #include "cli/inherit.h"
 #include "cli/process.h"
@@ -15,9 +16,11 @@
 
 /* Which of the two locks of `run` is this part's: `run` meets both, `down` the runner's. Held until the process ends.
  */
-static int hold_lock(const struct layout *l, bool server, struct error **err)
+static int hold_lock(const struct config *c, const struct layout *l, bool server, struct error **err)
 {
-    return server ? layout_lock_data(l, err) : layout_lock(l, err);
+    if (server)
+        return layout_lock_data(l, err);
+    return layout_lock(l, err) < 0 ? -1 : claim_runtime(l, c, err);
 }
 
 static int prepare(const struct config *c, const struct layout *l, bool server, int fds[static SOCKETS], int *peers,
@@ -27,7 +30,7 @@ static int prepare(const struct config *c, const struct layout *l, bool server, 
 
     if (server && *peers < 0)
         *peers = peers_socket();
-    if (layout_make(l, c, err) < 0 || hold_lock(l, server, err) < 0)
+    if (layout_make(l, c, err) < 0 || hold_lock(c, l, server, err) < 0)
         return -1;
     return inherited ? layout_give_sockets(l, fds, err) : layout_listen(l, fds, err);
 }

@@ -1,5 +1,6 @@
 /* `usage`: who has how much on the disk. It looks itself, so that neither server nor runner has to. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,14 +135,16 @@ static void print_homes(struct homes *h)
                h->list[i].usage.more ? '+' : ' ', h->list[i].name);
 }
 
-static void print_base(const char *base, bool by_sandbox)
+static int print_base(const char *base, bool by_sandbox, struct error **err)
 {
     struct homes h = {0};
     struct statvfs st;
     int fd = base ? open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
+    if (base == NULL)
+        return 0;
     if (fd < 0)
-        return;
+        return error_errno(err, errno, "open %s", base);
     if (fstatvfs(fd, &st) == 0)
         printf("%s: %.1f of %.1f MiB free, %llu more files\n", base, mebi((uint64_t)st.f_bavail * st.f_frsize),
                mebi((uint64_t)st.f_blocks * st.f_frsize), (unsigned long long)st.f_favail);
@@ -150,6 +153,7 @@ static void print_base(const char *base, bool by_sandbox)
     for (size_t i = 0; i < h.n; i++)
         free(h.list[i].name);
     free(h.list);
+    return 0;
 }
 
 int command_usage(const struct config *c, int argc, char **argv)
@@ -161,10 +165,8 @@ int command_usage(const struct config *c, int argc, char **argv)
     l->rootless = rootless_find();
     int rc = rootless_enter(l->rootless, &err);
     layout_free(l);
-    if (rc < 0)
+    if (rc < 0 || print_base(c->workspace_path, true, &err) < 0 || print_base(c->jupyter_lab_base, false, &err) < 0 ||
+        print_base(c->vscode_base, false, &err) < 0)
         return command_fail(err);
-    print_base(c->workspace_path, true);
-    print_base(c->jupyter_lab_base, false);
-    print_base(c->vscode_base, false);
     return 0;
 }

@@ -317,6 +317,30 @@ def test_down_is_not_for_what_runs(hydra):
     assert hydra.admin().get("/readyz").status_code == 200
 
 
+def test_environments_of_another_state_folder_are_left_alone(fresh):
+    """What runs on after a stop has its sockets in the runtime directory, which others may share one after the other."""
+    fresh.stop()
+    place = fresh.runtime / "env/0123456789abcdef"
+    place.mkdir()
+    other = Instance(data=str(fresh.home))
+    other.data, other.runtime = fresh.home / "other", fresh.runtime
+    for command in ("down", "run", "runner"):
+        out = subprocess.run(other.command(command), capture_output=True, text=True, timeout=60, env=other.env)
+        assert out.returncode == 1 and f"down --data {fresh.data}`" in out.stderr, out.stdout + out.stderr
+        assert place.is_dir()
+    fresh.start()
+    fresh.stop()
+    assert fresh.down().returncode == 0 and not place.exists()
+    with_its_own = subprocess.run(other.command("down"), capture_output=True, text=True, timeout=60, env=other.env)
+    assert with_its_own.returncode == 0, with_its_own.stderr
+
+
+def test_the_start_says_how_to_remove_what_runs(fresh):
+    fresh.stop()
+    words = re.search(r"this removes them:\n +(.*)", fresh.output()).group(1).split()
+    assert words == [str(PROGRAM), "down", "--data", str(fresh.data), "--runtime", str(fresh.runtime)]
+
+
 def test_passwd_without_a_server(fresh):
     fresh.create_user("anna")
     fresh.stop()

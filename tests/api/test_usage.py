@@ -3,6 +3,8 @@ import os
 import re
 import subprocess
 
+from support.instance import Instance
+
 
 def lines(instance):
     out = subprocess.run(instance.command("usage"), env=instance.env, capture_output=True, text=True, timeout=60)
@@ -31,3 +33,12 @@ def test_usage(fresh):
     assert 20 <= float(found["jupyter-lab/bob"][0]) < 21 and found["jupyter-lab/bob"][1] == "3"
     assert 3 <= float(found["jupyter-lab/ann"][0]) < 4 and found["jupyter-lab/ann"][1] == "3"
     assert found["jupyter-lab/carl"][1] == "129+", "not all of it was looked at"
+
+
+def test_usage_of_what_is_not_there():
+    instance = Instance()
+    try:
+        out = subprocess.run(instance.command("usage"), env=instance.env, capture_output=True, text=True, timeout=60)
+        assert out.returncode == 1 and f"{instance.data}/workspace: No such file" in out.stderr, out.stdout + out.stderr
+    finally:
+        instance.remove()
