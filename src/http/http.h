@@ -58,6 +58,9 @@ struct str http_path(const struct http_exchange *x);               /* still perc
 const char *http_query(struct http_exchange *x, const char *name); /* decoded; NULL: absent; first one wins */
 bool http_next_query(struct http_exchange *x, size_t *at, const char **name, const char **value);
 const char *http_header(const struct http_exchange *x, const char *name); /* any case; NULL: absent */
+/* The name under which nginx hands on what a browser sends as Cookie: libmicrohttpd would keep a record of each cookie
+ * in the connection's pool, and end a connection without an answer where they do not fit. */
+#define HTTP_COOKIES "X-Original-Cookie"
 struct str http_body(const struct http_exchange *x);
 unsigned long long http_announced(const struct http_exchange *x); /* of the body, bytes; 0: nothing was */
 struct arena *http_arena(struct http_exchange *x);                /* freed with the exchange */

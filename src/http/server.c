@@ -87,6 +87,24 @@ static bool may_connect(struct http_server *s, int fd)
     return false;
 }
 
+/* The library forgets a request whose headers it cannot read: nobody tells that it is over (on_completed). */
+struct begun {
+    struct http_exchange *x; /* NULL: none, or the library knows it by now */
+};
+
+static struct begun *begun_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static void close_connection(struct http_server *s, struct begun *b)
+{
+    if (b->x)
+        exchange_unref(b->x);
+    free(b);
+    atomic_fetch_sub(&s->connections, 1);
+}
+
 /* The library offers no way to refuse by descriptor; a connection that is shut down ends at its first read. */
 static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode code)
@@ -94,10 +112,9 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **c
     struct http_server *s = arg;
     int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        atomic_fetch_sub(&s->connections, 1);
-        return;
-    }
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED)
+        return close_connection(s, *context);
+    *context = xcalloc(1, sizeof(struct begun));
     unsigned before = atomic_fetch_add(&s->connections, 1);
     if (before >= s->options.max_connections || !may_connect(s, fd))
         shutdown(fd, SHUT_RDWR);
@@ -121,6 +138,7 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connectio
     for (char *c = query; c && *c; c++)
         if (*c == '&')
             *c = '_';
+    begun_of(connection)->x = x;
     return x;
 }
 
@@ -195,6 +213,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 {
     struct http_exchange *x = *context;
 
+    begun_of(connection)->x = NULL;
     if (x->method_name == NULL) {
         x->chunked = starts_with(version, "HTTP/1.") && version[7] != '0';
         return begin(x, method);
@@ -213,6 +232,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     if (x == NULL)
         return;
     *context = NULL;
+    begun_of(connection)->x = NULL;
     server_remove_live(x);
     body_end(x);
     if (x->handled && atomic_fetch_sub(&s->busy, 1) == 1 && atomic_load(&s->stopping)) {

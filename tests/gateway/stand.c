@@ -56,6 +56,7 @@ static void echo(struct http_exchange *x)
                                         "Connection",
                                         "Upgrade",
                                         "Cookie",
+                                        HTTP_COOKIES,
                                         "Authorization",
                                         "Open-Hydra-Auth"};
     _cleanup_buffer_ struct buffer b = BUFFER_MAX(65536);

@@ -179,6 +179,17 @@ def test_headers_that_fit(world):
         assert a.status in (200, 401, 403), a
 
 
+def test_more_cookies_than_browsers_send(world):
+    """Each would be a record in a connection's memory (http.h, HTTP_COOKIES): the server reads them all the same."""
+    from test_dashboard import context
+    cookies = "a=b; " * 1500
+    a = request(world.dashboard, path="/apis/x", headers={"Cookie": cookies, "X-Original-Cookie": "spoofed"})
+    assert a.status == 200 and a.json()["X-Original-Cookie"].strip() == cookies.strip() and "Cookie" not in a.json()
+    assert request(world.first, headers={"Cookie": cookies}).status == 401
+    a = request(world.api, path="/apis/x", headers={"Cookie": cookies, "X-Original-Cookie": "spoofed"}, tls=context(world))
+    assert a.status == 200 and not {"Cookie", "X-Original-Cookie"} & set(a.json())
+
+
 @pytest.mark.parametrize("size, code", [(16384, 401), (16385, 413)])
 def test_bodies_of_logins_are_small(world, size, code):
     body = b'{"username":"nobody","password":"x"}'.ljust(size)

@@ -43,7 +43,7 @@ void familiar_remember(struct auth *a, struct http_exchange *x, const struct fam
 
     if (account->hash && read_keys(a, &keys))
         http_add_header(x, "Set-Cookie",
-                        familiar_cookie(http_arena(x), &keys, http_header(x, "Cookie"), a->secure_cookie, account,
+                        familiar_cookie(http_arena(x), &keys, http_header(x, HTTP_COOKIES), a->secure_cookie, account,
                                         clock_realtime_us()));
 }
 
@@ -54,11 +54,12 @@ static const char *find_browser(struct auth *a, struct http_exchange *x, const c
     struct account account;
     size_t n;
 
-    if (http_header(x, "Cookie") == NULL || !read_keys(a, &keys) || !account_find(a->store, name, arena, &account))
+    if (http_header(x, HTTP_COOKIES) == NULL || !read_keys(a, &keys) || !account_find(a->store, name, arena, &account))
         return NULL;
     _cleanup_free_ char *hash = store_secret(a->store, SECRET_PASSWORD, str_from(account.uid), &n);
     const struct familiar_account wanted = {account.uid, hash};
-    return hash ? familiar_find(arena, &keys, http_header(x, "Cookie"), a->secure_cookie, &wanted, clock_realtime_us())
+    return hash ? familiar_find(arena, &keys, http_header(x, HTTP_COOKIES), a->secure_cookie, &wanted,
+                                clock_realtime_us())
                 : NULL;
 }
 

@@ -139,7 +139,7 @@ static int by_bearer(struct auth *a, struct http_exchange *x, struct str token, 
 /* Of several cookies with our name (a page of another port can add some) the one that fits the key. */
 static struct session *session_of_cookie(struct auth *a, const struct http_exchange *x, const char *key)
 {
-    struct str rest = str_from(http_header(x, "Cookie")), value;
+    struct str rest = str_from(http_header(x, HTTP_COOKIES)), value;
 
     for (int i = 0; i < COOKIES_MAX && cookie_next(&rest, cookie_name(a->secure_cookie), &value); i++) {
         struct session *s = sessions_by_token(a->sessions, value, clock_realtime_us());

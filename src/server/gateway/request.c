@@ -23,7 +23,7 @@ int gateway_request_read(const struct http_exchange *x, struct gateway_request *
         .service_worker = header(x, "Service-Worker"),
         .upgrade = header(x, "Upgrade"),
         .accept = header(x, "Accept"),
-        .cookie = header(x, "Cookie"),
+        .cookie = header(x, HTTP_COOKIES),
         .address = header(x, "X-Real-IP"),
         .browser = header(x, "User-Agent"),
         .own_address = header(x, "X-Original-Server-Address"),

@@ -249,7 +249,7 @@ char *headers_of_session(const struct reply *r)
     assert_non_null(cookie);
     assert_non_null(key);
     cookie[strcspn(cookie, ";")] = '\0';
-    return xasprintf("Cookie: %s\r\nX-Open-Hydra-Session-Key: %s\r\n", cookie, key);
+    return xasprintf(HTTP_COOKIES ": %s\r\nX-Open-Hydra-Session-Key: %s\r\n", cookie, key);
 }
 
 char *browser(struct world *w, const char *user, const char *password)

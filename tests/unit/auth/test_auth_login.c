@@ -102,7 +102,8 @@ static void test_a_planted_cookie_replaces_nobody(void **state)
 {
     _cleanup_free_ char *mine = browser(*state, "student", PASSWORD), *evil = browser(*state, "teacher", PASSWORD);
     _cleanup_free_ char *evil_cookie = xstrndup(evil, strcspn(evil, "\r"));
-    _cleanup_free_ char *both = xasprintf("%s; __Host-Http-open-hydra=x; %s", evil_cookie, mine + strlen("Cookie: "));
+    _cleanup_free_ char *both =
+        xasprintf("%s; __Host-Http-open-hydra=x; %s", evil_cookie, mine + strlen(HTTP_COOKIES ": "));
     assert_is(*state, both, "student 2 uid-s");
 }
 
@@ -141,7 +142,7 @@ static char *familiar_of(const struct reply *r)
     const char *at = strstr(r->text, "__Host-Http-open-hydra-familiar=");
 
     assert_non_null(at);
-    return xasprintf("Cookie: %.*s\r\n", (int)strcspn(at, ";"), at);
+    return xasprintf(HTTP_COOKIES ": %.*s\r\n", (int)strcspn(at, ";"), at);
 }
 
 static unsigned log_in_with(struct world *w, const char *headers, const char *user, const char *password)
@@ -310,7 +311,7 @@ static void test_a_script_gets_a_bearer_token(void **state)
 
     /* Each of the two kinds of session is good for its own way only. */
     _cleanup_free_ char *as_cookie =
-        xasprintf("Cookie: __Host-Http-open-hydra=%s\r\nX-Open-Hydra-Session-Key: %s\r\n", token, token);
+        xasprintf(HTTP_COOKIES ": __Host-Http-open-hydra=%s\r\nX-Open-Hydra-Session-Key: %s\r\n", token, token);
     assert_is(*state, as_cookie, ENDED);
     _cleanup_free_ char *mine = browser(*state, "student", PASSWORD);
     const char *value = strchr(mine, '=') + 1;

@@ -154,6 +154,32 @@ static void test_query_parameters(void **state)
     check_echo(full, "too many query parameters");
 }
 
+/* Which the library keeps a record of each, as it does of headers: what does not fit ends the connection, and leaves
+ * nothing behind (the leak check looks). */
+static void test_more_cookies_than_fit(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct buffer request = BUFFER_MAX(1 << 20), b = {0};
+
+    buffer_puts(&request, "GET / HTTP/1.1\r\nHost: h\r\nCookie: ");
+    for (int i = 0; i < 2000; i++)
+        buffer_puts(&request, "a=b;");
+    buffer_puts(&request, "\r\n\r\n");
+    fixture_start(&f, &o, echo, NULL);
+    int fd = client_connect(&f);
+    client_send(fd, request.p);
+    client_read_all(fd, &b);
+    assert_null(strstr(b.n ? b.p : "", "HTTP/1.1 200"));
+    close(fd);
+    fd = client_connect(&f);
+    client_send(fd, "GET / HTTP/1.1\r\nHost");
+    close(fd);
+    buffer_free(&b);
+    buffer_free(&request);
+    fixture_cleanup(&f);
+}
+
 static void test_body_limit(void **state)
 {
     struct fixture f;
@@ -772,6 +798,7 @@ int main(void)
         cmocka_unit_test(test_the_largest_head),
         cmocka_unit_test(test_a_larger_head_is_refused),
         cmocka_unit_test(test_query_parameters),
+        cmocka_unit_test(test_more_cookies_than_fit),
         cmocka_unit_test(test_body_limit),
         cmocka_unit_test(test_expect_continue),
         cmocka_unit_test(test_malformed),
