@@ -223,6 +223,18 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     return proceed(x);
 }
 
+/* Of a connection that ended when it was resumed for it: a stream's holds its exchange, and would never be closed. */
+static void drop_response(struct http_exchange *x)
+{
+    pthread_mutex_t *lock = exchange_lock(x);
+
+    pthread_mutex_lock(lock);
+    struct MHD_Response *response = steal_ptr(x->response);
+    pthread_mutex_unlock(lock);
+    if (response)
+        MHD_destroy_response(response);
+}
+
 static void on_completed(void *arg, struct MHD_Connection *connection, void **context,
                          enum MHD_RequestTerminationCode code)
 {
@@ -235,6 +247,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     begun_of(connection)->x = NULL;
     server_remove_live(x);
     body_end(x);
+    drop_response(x);
     if (x->handled && atomic_fetch_sub(&s->busy, 1) == 1 && atomic_load(&s->stopping)) {
         LOCK_SCOPE(&s->lock);
         pthread_cond_broadcast(&s->quiet);

@@ -28,7 +28,7 @@ struct hub {
     pthread_cond_t changed;
     struct source *sources;
     int opened, closed;
-    bool answer_elsewhere;
+    bool answer_elsewhere, answers_late;
     bool endless;
     size_t piece; /* at most so much from one read; 0: as much as is asked for */
 };
@@ -83,6 +83,9 @@ static const struct http_stream_ops ops = {source_read, source_close};
 static void *answer(void *arg)
 {
     struct source *s = arg;
+
+    if (s->hub->answers_late)
+        usleep(rand() % 3000);
     http_stream(s->exchange, 200, "text/plain", &ops, s);
     return NULL;
 }
@@ -296,6 +299,52 @@ static void test_peer_goes(void **state)
     hub_free(&h);
 }
 
+static void *come_and_go(void *arg)
+{
+    struct fixture *f = arg;
+
+    for (int i = 0; i < 200; i++) {
+        int fd = client_connect(f);
+        client_send(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        usleep(i % 8 * 200);
+        close(fd);
+    }
+    return NULL;
+}
+
+static int count_opened(struct hub *h)
+{
+    LOCK_SCOPE(&h->lock);
+    return h->opened;
+}
+
+/* The library closes such a connection when it is resumed for the answer, and does not ask for it any more. */
+static void test_many_go_before_the_answer(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct hub h;
+    pthread_t clients[8];
+
+    hub_init(&h);
+    h.answer_elsewhere = true;
+    h.answers_late = true;
+    o.max_connections = 1000;
+    fixture_start(&f, &o, open_stream, &h);
+    for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+        clients[i] = thread_start("client", come_and_go, &f);
+    for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+        pthread_join(clients[i], NULL);
+    /* Requests that nobody has read yet come before this one. */
+    int fd = client_connect(&f), opened = count_opened(&h);
+    client_send(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    wait_for(&h, &h.opened, opened + 1);
+    close(fd);
+    wait_for(&h, &h.closed, count_opened(&h));
+    fixture_cleanup(&f);
+    hub_free(&h);
+}
+
 static void test_peer_goes_while_full(void **state)
 {
     struct fixture f;
@@ -485,6 +534,7 @@ int main(void)
         cmocka_unit_test(test_peer_goes),
         cmocka_unit_test(test_peer_goes_while_full),
         cmocka_unit_test(test_half_closed),
+        cmocka_unit_test(test_many_go_before_the_answer),
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_stop_while_full),
         cmocka_unit_test(test_wake_races),
