@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
+#include "base/random.h"
 #include "cli/become.h"
 
 #define MAX_FILE ((size_t)64 << 20)
@@ -125,6 +126,18 @@ static int clear_way(int folder, const char *name, unsigned depth)
     return unlinkat(folder, name, AT_REMOVEDIR);
 }
 
+/* What cannot be removed (nested deeper, or another's within) goes under another name: it keeps nobody from starting.
+ */
+static int clear_or_move(int folder, const char *name)
+{
+    char aside[UUID_SIZE];
+
+    if (clear_way(folder, name, MAX_DEPTH) == 0)
+        return 0;
+    random_uuid(aside);
+    return renameat(folder, name, folder, aside);
+}
+
 static bool is_own(int fd)
 {
     struct stat st;
@@ -138,7 +151,7 @@ static int enter(int parent, const char *name, struct error **err)
 
     if (fd >= 0 && is_own(fd))
         return steal_fd(fd);
-    if (clear_way(parent, name, MAX_DEPTH) < 0 || mkdirat(parent, name, 0700) < 0 || fsync(parent) < 0)
+    if (clear_or_move(parent, name) < 0 || mkdirat(parent, name, 0700) < 0 || fsync(parent) < 0)
         return error_errno(err, errno, "create folder %s", name);
     int made = openat(parent, name, flags);
     return made < 0 ? error_errno(err, errno, "open %s", name) : made;
@@ -181,11 +194,11 @@ static int replace(int folder, const char *name, const struct entry *e, struct e
 {
     _cleanup_free_ char *temporary = xasprintf("%s.new", name);
 
-    if (clear_way(folder, temporary, MAX_DEPTH) < 0)
+    if (clear_or_move(folder, temporary) < 0)
         return error_errno(err, errno, "remove %s.new", e->name);
     int rc = write_new(folder, temporary, e, err);
     if (rc == 0 && renameat(folder, temporary, folder, name) < 0 &&
-        (clear_way(folder, name, MAX_DEPTH) < 0 || renameat(folder, temporary, folder, name) < 0))
+        (clear_or_move(folder, name) < 0 || renameat(folder, temporary, folder, name) < 0))
         rc = error_errno(err, errno, "rename %s", e->name);
     if (rc < 0)
         unlinkat(folder, temporary, 0);

@@ -160,17 +160,20 @@ static void what_stands_in_the_way_goes(void **state)
 
     put("victim", "root's own");
     for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-        for (int kind = 0; kind < 6; kind++) {
+        for (int kind = 0; kind < 8; kind++) {
             static const char *const how[] = {"ln -s ../../victim \"$p\"",
                                               "mkfifo \"$p\"",
                                               "mkdir -p \"$p/a/b\"; echo x >\"$p/a/b/c\"; chmod 0 \"$p/a\"",
                                               "ln -s / \"$p\"",
                                               "echo x >\"$p\"; chmod 0 \"$p\"",
-                                              "mkdir -p \"$(dirname \"$p\")/own\"; ln -s own \"$p\""};
+                                              "mkdir -p \"$(dirname \"$p\")/own\"; ln -s own \"$p\"",
+                                              "mkdir -p \"$p/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a\"",
+                                              "mkdir -p \"$p/theirs/a\""};
             _cleanup_free_ char *place = path_of(places[i]),
                                 *command =
-                                    xasprintf("p=%s; rm -rf \"$p\"; %s; chown -hR %u \"$p\" \"$(dirname \"$p\")\"",
-                                              place, how[kind], (unsigned)user);
+                                    xasprintf("p=%s; rm -rf \"$p\"; %s; chown -hR %u \"$p\" \"$(dirname \"$p\")\"; "
+                                              "[ ! -d $p/theirs ] || chown -R %u $p/theirs",
+                                              place, how[kind], (unsigned)user, (unsigned)geteuid());
             (void)write_all_of("secret", "plain");
             assert_int_equal(system(command), 0);
             (void)write_all_of("secret", "plain");
