@@ -1,11 +1,12 @@
 #include "server/api/flow.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/address.h"
 #include "base/alloc.h"
 #include "base/map.h"
 #include "base/thread.h"
@@ -64,13 +65,8 @@ struct flow_caller flow_user(const char *uid)
 struct flow_caller flow_stranger(const char *address)
 {
     struct flow_caller c = {.rank = FLOW_STRANGER};
-    struct in6_addr v6;
 
-    snprintf(c.name, sizeof(c.name), "%s", address);
-    if (inet_pton(AF_INET6, c.name, &v6) == 1) {
-        memset(&v6.s6_addr[8], 0, 8);
-        inet_ntop(AF_INET6, &v6, c.name, sizeof(c.name));
-    }
+    address_client(c.name, str_from(address));
     return c;
 }
 
