@@ -212,7 +212,7 @@ def test_bodies_stay_on_no_disk(world):
 # --- What one address may have. Of 1,984 connections of a worker: 372 requests, half of it for an address; without a login an eighth for
 # an address and a quarter for all. ---
 
-ALL, ADDRESS, STRANGERS, STRANGER = 372, 186, 93, 46
+ALL, ADDRESS, STRANGERS, STRANGER, ENVIRONMENT = 372, 186, 93, 46, 46
 
 
 def connections(port):
@@ -323,23 +323,55 @@ def test_all_addresses(narrow):
     until(200, narrow, "127.0.0.3", SOME)
 
 
-def test_environments_of_one_address(narrow):
-    cookie = {"Cookie": narrow.cookie("anna", "anna", 0)}
-    line = f"Cookie: {cookie['Cookie']}\r\n"
+@pytest.fixture
+def class_of_six(narrow):
+    """Cookies of six environments, by their ports."""
+    for index, name in enumerate(("anna", "ben", "carl", "dora", "emil", "fay")):
+        if name not in narrow.environments:
+            narrow.user(name)
+            narrow.device(name, name, index)
+            narrow.environment(name)
+            narrow.endpoint(name)
+    return {narrow.first + i: narrow.cookie(name, name, i) for i, name in enumerate(list(narrow.environments)[:6])}
+
+
+def open_sockets(stack, port, cookie, count):
+    sockets = [WebSocket(port, Cookie=cookie) for _ in range(count)]
+    for one in sockets:
+        stack.callback(one.close)
+    return sockets[-1]
+
+
+def test_one_environment_of_one_address(narrow, class_of_six):
+    """Who holds all that go to the own one is in nobody's way."""
+    (port, cookie), (other, others), *_ = class_of_six.items()
     with contextlib.ExitStack() as stack:
-        for _ in range(ADDRESS - 1):
-            stack.callback(WebSocket(narrow.first, **cookie).close)
-        assert ask(narrow, credential=line, port=narrow.first)[0] == 200
-        last = WebSocket(narrow.first, **cookie)
-        stack.callback(last.close)
-        status, head, body = until(429, narrow, credential=line, port=narrow.first)
+        open_sockets(stack, port, cookie, ENVIRONMENT - 1)
+        assert ask(narrow, credential=f"Cookie: {cookie}\r\n", port=port)[0] == 200
+        last = open_sockets(stack, port, cookie, 1)
+        until(429, narrow, credential=f"Cookie: {cookie}\r\n", port=port)
+        assert ask(narrow, credential=f"Cookie: {others}\r\n", port=other)[0] == 200
+        assert ask(narrow, "127.0.0.2", port=port)[0] != 429
+        assert last.echo("still") == "still"
+    until(200, narrow, credential=f"Cookie: {cookie}\r\n", port=port)
+
+
+def test_environments_of_one_address(narrow, class_of_six):
+    *most, (port, cookie) = class_of_six.items()
+    line = f"Cookie: {cookie}\r\n"
+    with contextlib.ExitStack() as stack:
+        for i in range(ADDRESS - 1):
+            open_sockets(stack, *most[i % len(most)], 1)
+        assert ask(narrow, credential=line, port=port)[0] == 200
+        last = open_sockets(stack, port, cookie, 1)
+        status, head, body = until(429, narrow, credential=line, port=port)
         assert "Retry-After: 3" in head and "请求过多" in body.decode()
         # It is no way around the checks, nor the dashboard's business; those that are open go on.
-        assert ask(narrow, port=narrow.first)[0] == 429
-        assert ask(narrow, "127.0.0.2", port=narrow.first)[0] != 429
+        assert ask(narrow, port=port)[0] == 429
+        assert ask(narrow, "127.0.0.2", port=port)[0] != 429
         assert ask(narrow)[0] == 200
         assert last.echo("still") == "still"
-    until(200, narrow, credential=line, port=narrow.first)
+    until(200, narrow, credential=line, port=port)
 
 
 def test_vanished_peers_are_asked_for(world):

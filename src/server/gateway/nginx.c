@@ -255,15 +255,18 @@ static void write_api_errors(struct buffer *b)
 
 /* Requests at a time. Of a worker's connections, of which a request takes two, dashboard and API may have three
  * eighths, environments as many: the last quarter is for administrators with a certificate, who are not counted. One
- * address may have half of that, who shows no credential an eighth, and all of these a quarter. */
+ * address may have half of that, who shows no credential an eighth, and all of these a quarter. What goes from one
+ * address to one environment is an eighth too: who opens all that there may be to an own one, where they last as long
+ * as it says, keeps nobody from theirs. */
 struct connection_limits {
-    unsigned all, address, strangers, stranger;
+    unsigned all, address, environment, strangers, stranger;
 };
 
 static struct connection_limits connection_limits(unsigned worker_connections)
 {
     unsigned all = worker_connections / 16 * 3;
-    return (struct connection_limits){.all = all, .address = all / 2, .strangers = all / 4, .stranger = all / 8};
+    return (struct connection_limits){
+        .all = all, .address = all / 2, .environment = all / 8, .strangers = all / 4, .stranger = all / 8};
 }
 
 /* A body goes on to the server as it comes, which has a time for the whole of it (http/body.c) and knows who may send
@@ -275,9 +278,10 @@ static void write_limits(struct buffer *pieces, unsigned worker_connections)
     buffer_printf(&pieces[PAGE_LIMITS],
                   "        limit_conn open_hydra_address %u;\n        limit_conn open_hydra_all %u;", n.address, n.all);
     buffer_printf(&pieces[ENVIRONMENT_LIMITS],
+                  "            limit_conn open_hydra_environment %u;\n"
                   "            limit_conn open_hydra_environment_address %u;\n"
                   "            limit_conn open_hydra_environments %u;",
-                  n.address, n.all);
+                  n.environment, n.address, n.all);
     buffer_printf(&pieces[API_PROXY],
                   "            limit_conn open_hydra_address %u;\n            limit_conn open_hydra_all %u;\n"
                   "            limit_conn open_hydra_stranger %u;\n            limit_conn open_hydra_strangers %u;\n"

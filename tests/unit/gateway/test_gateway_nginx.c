@@ -159,6 +159,7 @@ static void addresses_have_a_part(void **state)
     assert_non_null(strstr(text, "limit_conn open_hydra_address 378;"));
     assert_non_null(strstr(text, "limit_conn open_hydra_environments 756;"));
     assert_non_null(strstr(text, "limit_conn open_hydra_environment_address 378;"));
+    assert_non_null(strstr(text, "limit_conn open_hydra_environment 94;"));
     assert_non_null(strstr(text, "limit_conn open_hydra_strangers 189;"));
     assert_non_null(strstr(text, "limit_conn open_hydra_stranger 94;"));
     config_free(c);
