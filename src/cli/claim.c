@@ -29,9 +29,9 @@ int claim_check(const struct layout *l, const struct config *c, struct error **e
     if (claimed == NULL || streq(claimed, own) || !has_entry(l->environments))
         return 0;
     return error_set(err, REASON_CONFLICT,
-                     "environments of %s have their sockets in %s: `open-hydra-server down --data %s` ends them, or "
-                     "give this one another --runtime",
-                     claimed, l->environments, claimed);
+                     "environments of %s have their sockets in %s: `open-hydra-server down --data %s --runtime %s` "
+                     "ends them, or give this one another --runtime",
+                     claimed, l->environments, claimed, c->runtime);
 }
 
 int claim_runtime(const struct layout *l, const struct config *c, struct error **err)

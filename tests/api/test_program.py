@@ -326,7 +326,7 @@ def test_environments_of_another_state_folder_are_left_alone(fresh):
     other.data, other.runtime = fresh.home / "other", fresh.runtime
     for command in ("down", "run", "runner"):
         out = subprocess.run(other.command(command), capture_output=True, text=True, timeout=60, env=other.env)
-        assert out.returncode == 1 and f"down --data {fresh.data}`" in out.stderr, out.stdout + out.stderr
+        assert out.returncode == 1 and f"down --data {fresh.data} --runtime {fresh.runtime}`" in out.stderr, out.stdout + out.stderr
         assert place.is_dir()
     fresh.start()
     fresh.stop()
