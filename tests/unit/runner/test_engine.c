@@ -2,8 +2,12 @@
 #include "unit/runner/peer.h"
 
 #include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -559,6 +563,75 @@ static void test_without_rules_there_is_no_start(void **state)
     }
 }
 
+/* --- rules in a namespace: root, and what sets them --- */
+
+static pid_t in_a_network_of_its_own(void)
+{
+    int ready[2];
+    char c;
+
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        c = unshare(CLONE_NEWNET) < 0;
+        _exit(write(ready[1], &c, 1) == 1 ? pause() : 1);
+    }
+    assert_true(read(ready[0], &c, 1) == 1 && c == 0);
+    close(ready[0]);
+    close(ready[1]);
+    return pid;
+}
+
+static void end_it(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+/* Both families: to a private address and anywhere by IPv6. */
+static bool is_guarded(pid_t pid)
+{
+    const bool nft = access("/usr/sbin/nft", X_OK) == 0;
+    _cleanup_free_ char *four = xasprintf(nft ? "nsenter -t %d -n nft list ruleset | grep -q 'daddr 10.0.0.0/8 reject'"
+                                              : "nsenter -t %d -n iptables -S OUTPUT | grep -q '10.0.0.0/8 -j REJECT'",
+                                          pid);
+    _cleanup_free_ char *six = xasprintf(nft ? "nsenter -t %d -n nft list ruleset | grep -q 'ipv6 reject'"
+                                             : "test ! -e /proc/net/if_inet6 || "
+                                               "nsenter -t %d -n ip6tables -S OUTPUT | grep -q 'P OUTPUT DROP'",
+                                         pid);
+    return system(four) == 0 && system(six) == 0;
+}
+
+static void refresh(struct setup *s, pid_t pid)
+{
+    _cleanup_free_ char *text =
+        xasprintf("{\"State\":{\"Pid\":%d},\"Config\":{\"Labels\":{\"" LABEL_NETWORK "\":\"10.7.0.0/16\"}}}", pid);
+    _cleanup_json_ yyjson_doc *doc = json_parse(str_from(text), NULL);
+
+    engine_network_refresh((struct engine *)(void *)s->r, "u", yyjson_doc_get_root(doc));
+}
+
+/* Whoever starts it again: the second process is in another namespace, which has no rules yet. */
+static void test_rules_follow_the_process(void **state)
+{
+    static const struct line script[] = {BEGINNING};
+    struct setup s;
+
+    if (geteuid() != 0 || system("command -v nsenter iptables ip6tables >/dev/null") != 0)
+        skip();
+    begin(&s, script, ARRAY_SIZE(script));
+    pid_t first = in_a_network_of_its_own(), second = in_a_network_of_its_own();
+    refresh(&s, first);
+    assert_true(is_guarded(first));
+    assert_false(is_guarded(second));
+    refresh(&s, second);
+    assert_true(is_guarded(second));
+    end_it(first);
+    end_it(second);
+    finish(&s);
+}
+
 /* Podman says it by a status that means anything. */
 static void test_an_image_that_is_missing(void **state)
 {
@@ -660,6 +733,7 @@ int main(void)
         cmocka_unit_test(test_busy_removal),
         cmocka_unit_test(test_what_has_only_the_name_is_left_alone),
         cmocka_unit_test(test_ours),
+        cmocka_unit_test(test_rules_follow_the_process),
         cmocka_unit_test(test_an_image_that_is_missing),
         cmocka_unit_test(test_without_rules_there_is_no_start),
         cmocka_unit_test(test_an_engine_of_the_other_side_is_refused),
