@@ -22,7 +22,7 @@ static bool wait_for_engine(struct controller *c, struct environment *e, const s
     return true;
 }
 
-static bool silent_too_long(const struct environment *e, const struct pulse *p, int64_t now)
+bool environment_silent_too_long(const struct environment *e, const struct pulse *p, int64_t now)
 {
     int64_t since = p->since_us > e->paused_us ? p->since_us : e->paused_us;
 
@@ -45,7 +45,7 @@ bool environment_lives(struct controller *c, struct environment *e, int64_t now)
         environment_ended(c, e, NULL, "nothing listens on its socket any more");
         return false;
     }
-    if (silent_too_long(e, &p, now)) {
+    if (environment_silent_too_long(e, &p, now)) {
         snprintf(what, sizeof(what), "it gave no answer for %u minutes", limits.silent_seconds / 60);
         environment_ended(c, e, NULL, what);
         return false;

@@ -127,6 +127,8 @@ unsigned probe_pause_ms(int64_t waited_us);
 /* health.c. False: it was ended. */
 bool environment_lives(struct controller *c, struct environment *e, int64_t now_us);
 void environment_say_health(struct controller *c, struct environment *e);
+/* Paused by nobody, and with few others that are silent as well. */
+bool environment_silent_too_long(const struct environment *e, const struct pulse *p, int64_t now);
 
 /* spec.c: NULL with the reason for the status. Everything lives in the arena. */
 struct runtime_spec *spec_make(struct controller *c, struct arena *a, struct environment *e, const struct device *d,

@@ -47,7 +47,7 @@ static void start_rooms(struct world *w)
 {
     struct http_options options = default_options();
 
-    w->workers = workers_new("test", 4, &(struct workers_limits){.jobs = 256});
+    w->workers = workers_new("test", 4, &(struct workers_limits){.jobs = 256, .owner_jobs = 32});
     w->auth = auth_new(&w->config, w->store, w->workers);
     const struct api_resource resources[] = {{w->users, NULL}};
     const struct api_options api_options = {.store = w->store,

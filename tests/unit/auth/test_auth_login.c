@@ -6,10 +6,13 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "server/auth/attempt.h"
 #include "server/auth/room.h"
 #include "unit/auth/fixture.h"
 
@@ -252,6 +255,52 @@ static void test_an_account_under_siege_is_slow_and_open(void **state)
     int64_t begun = clock_monotonic_us();
     assert_int_equal(log_in_with(w, NULL, "student", PASSWORD), 200);
     assert_true(clock_monotonic_us() - begun >= 4000000);
+}
+
+/* Many wrong ones, each after its wait. */
+static void test_it_is_said_how_long_to_wait(void **state)
+{
+    struct world *w = *state;
+    const struct throttle_attempt a = {"student", "192.0.2.1", NULL};
+    int64_t now = clock_monotonic_us();
+    for (int i = 0; i < 17; i++) {
+        struct throttle_verdict v = throttle_begin(w->auth->throttle, &a, now);
+        now += v.refused ? v.refused * 1000000 : 0;
+    }
+    _cleanup_reply_ struct reply r = log_in(w, "{\"username\":\"student\",\"password\":\"x\"}");
+    _cleanup_free_ char *wait = header_of(&r, "Retry-After");
+    assert_int_equal(r.status, 429);
+    assert_true(atoi(wait) > 5);
+    assert_int_equal(json_int_at(yyjson_doc_get_root(r.json), "details.retryAfterSeconds", 0), atoi(wait));
+}
+
+static sem_t gate;
+
+static void wait_at_the_gate(void *arg)
+{
+    while (sem_wait(&gate) < 0)
+        continue;
+}
+
+static unsigned attempt_of(struct world *w, const char *address, int account)
+{
+    struct attempt t = {xasprintf("u%d", account), xstrdup(address), NULL};
+    unsigned refused = attempt_start(w->auth, &t, wait_at_the_gate, wait_at_the_gate, NULL);
+
+    attempt_clear(&t);
+    return refused;
+}
+
+/* Whose turn it is goes by address, as names are anybody's. */
+static void test_an_address_has_its_part_of_the_workers(void **state)
+{
+    assert_int_equal(sem_init(&gate, 0, 0), 0);
+    for (int i = 0; i < 32; i++)
+        assert_int_equal(attempt_of(*state, "192.0.2.1", i), 0);
+    assert_int_equal(attempt_of(*state, "192.0.2.1", 32), 1);
+    assert_int_equal(attempt_of(*state, "192.0.2.2", 0), 0);
+    for (int i = 0; i < 33; i++)
+        sem_post(&gate);
 }
 
 static void *log_in_once(void *arg)
@@ -561,6 +610,8 @@ int main(void)
         T(test_a_new_role_counts_at_once),
         T(test_use_extends_a_session),
         T(test_password_change),
+        T(test_it_is_said_how_long_to_wait),
+        T(test_an_address_has_its_part_of_the_workers),
         T(test_refused_password_changes),
         T(test_a_script_changes_a_password),
         T(test_well_known_password),

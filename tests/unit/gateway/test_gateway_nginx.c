@@ -165,6 +165,60 @@ static void addresses_have_a_part(void **state)
     config_free(c);
 }
 
+static size_t count(const char *text, const char *line)
+{
+    size_t n = 0;
+
+    for (; (text = strstr(text, line)); text++)
+        n++;
+    return n;
+}
+
+/* Each as often as there are places that need it. What a browser notices of them, others test; these show only where
+ * somebody tries for long. */
+static void what_bounds_and_hides(void **state)
+{
+    static const struct {
+        const char *line;
+        size_t times;
+    } lines[] = {
+        {"limit_req_zone $open_hydra_stranger zone=open_hydra_stranger_rate:4m rate=1000r/s;", 1},
+        {"limit_req zone=open_hydra_stranger_rate burst=5000 nodelay;", 3},
+        {"limit_conn_status 429;", 1},
+        {"limit_req_status 429;", 1},
+        {"ssl_verify_client optional;", 1},
+        {"ssl_verify_depth 1;", 1},
+        {" max_fails=0;", 18},
+        {"client_max_body_size 3m;", 2},
+        {"client_max_body_size 16k;", 1},
+        {"client_max_body_size 1k;", 2},
+        {"proxy_request_buffering off;", 4},
+        {"proxy_set_header Proxy \"\";", 1},
+        {"proxy_set_header Open-Hydra-Auth \"\";", 1},
+        {"proxy_set_header X-Open-Hydra-Session-Key \"\";", 1},
+        {"proxy_set_header X-Client-Verify NONE;", 1},
+        {"proxy_hide_header Set-Cookie;", 1},
+        {"proxy_hide_header Set-Cookie2;", 1},
+        {"proxy_hide_header Clear-Site-Data;", 1},
+        {"proxy_hide_header Strict-Transport-Security;", 1},
+        {"proxy_hide_header Alt-Svc;", 1},
+        {"proxy_hide_header NEL;", 1},
+        {"proxy_hide_header Report-To;", 1},
+        {"proxy_hide_header Reporting-Endpoints;", 1},
+        {"proxy_hide_header Service-Worker-Allowed;", 1},
+        {"proxy_hide_header Access-Control-Allow-Origin;", 1},
+        {"proxy_hide_header Access-Control-Allow-Credentials;", 1},
+    };
+    struct config *c = configured(LOOPBACK);
+    struct nginx_options o = options(c);
+    _cleanup_free_ char *text = written(&o);
+
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+        if (count(text, lines[i].line) != lines[i].times)
+            fail_msg("\"%s\": %zu times", lines[i].line, count(text, lines[i].line));
+    config_free(c);
+}
+
 static void template_knows_its_names(void **state)
 {
     const struct template_value values[] = {{"A", STR("1")}, {"B_C", STR("@A@")}};
@@ -221,6 +275,7 @@ int main(void)
         cmocka_unit_test(values_that_mean_something_to_nginx_are_refused),
         cmocka_unit_test(limits_of_descriptors_are_kept),
         cmocka_unit_test(addresses_have_a_part),
+        cmocka_unit_test(what_bounds_and_hides),
         cmocka_unit_test(template_knows_its_names),
         cmocka_unit_test(taken_ports_are_found),
     };

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <ifaddrs.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
@@ -120,6 +121,44 @@ static void nobody_is_found(void **state)
     assert_int_equal(ask("127.0.0.1", theirs, "127.0.0.1", own), getuid());
 }
 
+/* One of this machine's addresses beside loopback; 0: it has none. */
+static in_addr_t own_address(void)
+{
+    struct ifaddrs *all = NULL;
+    in_addr_t found = 0;
+
+    assert_int_equal(getifaddrs(&all), 0);
+    for (const struct ifaddrs *i = all; i && !found; i = i->ifa_next) {
+        if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET)
+            continue;
+        in_addr_t a = ((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr.s_addr;
+        if (ntohl(a) >> 24 != 127)
+            found = a;
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+/* From this machine, by its address in the network: the client has that same address. */
+static void by_the_own_address(void **state)
+{
+    union any a = {.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = own_address()}};
+    socklen_t n = sizeof(a);
+    char text[INET_ADDRSTRLEN];
+
+    if (a.v4.sin_addr.s_addr == 0)
+        skip();
+    _cleanup_close_ int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                        client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(server, &a.plain, sizeof(a)), 0);
+    assert_int_equal(listen(server, 1), 0);
+    assert_int_equal(getsockname(server, &a.plain, &n), 0);
+    assert_int_equal(connect(client, &a.plain, sizeof(a)), 0);
+    inet_ntop(AF_INET, &a.v4.sin_addr, text, sizeof(text));
+    assert_int_equal(ask(text, port_of(client), text, port_of(server)), getuid());
+    assert_int_equal(ask(text, port_of(client), "127.0.0.1", port_of(server)), NONE);
+}
+
 static void without_a_socket(void **state)
 {
     _cleanup_close_ int server = listener(AF_INET), client = dial(AF_INET, port_of(server));
@@ -218,7 +257,7 @@ static void what_another_had_asked(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(our_own), T(nobody_is_found), T(without_a_socket), T(anothers),
-                                       T(what_another_had_asked)};
+    const struct CMUnitTest tests[] = {T(our_own),          T(nobody_is_found), T(by_the_own_address),
+                                       T(without_a_socket), T(anothers),        T(what_another_had_asked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -391,6 +391,10 @@ static void what_the_server_gave_stays(void **state)
     assert_string_equal(answer_str(a, "status.sandboxName"), "jupyter-lab");
     assert_false(answer_has(a, "evil"));
     assert_int_equal(answer_int(a, "status.restarts"), 1);
+    /* What stops has no address for those who do not know the phase. */
+    patch_as(RUNNER, 200, "devices/a/status", "{\"status\":{\"phase\":\"Stopping\"}}");
+    assert_string_equal(said("a", "spec.sandboxURLs"), "");
+    assert_string_equal(said("a", "spec.jupyterLabUrl"), "(absent)");
 }
 
 /* Without a runner, what is on its way says so; what runs, has failed or goes says what it said. */

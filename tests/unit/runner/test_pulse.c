@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "runner/environment/internal.h"
 #include "runner/environment/limits.h"
 #include "runner/environment/pulse.h"
 #include "runner/transport/ask.h"
@@ -29,6 +30,7 @@ struct setup {
     unsigned changes;
     char changed[64]; /* the last */
     int64_t now;
+    struct answerer answerer;
 };
 
 static void changed(void *arg, const char *name)
@@ -239,6 +241,63 @@ static void test_most_are_silent(void **state)
     unlink(path);
 }
 
+/* Ended for it when it has been silent for a quarter of an hour, counted from the end of a pause. */
+static void test_silent_too_long(void **state)
+{
+    const int64_t all = limits.silent_seconds * SECOND, then = 1000 * SECOND;
+    const struct {
+        struct pulse pulse;
+        int64_t paused_us;
+        bool paused;
+        int64_t now;
+        bool too_long;
+    } cases[] = {
+        {{.state = PULSE_SILENT, .since_us = then}, 0, false, then + all, true},
+        {{.state = PULSE_SILENT, .since_us = then}, 0, false, then + all - 1, false},
+        {{.state = PULSE_FAILING, .since_us = then}, 0, false, then + all, false},
+        {{.state = PULSE_WELL, .since_us = then}, 0, false, then + all, false},
+        {{.state = PULSE_SILENT, .since_us = then, .many = true}, 0, false, then + 9 * all, false},
+        {{.state = PULSE_SILENT, .since_us = then}, then, true, then + 9 * all, false},
+        {{.state = PULSE_SILENT, .since_us = then}, then + 5, false, then + all + 4, false},
+        {{.state = PULSE_SILENT, .since_us = then}, then + 5, false, then + all + 5, true},
+        {{.state = PULSE_SILENT, .since_us = then}, then - 5, false, then + all - 1, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct environment e = {.paused = cases[i].paused, .paused_us = cases[i].paused_us};
+        if (environment_silent_too_long(&e, &cases[i].pulse, cases[i].now) != cases[i].too_long)
+            fail_msg("case %zu", i);
+    }
+}
+
+/* What was found out of one that went meanwhile says nothing of the next of its name. */
+static void *replace(void *arg)
+{
+    struct setup *s = arg;
+
+    while (atomic_load(&s->answerer.asked) == 0)
+        usleep(1000);
+    pulses_drop(s->pulses, "a", false);
+    pulses_watch(s->pulses, "a", s->path, "/");
+    return NULL;
+}
+
+static void test_replaced_while_it_is_asked(void **state)
+{
+    struct setup *s = *state;
+    pthread_t thread;
+
+    answerer_start(&s->answerer, s->path, 0);
+    pulses_watch(s->pulses, "a", s->path, "/");
+    assert_int_equal(pthread_create(&thread, NULL, replace, s), 0);
+    round_after(s, 4);
+    pthread_join(thread, NULL);
+    assert_int_equal(pulses_of(s->pulses, "a").since_us, 0);
+    round_after(s, 4);
+    assert_true(pulses_of(s->pulses, "a").since_us == s->now);
+    answerer_end(&s->answerer);
+}
+
 /* Two hundred that hang: each gets its turn, in rounds of limited size. */
 static void test_all_get_their_turn(void **state)
 {
@@ -327,6 +386,42 @@ static void test_a_process_of_somebody_else(void **state)
     assert_int_equal(state_of(s, "b"), PULSE_WELL);
 }
 
+/* The range ends before the next user's. */
+static void test_a_process_of_the_next_range(void **state)
+{
+    static const struct {
+        uint32_t first, ids;
+        bool own;
+    } cases[] = {{990, 10, false}, {1001, 10, false}, {990, 11, true}};
+    struct setup *s = *state;
+
+    if (geteuid() != 0)
+        skip();
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        int ready[2];
+        char c;
+        assert_int_equal(pipe(ready), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            c = setresuid(1000, 1000, 1000) < 0;
+            _exit(write(ready[1], &c, 1) == 1 ? pause() : 1);
+        }
+        assert_true(read(ready[0], &c, 1) == 1 && c == 0);
+        close(ready[0]);
+        close(ready[1]);
+        pulses_process(s->pulses, "a", pid, cases[i].first, cases[i].ids);
+        pulses_drop(s->pulses, "a", true);
+        int status = 0;
+        if (cases[i].own)
+            assert_int_equal(waitpid(pid, &status, 0), pid);
+        else
+            usleep(20000);
+        assert_true(cases[i].own ? WIFSIGNALED(status) : lives(pid));
+        if (!cases[i].own)
+            reap(pid);
+    }
+}
+
 static void test_what_outlives_its_container_is_killed(void **state)
 {
     struct setup *s = *state;
@@ -373,6 +468,9 @@ int main(void)
         TEST(test_closed_after_two_refusals),
         TEST(test_most_are_silent),
         TEST(test_all_get_their_turn),
+        TEST(test_silent_too_long),
+        TEST(test_replaced_while_it_is_asked),
+        TEST(test_a_process_of_the_next_range),
         TEST(test_a_process_that_ends),
         TEST(test_a_process_of_somebody_else),
         TEST(test_what_outlives_its_container_is_killed),
