@@ -108,6 +108,7 @@ static void test_addresses(void **state)
 {
     assert_string_equal(flow_stranger("2001:db8:1:2:3:4:5:6").name, flow_stranger("2001:db8:1:2::9").name);
     assert_string_not_equal(flow_stranger("2001:db8:1:2::1").name, flow_stranger("2001:db8:1:3::1").name);
+    assert_string_equal(flow_stranger("2001:db8:1:2:ff00::1").name, flow_stranger("2001:db8:1:2::1").name);
     assert_string_not_equal(flow_stranger("10.0.0.1").name, flow_stranger("10.0.0.2").name);
     assert_string_equal(flow_stranger("::ffff:10.0.0.1").name, "10.0.0.1");
     assert_string_equal(flow_stranger("").name, "");

@@ -1,0 +1,205 @@
+/* What the server asks the runner of an environment: paths, bounds, how many at a time, and the end of a log that is
+ * followed. */
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "runner/logs.h"
+#include "unit/http/client.h"
+
+#define AT_ONCE 64
+
+static struct fixture at; /* the socket: what client.h needs */
+static struct logs *logs;
+static struct runtime_log_options asked; /* the last; set before the first byte goes out */
+
+/* --- a runtime without an engine: "gone" has no container, "broken" fails in the midst, "long" ends when it is told
+ * --- */
+
+static int inspect(struct runtime *r, const char *uid, struct instance *out, struct error **err)
+{
+    return streq(uid, "gone") ? error_set(err, REASON_NOT_FOUND, "no such container") : 0;
+}
+
+static int read_log(struct runtime *r, const char *uid, const struct runtime_log_options *o,
+                    int (*write)(void *arg, struct str text), void *arg, struct error **err)
+{
+    struct pollfd stop = {o->stop_fd, POLLIN, 0};
+
+    asked = *o;
+    if (write(arg, STR("first\n")) < 0)
+        return -1;
+    if (streq(uid, "broken"))
+        return error_set(err, REASON_SERVICE_UNAVAILABLE, "the engine went away");
+    while (streq(uid, "long") && poll(&stop, 1, -1) < 1)
+        continue;
+    return 0;
+}
+
+static int usage(struct runtime *r, const char *uid, struct runtime_usage *out, struct error **err)
+{
+    *out = (struct runtime_usage){1, 2, 3, 4};
+    return inspect(r, uid, NULL, err);
+}
+
+static const struct runtime_ops ops = {.inspect = inspect, .logs = read_log, .usage = usage};
+static struct runtime runtime = {&ops};
+
+static int setup(void **state)
+{
+    at = (struct fixture){.directory = "/tmp/logs-XXXXXX"};
+    assert_non_null(mkdtemp(at.directory));
+    snprintf(at.path, sizeof(at.path), "%s/s", at.directory);
+    at.listen_fd = listen_unix(at.path, 0600, NULL);
+    logs = logs_start(at.listen_fd, geteuid(), &runtime, NULL);
+    return logs ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    logs_stop(logs);
+    close(at.listen_fd);
+    unlink(at.path);
+    return rmdir(at.directory);
+}
+
+static unsigned status_of(const char *answer)
+{
+    return (unsigned)strtoul(answer + strlen("HTTP/1.1 "), NULL, 10);
+}
+
+static char *ask(const char *method, const char *path)
+{
+    _cleanup_free_ char *text = xasprintf("%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", method, path);
+    return client_request(&at, text);
+}
+
+static unsigned get(const char *path)
+{
+    _cleanup_free_ char *answer = ask("GET", path);
+    return status_of(answer);
+}
+
+#define LONGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde-"
+
+static void paths(void **state)
+{
+    static const struct {
+        const char *path;
+        unsigned status;
+    } cases[] = {{"/healthz", 200},
+                 {"/devices/u/log", 200},
+                 {"/devices/u/usage", 200},
+                 {"/devices/" LONGEST "/log", 200},
+                 {"/devices/" LONGEST "0/log", 404},
+                 {"/devices/gone/log", 404},
+                 {"/devices/gone/usage", 404},
+                 {"/devices//log", 404},
+                 {"/devices/a.b/log", 404},
+                 {"/devices/../log", 404},
+                 {"/devices/u/logs", 404},
+                 {"/devices/u/log/x", 404},
+                 {"/devices/u", 404},
+                 {"/device/u/log", 404},
+                 {"/", 404}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        unsigned status = get(cases[i].path);
+        if (status != cases[i].status)
+            fail_msg("%s: %u", cases[i].path, status);
+    }
+    _cleanup_free_ char *posted = ask("POST", "/devices/u/log"), *used = ask("GET", "/devices/u/usage");
+    assert_int_equal(status_of(posted), 404);
+    assert_non_null(strstr(used, "{\"memoryBytes\":1,\"memoryLimitBytes\":2,\"cpuNanoseconds\":3,\"pids\":4}"));
+}
+
+static void what_is_asked_for(void **state)
+{
+    assert_int_equal(get("/devices/u/log"), 200);
+    assert_true(!asked.follow && asked.tail == RUNTIME_LOG_ALL && asked.stop_fd >= 0);
+    assert_int_equal(get("/devices/u/log?follow=true&tailLines=100000"), 200);
+    assert_true(asked.follow && asked.tail == 100000);
+    assert_int_equal(get("/devices/u/log?follow=1&tailLines=0"), 200);
+    assert_true(asked.follow && asked.tail == 0);
+    assert_int_equal(get("/devices/u/log?follow=false"), 200);
+    assert_false(asked.follow);
+    assert_int_equal(get("/devices/u/log?tailLines=100001"), 400);
+    assert_int_equal(get("/devices/u/log?tailLines=-1"), 400);
+    assert_int_equal(get("/devices/u/log?tailLines=x"), 400);
+}
+
+/* Its status is out by then. */
+static void a_failure_in_the_midst_is_its_last_line(void **state)
+{
+    _cleanup_free_ char *answer = ask("GET", "/devices/broken/log");
+
+    assert_int_equal(status_of(answer), 200);
+    assert_non_null(strstr(answer, "first\n"));
+    assert_non_null(strstr(answer, "the engine went away\n"));
+}
+
+static int follow(void)
+{
+    struct buffer b = {0};
+    int fd = client_connect(&at);
+
+    client_send(fd, "GET /devices/long/log?follow=true HTTP/1.1\r\nHost: x\r\n\r\n");
+    client_read_until(fd, &b, "first\n");
+    buffer_free(&b);
+    return fd;
+}
+
+static void so_many_at_a_time(void **state)
+{
+    int fds[AT_ONCE];
+    unsigned status;
+
+    for (size_t i = 0; i < AT_ONCE; i++)
+        fds[i] = follow();
+    assert_int_equal(get("/devices/u/log"), 429);
+    assert_int_equal(get("/devices/u/usage"), 429);
+    assert_int_equal(get("/healthz"), 200);
+    /* Who goes makes room, although nothing more is printed. */
+    close(fds[0]);
+    while ((status = get("/devices/u/log")) == 429)
+        usleep(10000);
+    assert_int_equal(status, 200);
+    for (size_t i = 1; i < AT_ONCE; i++)
+        close(fds[i]);
+}
+
+/* With readers still there. */
+static void a_stop_ends_what_is_followed(void **state)
+{
+    struct buffer b = {0};
+    int fd = follow();
+
+    logs_stop(logs);
+    logs = NULL;
+    client_read_all(fd, &b);
+    buffer_free(&b);
+    close(fd);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(paths),
+        TEST(what_is_asked_for),
+        TEST(a_failure_in_the_midst_is_its_last_line),
+        TEST(so_many_at_a_time),
+        TEST(a_stop_ends_what_is_followed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
