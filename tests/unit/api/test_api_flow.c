@@ -17,13 +17,16 @@
 
 struct bound {
     enum flow_what what;
+    unsigned again; /* in seconds */
     uint64_t of_one, of_all;
 };
 /* These are promised to users and operators (docs/architecture.md). */
-static const struct bound users[] = {
-    {FLOW_REQUESTS, 32, 4096}, {FLOW_WATCHES, 64, 8192}, {FLOW_LOGS, 4, 48}, {FLOW_BODIES, 8 * MIB, 256 * MIB}};
+static const struct bound users[] = {{FLOW_REQUESTS, 1, 32, 4096},
+                                     {FLOW_WATCHES, 5, 64, 8192},
+                                     {FLOW_LOGS, 5, 4, 48},
+                                     {FLOW_BODIES, 1, 8 * MIB, 256 * MIB}};
 static const struct bound strangers[] = {
-    {FLOW_REQUESTS, 64, 2048}, {FLOW_WATCHES, 4, 64}, {FLOW_LOGS, 1, 1}, {FLOW_BODIES, 4 * MIB, 64 * MIB}};
+    {FLOW_REQUESTS, 1, 64, 2048}, {FLOW_WATCHES, 5, 4, 64}, {FLOW_LOGS, 5, 1, 1}, {FLOW_BODIES, 1, 4 * MIB, 64 * MIB}};
 
 static int take(struct flow *f, enum flow_what what, uint64_t n, struct flow_caller who, struct arena *a)
 {
@@ -40,7 +43,7 @@ static void check_one(struct flow *f, const struct bound *b, struct flow_caller 
     assert_int_equal(take(f, b->what, 1, who, one), 0);
     assert_int_equal(flow_take(f, b->what, 1, &who, a, S, &err), -1);
     assert_int_equal(err->reason, REASON_TOO_MANY_REQUESTS);
-    assert_true(err->retry_after >= 1);
+    assert_int_equal(err->retry_after, b->again);
     error_free(err);
     assert_int_equal(take(f, b->what, b->of_one < b->of_all ? 1 : 0, other, a), 0);
     arena_free(one);
