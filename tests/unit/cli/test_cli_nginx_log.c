@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -88,6 +89,14 @@ static void test_rate(void **state)
 }
 
 /* By the process: what it says comes out clean, and it ends with the last who could write. */
+static pid_t only_child(void)
+{
+    _cleanup_free_ char *path = xasprintf("/proc/self/task/%d/children", (int)getpid());
+    _cleanup_free_ char *text = read_file(path, 4096, NULL, NULL);
+
+    return text ? (pid_t)atoi(text) : -1;
+}
+
 static void test_process(void **state)
 {
     static const char said[] = "2026/11/27 22:02:44 [error] a\033]0;T\007\302\233b\342\200\256Z\nhalf";
@@ -106,6 +115,10 @@ static void test_process(void **state)
     close(saved);
     close(out[1]);
     assert_true(fd >= 0);
+    pid_t writer = only_child();
+    for (int i = 0; i < 1000 && getpgid(writer) != writer; i++)
+        usleep(10000);
+    assert_int_equal(getpgid(writer), writer); /* what is typed at a terminal ends nginx, and its last words are read */
     assert_int_equal(write_all(fd, said, sizeof(said) - 1, NULL), 0);
     assert_int_equal(write_all(fd, rest, sizeof(rest) - 1, NULL), 0);
     close(fd);
