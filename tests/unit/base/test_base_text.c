@@ -283,9 +283,18 @@ static void tells_text_from_controls(void **state)
         "\x01",         "\t",           "\n",           "\r",           "\x1b",         "\x1f",         "\x7f",
         "\xc2\x80",     "\xc2\x9b",     "\xc2\x9f",     "\xd8\x9c",     "\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xa8",
         "\xe2\x80\xa9", "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa9"};
-    static const char *const malformed[] = {
-        "\xff",    "\x80", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80",
-        "\xe4\xb8"};
+    static const char *const malformed[] = {"\xff",
+                                            "\x80",
+                                            "\xc3",
+                                            "\xc0\x80",
+                                            "\xe0\x80\x80",
+                                            "\xed\xa0\x80",
+                                            "\xf0\x80\x80\x80",
+                                            "\xf4\x90\x80\x80",
+                                            "\xe4\xb8",
+                                            "\xf5\x80\x80\x80",
+                                            "\xf7\xbf\xbf\xbf",
+                                            "\xed\xbf\xbf"};
     char text[32];
 
     for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {

@@ -88,6 +88,43 @@ static int try_namespaces(void *arg, struct error **err)
     EXPECT(refused(syscall(SYS_fsopen, "tmpfs", 0), EPERM));
     EXPECT(refused(syscall(SYS_init_module, NULL, 0, ""), EPERM));
     EXPECT(refused(syscall(SYS_settimeofday, NULL, NULL), EPERM));
+    /* None of them gets as far as to find its arguments senseless. */
+    static const long all[] = {SYS_acct,
+                               SYS_adjtimex,
+                               SYS_clock_adjtime,
+                               SYS_clock_settime,
+                               SYS_delete_module,
+                               SYS_finit_module,
+                               SYS_fsconfig,
+                               SYS_fsmount,
+                               SYS_fspick,
+                               SYS_io_uring_enter,
+                               SYS_kcmp,
+                               SYS_kexec_load,
+                               SYS_io_uring_register,
+                               SYS_mount_setattr,
+                               SYS_move_mount,
+                               SYS_open_tree,
+                               SYS_pidfd_getfd,
+                               SYS_name_to_handle_at,
+                               SYS_pivot_root,
+                               SYS_process_vm_writev,
+                               SYS_quotactl,
+                               SYS_request_key,
+                               SYS_open_by_handle_at,
+                               SYS_setdomainname,
+                               SYS_swapoff,
+                               SYS_swapon,
+                               SYS_syslog,
+                               SYS_reboot,
+                               SYS_userfaultfd,
+                               SYS_ptrace};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (!refused(syscall(all[i], -1, -1, -1, -1, -1), EPERM))
+            return error_set(err, REASON_INTERNAL, "call %ld is not refused", all[i]);
+#ifdef __x86_64__
+    EXPECT(refused(syscall(0x40000000 | SYS_getpid), EPERM)); /* by the number of x32 */
+#endif
     return 0;
 }
 

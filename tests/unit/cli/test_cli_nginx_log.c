@@ -1,4 +1,5 @@
 /* What nginx says, on its way into our log. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -115,6 +116,7 @@ static void test_process(void **state)
     close(saved);
     close(out[1]);
     assert_true(fd >= 0);
+    assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK); /* nginx waits for nobody */
     pid_t writer = only_child();
     for (int i = 0; i < 1000 && getpgid(writer) != writer; i++)
         usleep(10000);

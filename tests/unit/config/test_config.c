@@ -441,6 +441,15 @@ static void our_own_folders_are_our_own(void **state)
             if (says == NULL || !starts_with(says, keys[k]))
                 fail_msg("%s: %s is not refused: %s", keys[k], bad[i], says ? says : "accepted");
         }
+    /* An ordinary user's own, and one of an administrator's. */
+    static const char *const good[] = {"/run/user/1000/open-hydra", "/root/open-hydra", "/var/lib/open-hydra"};
+    for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
+        for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+            _cleanup_free_ char *yaml = xasprintf("workspacePath: /srv/homes\n%s: %s\n", keys[k], good[i]);
+            _cleanup_free_ char *says = said_of(yaml);
+            if (says)
+                fail_msg("%s: %s is refused: %s", keys[k], good[i], says);
+        }
 }
 
 static void links_are_followed_before_they_are_judged(void **state)

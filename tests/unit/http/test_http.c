@@ -662,6 +662,65 @@ static void test_late_body(void **state)
     fixture_cleanup(&f);
 }
 
+static atomic_uint handled;
+
+static void count_handled(struct http_exchange *x, void *arg)
+{
+    atomic_fetch_add(&handled, 1);
+    http_reply(x, 200, "text/plain", STR("ok"));
+}
+
+/* What was refused is not carried out when its end comes after all, without what was dropped of it. */
+static void test_the_rest_of_a_late_body(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct buffer b = {0};
+
+    o.body_seconds = 1;
+    fixture_start(&f, &o, count_handled, NULL);
+    int fd = client_connect(&f);
+    client_send(fd, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhell");
+    client_read_all(fd, &b);
+    assert_true(starts_with(b.p, "HTTP/1.1 408 "));
+    /* The last byte is its end; whatever goes through afterwards, the server has closed by then. */
+    for (int tries = 0; send(fd, "o", 1, MSG_NOSIGNAL) == 1; tries++) {
+        assert_true(tries < 20000);
+        usleep(1000);
+    }
+    assert_int_equal(atomic_load(&handled), 0);
+    close(fd);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
+/* Who does not go either is cut, and the only place is another's. */
+static void test_a_late_one_that_stays(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct buffer b = {0};
+    char c = 0;
+
+    o.body_seconds = 1;
+    o.max_connections = 1;
+    fixture_start(&f, &o, count_handled, NULL);
+    int late = client_connect(&f);
+    client_send(late, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhell");
+    client_read_all(late, &b);
+    for (int tries = 0; c != 'H'; tries++) {
+        assert_true(tries < 20000);
+        int fd = client_connect(&f);
+        send(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 27, MSG_NOSIGNAL);
+        if (recv(fd, &c, 1, 0) <= 0)
+            usleep(1000);
+        close(fd);
+    }
+    close(late);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
 static int gate(struct http_exchange *x, void *arg, size_t *max, struct error **err)
 {
     assert_true(http_body(x).n == 0);
@@ -812,6 +871,8 @@ int main(void)
         cmocka_unit_test(test_told_that_peer_has_gone),
         cmocka_unit_test(test_time_of_a_body),
         cmocka_unit_test(test_late_body),
+        cmocka_unit_test(test_the_rest_of_a_late_body),
+        cmocka_unit_test(test_a_late_one_that_stays),
         cmocka_unit_test(test_body_gate),
         cmocka_unit_test(test_stop_with_deferred),
         cmocka_unit_test(test_stop_while_a_handler_runs),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "server/store/damaged.h"
 #include "unit/store/fixture.h"
 
 static void damage(struct fixture *f, const char *sql)
@@ -227,12 +228,33 @@ static void test_damaged_events(void **state)
     check_log_after("UPDATE log SET revision = 0 WHERE revision = 4");
 }
 
+/* One name in two collections, and two of one collection: each is one of its own. */
+static void test_the_list(void **state)
+{
+    struct damaged_list l = {0};
+
+    damaged_add(&l, "c", "a", "u1", "why");
+    damaged_add(&l, "d", "a", "u2", "why");
+    damaged_add(&l, "c", "b", "u3", "why");
+    assert_int_equal(damaged_count(&l, NULL), 3);
+    assert_int_equal(damaged_count(&l, "c"), 2);
+    assert_string_equal(damaged_find(&l, "d", STR("a"))->uid, "u2");
+    assert_null(damaged_find(&l, "d", STR("b")));
+    damaged_forget(&l, "c", "a");
+    assert_null(damaged_find(&l, "c", STR("a")));
+    assert_string_equal(damaged_find(&l, "d", STR("a"))->uid, "u2");
+    assert_string_equal(damaged_find(&l, "c", STR("b"))->uid, "u3");
+    damaged_forget(&l, "d", "b");
+    assert_int_equal(damaged_count(&l, NULL), 2);
+    damaged_free(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut_off),        cmocka_unit_test(test_deleted),
         cmocka_unit_test(test_written_over),   cmocka_unit_test(test_wrong_columns),
-        cmocka_unit_test(test_damaged_events),
+        cmocka_unit_test(test_damaged_events), cmocka_unit_test(test_the_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
