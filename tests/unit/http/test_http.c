@@ -694,6 +694,35 @@ static void test_the_rest_of_a_late_body(void **state)
     fixture_cleanup(&f);
 }
 
+/* What has come gives time for the rest: a MiB sixteen seconds more. */
+static void test_a_large_body_has_more_time(void **state)
+{
+    struct fixture f;
+    struct http_options o = default_options();
+    struct buffer b = {0};
+    const size_t n = (size_t)1 << 20;
+    char *piece = xcalloc(1, n);
+
+    o.body_seconds = 1;
+    o.max_body = 2 << 20;
+    fixture_start(&f, &o, count_handled, NULL);
+    int fd = client_connect(&f);
+    client_send(fd, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1048577\r\n\r\n");
+    for (size_t at = 0; at < n;) {
+        ssize_t sent = send(fd, piece + at, n - at, MSG_NOSIGNAL);
+        assert_true(sent > 0);
+        at += (size_t)sent;
+    }
+    usleep(3500000);
+    send(fd, "x", 1, MSG_NOSIGNAL);
+    client_read_response(fd, &b, false);
+    assert_true(starts_with(b.p, "HTTP/1.1 200"));
+    close(fd);
+    free(piece);
+    buffer_free(&b);
+    fixture_cleanup(&f);
+}
+
 /* Who does not go either is cut, and the only place is another's. */
 static void test_a_late_one_that_stays(void **state)
 {
@@ -726,7 +755,7 @@ static int gate(struct http_exchange *x, void *arg, size_t *max, struct error **
     assert_true(http_body(x).n == 0);
     if (http_header(x, "X-Refuse")) {
         error_set(err, REASON_TOO_MANY_REQUESTS, "full");
-        (*err)->retry_after = 7;
+        (*err)->retry_after = (unsigned)atoi(http_header(x, "X-Refuse"));
         return -1;
     }
     *max = http_announced(x) ? 10 : 20;
@@ -751,8 +780,10 @@ static void test_body_gate(void **state)
     /* Asked only where a body follows, and before it is there. */
     check_gate("GET / HTTP/1.1\r\nHost: h\r\nX-Refuse: 1\r\n\r\n", "HTTP/1.1 200", "body=0:");
     check_gate("POST / HTTP/1.1\r\nHost: h\r\nX-Refuse: 1\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200", "body=0:");
+    check_gate("POST / HTTP/1.1\r\nHost: h\r\nX-Refuse: 7\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 429",
+               "Retry-After: 7\r\n");
     check_gate("POST / HTTP/1.1\r\nHost: h\r\nX-Refuse: 1\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 429",
-               "Retry-After: 7");
+               "Retry-After: 1\r\n");
     check_gate("POST / HTTP/1.1\r\nHost: h\r\nX-Refuse: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 429",
                "\"message\":\"full\"");
     /* What comes all the same is read and dropped. */
@@ -873,6 +904,7 @@ int main(void)
         cmocka_unit_test(test_late_body),
         cmocka_unit_test(test_the_rest_of_a_late_body),
         cmocka_unit_test(test_a_late_one_that_stays),
+        cmocka_unit_test(test_a_large_body_has_more_time),
         cmocka_unit_test(test_body_gate),
         cmocka_unit_test(test_stop_with_deferred),
         cmocka_unit_test(test_stop_while_a_handler_runs),
