@@ -357,7 +357,7 @@ static void finalizers_of_others_hold_a_device(void **state)
 /* Whose it is stands beside it alone: its own user is free then, and no other. */
 static void one_that_cannot_be_read(void **state)
 {
-    char name[] = "other";
+    char name[] = "other", of_c[] = "c";
 
     make_users("a b c");
     make_device(201, "a");
@@ -375,6 +375,12 @@ static void one_that_cannot_be_read(void **state)
     make_device(201, "b");
     create(409, "devices", "{\"metadata\":{\"name\":\"second\"},\"spec\":{\"openHydraUsername\":\"a\"}}");
     create(409, "devices", "{\"metadata\":{\"name\":\"second\"},\"spec\":{\"openHydraUsername\":\"c\"}}");
+    /* Whichever of them comes first where they are noted. */
+    world_restart_with_damaged(of_c);
+    delete_(200, "devices/c");
+    create(409, "devices", "{\"metadata\":{\"name\":\"second\"},\"spec\":{\"openHydraUsername\":\"b\"}}");
+    create(409, "devices", "{\"metadata\":{\"name\":\"second\"},\"spec\":{\"openHydraUsername\":\"a\"}}");
+    make_device(201, "c");
 }
 
 /* --- Status --- */
