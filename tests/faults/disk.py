@@ -32,7 +32,8 @@ class Disk:
         run("mount", "-o", options, str(self.image), str(self.path))
 
     def cut(self):
-        """The power is gone: nothing more reaches the disk, whoever asks gets errors."""
+        """The power is gone: nothing more reaches the disk, whoever asks gets errors. An fsync that is under way just then may end well,
+        and what it was for is not kept: no answer counts that comes after the begin of this."""
         fd = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.ioctl(fd, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
