@@ -17,7 +17,7 @@ export PKG_CONFIG_PATH := $(CURDIR)/build/deps/yyjson/lib/pkgconfig:$(PKG_CONFIG
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help build go-build run test test-systemd bench fuzz faults fmt lint install uninstall clean setup server web
+.PHONY: help build go-build run test test-systemd bench fuzz adversary faults fmt lint install uninstall clean setup server web
 
 help:
 	@echo 'make run      set up this machine, build, start (DATA=dir, ARGS="--flags…")'
@@ -26,6 +26,7 @@ help:
 	@echo 'make build    server and dashboard (make go-build is the same)'
 	@echo 'make bench    measure, side by side with what it is compared to'
 	@echo 'make fuzz     fuzz for long (SECONDS=600 for each target)'
+	@echo 'make adversary  every attack for long (SECONDS=30 each), while the others work (root)'
 	@echo 'make faults   kills, power cuts, full disks for long (FAULTS_TIMES=20 times what `make test` does)'
 	@echo 'make fmt lint format and check the sources'
 	@echo 'make install  DESTDIR=… prefix=/usr (uninstall: the same the other way)'
@@ -70,6 +71,10 @@ bench:
 fuzz:
 	@tools/setup test
 	@tests/fuzz/run $(or $(SECONDS),600)
+
+adversary:
+	@tools/setup test
+	@ADVERSARY_SECONDS=$(or $(SECONDS),30) ADVERSARY_COMBINATIONS=40 tests/run --stage adversary
 
 faults:
 	@tools/setup test

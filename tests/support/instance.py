@@ -98,7 +98,7 @@ class Browser(Relative):
 class Instance:
     PORTS = 160  # one for the dashboard, one for the API, the rest for environments
 
-    def __init__(self, config=None, args=(), data=None, env=None, environments=None):
+    def __init__(self, config=None, args=(), data=None, env=None, environments=None, program=PROGRAM):
         # A short path: sockets have 107 bytes. Open to the service users.
         self.home = pathlib.Path(data or tempfile.mkdtemp(prefix="oh-", dir="/tmp"))
         self.home.chmod(0o755)
@@ -109,7 +109,7 @@ class Instance:
         self.dashboard_port, self.api_port = first, first + 1
         self.environment_ports = (first + 2, first + environments + 1)
         self.config = {"hostIdBase": 1879048192 + 65536 * 1024, "hostIdRanges": 4096, **(config or {})}
-        self.args = list(args)
+        self.args, self.program = list(args), program
         self.popen = {}  # more for the process that `run` is started by
         self.env = {**os.environ, **SANITIZERS, **(env or {})}
         self.process = None
@@ -123,7 +123,7 @@ class Instance:
         config = self.home / "config.yaml"
         config.write_text(yaml.safe_dump(self.config))
         web = ROOT / "build/share/web"
-        return [str(PROGRAM), name, "--config", str(config), "--data", str(self.data), "--runtime", str(self.runtime),
+        return [str(self.program), name, "--config", str(config), "--data", str(self.data), "--runtime", str(self.runtime),
                 "--web", str(web), "--dashboard-listen", f"127.0.0.1:{self.dashboard_port}",
                 "--api-listen", f"127.0.0.1:{self.api_port}",
                 "--environment-listen", f"127.0.0.1:{self.environment_ports[0]}-{self.environment_ports[1]}",
