@@ -3,8 +3,8 @@
 #include "kinds/sandbox.h"
 
 /* System folders, in which the engine or the image has its own: a mount there fails, or hides what runs it. */
-static const char *const system_folders[] = {"/proc", "/sys",  "/dev", "/etc",  "/usr",
-                                             "/bin",  "/sbin", "/lib", "/lib64"};
+static const char *const system_folders[] = {"/proc", "/sys",  "/dev", "/etc",   "/usr",
+                                             "/bin",  "/sbin", "/lib", "/lib64", "/tmp"};
 
 /* NVIDIA_…: what NVIDIA's container runtime, a hook with the host's rights, does for whoever asks by the environment.
  * LD_…: what is loaded into every program before its own code. */
@@ -22,9 +22,8 @@ static const char *const foreign_variables[] = {"NVIDIA_VISIBLE_DEVICES",
 bool path_is_plain(const char *path)
 {
     struct str rest = str_from(path), part;
-    size_t n = strlen(path);
 
-    if (path[0] != '/' || n < 2 || path[n - 1] == '/' || strstr(path, "//"))
+    if (path == NULL || path[0] != '/' || path[1] == '\0' || ends_with(path, "/") || strstr(path, "//"))
         return false;
     while (str_split(&rest, '/', &part))
         if (str_is(part, "..") || str_is(part, "."))
@@ -56,7 +55,7 @@ static int check_home(const struct sandbox *s, struct error **err)
 {
     if (!path_is_plain(s->home))
         return invalid(err, "spec.home", s->home, "must be an absolute path without \".\", \"..\" and empty parts");
-    if (streq(s->home, "/tmp") || streq(s->home, "/run"))
+    if (streq(s->home, "/run"))
         return invalid(err, "spec.home", s->home, "is a folder that every environment has for itself");
     return check_place("spec.home", s->home, s->home, err);
 }
@@ -66,7 +65,7 @@ static int check_socket(const struct sandbox *s, struct error **err)
     if (!path_is_plain(s->socket))
         return invalid(err, "spec.socket", s->socket, "must be an absolute path without \".\", \"..\" and empty parts");
     _cleanup_free_ char *folder = xstrndup(s->socket, (size_t)(strrchr(s->socket, '/') - s->socket));
-    if (*folder == '\0' || streq(folder, "/tmp"))
+    if (*folder == '\0')
         return invalid(err, "spec.socket", s->socket, "must lie in a folder of its own");
     if (path_is_in(folder, s->home) || path_is_in(s->home, folder))
         return invalid(err, "spec.socket", s->socket, "its folder and spec.home may not contain each other");

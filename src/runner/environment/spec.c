@@ -62,66 +62,6 @@ static int refuse(const char **reason, const char *name)
     return -1;
 }
 
-/* An absolute path without steps upwards, below at least one folder. */
-static bool is_plain_path(const char *path)
-{
-    struct str rest = str_from(path), part;
-    size_t depth = 0;
-
-    if (path == NULL || path[0] != '/')
-        return false;
-    while (str_split(&rest, '/', &part)) {
-        if (str_is(part, "..") || str_is(part, "."))
-            return false;
-        depth += part.n > 0;
-    }
-    return depth >= 1;
-}
-
-static bool next_part(struct str *path, struct str *part)
-{
-    while (str_split(path, '/', part))
-        if (part->n > 0)
-            return true;
-    return false;
-}
-
-/* Whether a plain path is that folder or lies in it, however many slashes it is written with. */
-static bool lies_in(const char *path, const char *folder)
-{
-    struct str rest = str_from(path), other = str_from(folder), part, wanted;
-
-    while (next_part(&other, &wanted))
-        if (!next_part(&rest, &part) || !str_equal(part, wanted))
-            return false;
-    return true;
-}
-
-/* What the kernel shows, and what the engine mounts itself: it would be refused by the engine, again and again. */
-static bool is_taken(const char *path)
-{
-    static const char *const folders[] = {"/proc", "/sys", "/dev", "/etc", "/tmp"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
-        if (lies_in(path, folders[i]))
-            return true;
-    return false;
-}
-
-static int check_places(const struct sandbox *s, struct error **err)
-{
-    _cleanup_free_ char *folder = xstrndup(s->socket, (size_t)(strrchr(s->socket, '/') - s->socket));
-
-    if (is_taken(s->home) || is_taken(folder))
-        return error_set(err, REASON_INVALID,
-                         "sandbox %s: neither spec.home nor spec.socket may lie in /proc, /sys, /dev, /etc or /tmp",
-                         s->name);
-    if (lies_in(folder, s->home) || lies_in(s->home, folder))
-        return error_set(err, REASON_INVALID,
-                         "sandbox %s: the folders of spec.home and spec.socket may not lie in each other", s->name);
-    return 0;
-}
-
 static bool is_label(const char *s)
 {
     return s && is_dns_label(str_from(s));
@@ -134,14 +74,11 @@ static int check_names(const struct device *d, const struct sandbox *s, struct e
     if (s->socket == NULL)
         return error_set(err, REASON_INVALID,
                          "sandbox %s listens on no unix socket (spec.socket); TCP is not supported yet", s->name);
-    if (!is_plain_path(s->socket) || strrchr(s->socket, '/') == s->socket || s->socket[strlen(s->socket) - 1] == '/' ||
-        strlen(s->socket) > SOCKET_PATH_MAX)
-        return error_set(err, REASON_INVALID,
-                         "sandbox %s: spec.socket must be a plain absolute path in a folder of its own", s->name);
-    if (!is_plain_path(s->home))
-        return error_set(err, REASON_INVALID, "sandbox %s: spec.home must be a plain absolute path", s->name);
-    if (check_places(s, err) < 0)
-        return -1;
+    if (strlen(s->socket) > SOCKET_PATH_MAX)
+        return error_set(err, REASON_INVALID, "sandbox %s: spec.socket is longer than %d bytes", s->name,
+                         SOCKET_PATH_MAX);
+    if (sandbox_check(s, err) < 0)
+        return error_wrap(err, "sandbox %s", s->name);
     if (s->image == NULL || *s->image == '\0')
         return error_set(err, REASON_INVALID, "sandbox %s names no image (spec.cpuImageName)", s->name);
     if (s->run_as_user < 0 || s->run_as_user > 65533)
