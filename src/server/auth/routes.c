@@ -1,6 +1,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "base/address.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -177,8 +178,10 @@ static void fail(struct call *c, struct error *err)
 
 static void start(struct call *c, void (*work)(void *))
 {
-    const struct work call = {.fn = work, .arg = c, .owner = auth_client_address(c->x)};
+    char client[ADDRESS_MAX];
+    const struct work call = {.fn = work, .arg = c, .owner = client};
 
+    address_client(client, str_from(auth_client_address(c->x)));
     if (workers_submit(c->auth->workers, &call) == 0)
         return;
     reply_busy(c->x, 1);
