@@ -128,7 +128,8 @@ static double mebi(uint64_t bytes)
 
 static void print_homes(struct homes *h)
 {
-    qsort(h->list, h->n, sizeof(*h->list), larger_first);
+    if (h->n > 1)
+        qsort(h->list, h->n, sizeof(*h->list), larger_first);
     printf("%12s %10s  %s\n", "MiB", "FILES", "HOME");
     for (size_t i = 0; i < h->n; i++)
         printf("%12.1f %10llu%c %s\n", mebi(h->list[i].usage.bytes), (unsigned long long)h->list[i].usage.files,

@@ -1,5 +1,6 @@
 #include "server/api/flow.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -137,6 +138,7 @@ static void sweep(struct flow *f, int64_t now_us)
 
     while (f->oldest) {
         struct entry *e = f->oldest;
+        assert(e->older == NULL);
         forgive(e, now_us);
         if (e->debt_us > 0 && f->idle <= MAX_IDLE)
             return;

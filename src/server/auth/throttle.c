@@ -1,5 +1,6 @@
 #include "server/auth/throttle.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdbool.h>
@@ -113,6 +114,7 @@ static void drop_oldest(struct table *t)
 {
     struct entry *e = t->oldest;
 
+    assert(e && e->older == NULL);
     unlink_entry(t, e);
     map_remove(t->entries, key_of(e->key));
     free(e);
