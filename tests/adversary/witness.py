@@ -51,6 +51,7 @@ class Witness:
     def __init__(self, people, samples, stop, control_port):
         self.people, self.samples, self.stop, self.control_port = people, samples, stop, control_port
         self.connections = threading.local()
+        self.cookies = {}  # of the browser that logs in again and again
 
     def ask(self, port, method, path, body=None, headers=None, code=200, tls=False):
         kept = self.connections.__dict__.setdefault("kept", {})
@@ -67,6 +68,7 @@ class Witness:
             connection.request(method, path, json.dumps(body) if body is not None else None, {**(JSON if body is not None else {}), **(headers or {})})
             answer = connection.getresponse()
             text = answer.read()
+            self.cookies.update(c.split(";")[0].split("=", 1) for c in answer.headers.get_all("Set-Cookie", []))
         except (OSError, http.client.HTTPException):
             connection.close()
             del kept[port]
@@ -100,7 +102,9 @@ class Witness:
         self.ask(self.people.lab_port, "GET", f"/api/contents/{self.people.lab_notebook}", headers=headers)
 
     def logs_in(self):
-        self.ask(self.people.dashboard, "POST", "/auth/login", {"username": self.people.login_name, "password": "password"})
+        """From the browser of every day: somebody who guesses from the same address may hold up a new one for a while."""
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        self.ask(self.people.dashboard, "POST", "/auth/login", {"username": self.people.login_name, "password": "password"}, {"Cookie": cookies})
 
     def kubectl(self):
         self.command("get", "devices", "-o", "name")

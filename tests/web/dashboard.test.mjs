@@ -333,8 +333,11 @@ test("another's environment is opened after a click, by whoever may", async () =
 
 test('a session that has ended leads to the login and back to where one was', async () => {
   const page = await visitor(browser, base);
+  // Once it watches it asks for nothing more by itself, and the click is the first to learn of the end.
+  const watching = page.waitForResponse((answer) => /\/devices\?.*watch/.test(answer.url()));
   await logIn(page, base, admin, '/environments');
   await heading(page, 'Environments').waitFor();
+  await watching;
   await page.context().clearCookies();
   await page.getByRole('link', { name: 'Users', exact: true }).click();
   await page.getByText('Your session has ended. Log in again').waitFor({ timeout: 30_000 });

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
+#include "base/thread.h"
 #include "runner/logs.h"
 #include "unit/http/client.h"
 
@@ -21,6 +22,7 @@
 
 static struct fixture at; /* the socket: what client.h needs */
 static struct logs *logs;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct runtime_log_options asked; /* the last; set before the first byte goes out */
 
 /* --- a runtime without an engine: "gone" has no container, "broken" fails in the midst, "long" ends when it is told
@@ -31,12 +33,24 @@ static int inspect(struct runtime *r, const char *uid, struct instance *out, str
     return streq(uid, "gone") ? error_set(err, REASON_NOT_FOUND, "no such container") : 0;
 }
 
+static void note(const struct runtime_log_options *o)
+{
+    LOCK_SCOPE(&lock);
+    asked = *o;
+}
+
+static struct runtime_log_options noted(void)
+{
+    LOCK_SCOPE(&lock);
+    return asked;
+}
+
 static int read_log(struct runtime *r, const char *uid, const struct runtime_log_options *o,
                     int (*write)(void *arg, struct str text), void *arg, struct error **err)
 {
     struct pollfd stop = {o->stop_fd, POLLIN, 0};
 
-    asked = *o;
+    note(o);
     if (write(arg, STR("first\n")) < 0)
         return -1;
     if (streq(uid, "broken"))
@@ -126,13 +140,13 @@ static void paths(void **state)
 static void what_is_asked_for(void **state)
 {
     assert_int_equal(get("/devices/u/log"), 200);
-    assert_true(!asked.follow && asked.tail == RUNTIME_LOG_ALL && asked.stop_fd >= 0);
+    assert_true(!noted().follow && noted().tail == RUNTIME_LOG_ALL && noted().stop_fd >= 0);
     assert_int_equal(get("/devices/u/log?follow=true&tailLines=100000"), 200);
-    assert_true(asked.follow && asked.tail == 100000);
+    assert_true(noted().follow && noted().tail == 100000);
     assert_int_equal(get("/devices/u/log?follow=1&tailLines=0"), 200);
-    assert_true(asked.follow && asked.tail == 0);
+    assert_true(noted().follow && noted().tail == 0);
     assert_int_equal(get("/devices/u/log?follow=false"), 200);
-    assert_false(asked.follow);
+    assert_false(noted().follow);
     assert_int_equal(get("/devices/u/log?tailLines=100001"), 400);
     assert_int_equal(get("/devices/u/log?tailLines=-1"), 400);
     assert_int_equal(get("/devices/u/log?tailLines=x"), 400);

@@ -290,6 +290,18 @@ static void count_from_now(struct fixture *f)
     counted.held = counted.refuse_compaction = false;
 }
 
+static size_t compactions(void)
+{
+    LOCK_SCOPE(&counted.lock);
+    return (size_t)counted.compactions;
+}
+
+static void refuse_compaction(void)
+{
+    LOCK_SCOPE(&counted.lock);
+    counted.refuse_compaction = true;
+}
+
 static void hold(bool held)
 {
     LOCK_SCOPE(&counted.lock);
@@ -367,7 +379,7 @@ static void test_compaction_in_steps(void **state)
     put(f.store, "c", "a", "1");
     wait_for(is_compacted, &f, "old events are gone from the disk");
     assert_int_equal(counted.largest_step, 4096);
-    assert_int_equal(counted.compactions, 3);
+    assert_int_equal(compactions(), 3);
     fixture_close(&f);
     _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
     assert_int_equal(database_number(path, "SELECT count(*) FROM log"), 10);
@@ -387,7 +399,7 @@ static void test_compaction_in_bytes(void **state)
     count_from_now(&f);
     put(f.store, "c", "a", "1");
     wait_for(is_compacted, &f, "old events are gone from the disk");
-    assert_in_range(counted.compactions, 3, 4);
+    assert_in_range(compactions(), 3, 4);
     fixture_close(&f);
     _cleanup_free_ char *path = fixture_path(&f, "open-hydra.db");
     assert_int_equal(database_number(path, "SELECT count(*) FROM log"), 2);
@@ -404,16 +416,16 @@ static void test_compaction_that_fails(void **state)
         put(f.store, "c", "a", "1");
     lower_log_limit(&f, 10);
     count_from_now(&f);
-    counted.refuse_compaction = true;
+    refuse_compaction();
     for (int i = 0; i < 50; i++) {
         put(f.store, "c", "a", "1");
         usleep(2000);
     }
-    while (counted.compactions == 0)
+    while (compactions() == 0)
         usleep(1000);
     for (int i = 0; i < 2000; i++)
         put(f.store, "c", "a", "1");
-    assert_int_equal(counted.compactions, 1);
+    assert_int_equal(compactions(), 1);
     fixture_cleanup(&f);
 }
 
