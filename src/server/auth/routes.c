@@ -1,7 +1,6 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#include "base/address.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -178,10 +177,8 @@ static void fail(struct call *c, struct error *err)
 
 static void start(struct call *c, void (*work)(void *))
 {
-    char client[ADDRESS_MAX];
-    const struct work call = {.fn = work, .arg = c, .owner = client};
+    const struct work call = {.fn = work, .arg = c, .owner = auth_client_address(c->x)};
 
-    address_client(client, str_from(auth_client_address(c->x)));
     if (workers_submit(c->auth->workers, &call) == 0)
         return;
     reply_busy(c->x, 1);
