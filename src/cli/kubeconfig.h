@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cli/layout.h"
-#include "server/auth/auth.h"
+#include "pki/pki.h"
 
 struct pki_options kubeconfig_pki(const struct config *c, const struct layout *l);
 

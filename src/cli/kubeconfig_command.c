@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 #include "cli/command.h"
 #include "cli/kubeconfig.h"
 

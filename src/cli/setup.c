@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/layout.h"
-#include "runner/transport/transport.h"
+#include "client/transport.h"
 #include "server/server.h"
 
 #define ANSWER_MS 10000

@@ -2,11 +2,11 @@
 #include <stdlib.h>
 
 #include "fuzz/fuzz.h"
-#include "server/api/merge_patch.h"
-#include "server/api/metadata.h"
-#include "server/api/same.h"
-#include "server/api/schema.h"
-#include "server/api/table.h"
+#include "server/model/merge_patch.h"
+#include "server/model/metadata.h"
+#include "server/model/same.h"
+#include "server/model/schema.h"
+#include "server/model/table.h"
 
 static const char definition[] =
     "apiVersion: apiextensions.k8s.io/v1\n"

@@ -1,6 +1,6 @@
 /* Label and field selectors. The input is a selector; what it accepts is tried on an object. */
 #include "fuzz/fuzz.h"
-#include "server/api/selector.h"
+#include "server/model/selector.h"
 
 void fuzz_one(const uint8_t *data, size_t size)
 {

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/workers.h"
+#include "pki/pki.h"
 #include "server/gateway/gateway.h"
 #include "server/gateway/peers.h"
 

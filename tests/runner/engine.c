@@ -11,8 +11,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/thread.h"
+#include "client/transport.h"
 #include "runner/runtime/runtime.h"
-#include "runner/transport/transport.h"
 
 #define IMAGE "localhost/open-hydra/test-environment:latest"
 #define HOST_ID (1879048192u + 65536u * 4000u)

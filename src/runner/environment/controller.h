@@ -1,7 +1,7 @@
 #pragma once
 
+#include "client/client.h"
 #include "config/config.h"
-#include "runner/client/client.h"
 #include "runner/runtime/runtime.h"
 
 /*

@@ -2,9 +2,9 @@
 
 #include <pthread.h>
 
+#include "client/informer.h"
 #include "kinds/device.h"
 #include "kinds/sandbox.h"
-#include "runner/client/informer.h"
 #include "runner/environment/controller.h"
 #include "runner/environment/limits.h"
 #include "runner/environment/place.h"

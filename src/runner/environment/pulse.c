@@ -15,9 +15,9 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "base/thread.h"
+#include "client/ask.h"
+#include "client/transport.h"
 #include "runner/environment/limits.h"
-#include "runner/transport/ask.h"
-#include "runner/transport/transport.h"
 
 #define AT_ONCE 128 /* asked: a descriptor each meanwhile */
 #define ROUND_MS 500

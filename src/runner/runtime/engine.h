@@ -6,8 +6,8 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/map.h"
+#include "client/transport.h"
 #include "runner/runtime/runtime.h"
-#include "runner/transport/transport.h"
 
 /* Shared by the files of the engine: engine.c (calls), engine_spec.c (what a container is made from), engine_find.c
  * (sockets), engine_service.c (a service of our own), engine_watch.c (events), engine_logs.c. */

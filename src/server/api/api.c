@@ -4,15 +4,15 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "server/api/discovery.h"
 #include "server/api/health.h"
 #include "server/api/heavy.h"
 #include "server/api/metrics.h"
-#include "server/api/openapi.h"
 #include "server/api/route.h"
 #include "server/api/verbs.h"
 #include "server/api/watch.h"
 #include "server/api/write.h"
+#include "server/documents/discovery.h"
+#include "server/documents/openapi.h"
 
 struct api *api_new(const struct api_options *options, struct error **err)
 {

@@ -1,12 +1,12 @@
 /* create, update and patch, of the main resource and of /status. */
 #include "base/clock.h"
-#include "server/api/merge_patch.h"
-#include "server/api/metadata.h"
 #include "server/api/own.h"
-#include "server/api/same.h"
-#include "server/api/schema.h"
 #include "server/api/verbs.h"
 #include "server/api/write.h"
+#include "server/model/merge_patch.h"
+#include "server/model/metadata.h"
+#include "server/model/same.h"
+#include "server/model/schema.h"
 
 /* Kubernetes conventions: what is sent to the main resource says nothing about status, and the other way round. */
 static bool is_for_status(const struct write *w)

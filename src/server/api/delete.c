@@ -4,9 +4,9 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "server/api/filter.h"
-#include "server/api/metadata.h"
 #include "server/api/verbs.h"
 #include "server/api/write.h"
+#include "server/model/metadata.h"
 
 struct deletion {
     struct write w;             /* first */

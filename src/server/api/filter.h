@@ -1,7 +1,7 @@
 #pragma once
 
 #include "server/api/request.h"
-#include "server/api/selector.h"
+#include "server/model/selector.h"
 
 /* Which objects a list or a watch shows: selectors, and the owner where only own ones may be seen. */
 struct filter {

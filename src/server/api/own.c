@@ -3,8 +3,8 @@
 #include <strings.h>
 
 #include "base/text.h"
-#include "server/api/metadata.h"
-#include "server/api/same.h"
+#include "server/model/metadata.h"
+#include "server/model/same.h"
 
 bool own_is_own_name(const struct request *r, const char *name)
 {

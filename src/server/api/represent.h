@@ -1,7 +1,7 @@
 #pragma once
 
 #include "server/api/request.h"
-#include "server/api/table.h"
+#include "server/model/table.h"
 
 /* How this request wants objects shown (Table, PartialObjectMetadata); not called for REPRESENT_OBJECT, where the
  * stored bytes go out. */

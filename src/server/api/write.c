@@ -8,10 +8,10 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/workers.h"
-#include "server/api/metadata.h"
 #include "server/api/represent.h"
-#include "server/api/schema.h"
 #include "server/api/size.h"
+#include "server/model/metadata.h"
+#include "server/model/schema.h"
 
 static void free_mut_doc(void *doc)
 {

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/encoding.h"
+#include "base/secret.h"
 #include "server/auth/names.h"
 #include "server/auth/password.h"
 
@@ -15,7 +16,7 @@
 void login_clear(struct login *l)
 {
     free(l->user);
-    password_free(l->password);
+    secret_free(l->password);
     *l = (struct login){0};
 }
 
@@ -49,7 +50,7 @@ static int split_login(const char *text, size_t n, struct login *out)
     if (password_len > PASSWORD_MAX)
         return -1;
     _cleanup_free_ char *user = xstrndup(text, (size_t)(colon - text));
-    _cleanup_password_ char *password = xstrndup(colon + 1, password_len);
+    _cleanup_secret_ char *password = xstrndup(colon + 1, password_len);
     out->user = login_name(user);
     out->password = login_password(password);
     return 0;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/secret.h"
+
 /*
  * What somebody types at a login. Names of users are lower-case ASCII, so that folding needs no library: capitals,
  * full-width letters and digits (U+FF01 to U+FF5E, as Chinese input methods write them) and blanks around it, the
@@ -7,5 +9,5 @@
  * was sent.
  */
 char *login_name(const char *typed); /* the caller frees */
-/* Line ends around a password are a paste's; blanks may be meant. The caller frees with password_free. */
+/* Line ends around a password are a paste's; blanks may be meant. The caller frees with secret_free. */
 char *login_password(const char *typed);

@@ -112,10 +112,3 @@ int password_check(const char *password, const char *field, struct error **err)
         return error_add_cause(err, field, "FieldValueInvalid", "is publicly known: choose another one");
     return 0;
 }
-
-void password_free(char *password)
-{
-    if (password)
-        sodium_memzero(password, strlen(password));
-    free(password);
-}

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "server/auth/attempt.h"
 #include "server/auth/cookie.h"
 #include "server/auth/names.h"
@@ -156,16 +157,16 @@ static void call_free(struct call *c)
 {
     attempt_clear(&c->attempt);
     free(c->user);
-    password_free(c->password);
-    password_free(c->new_password);
+    secret_free(c->password);
+    secret_free(c->new_password);
     free(c->chinese_name);
     free(c->uid);
     free(c->session_id);
     free(c->hash);
     free(c->new_hash);
     session_unref(c->session);
-    password_free(c->token);
-    password_free(c->key);
+    secret_free(c->token);
+    secret_free(c->key);
     free(c);
 }
 
@@ -222,7 +223,7 @@ static void trim_password(char **password)
     char *typed = *password;
 
     *password = typed ? login_password(typed) : NULL;
-    password_free(typed);
+    secret_free(typed);
 }
 
 /* Reads the body's strings: with `names` ended by NULL and their places. Returns -1 with all causes. */
@@ -525,7 +526,7 @@ static void trim(char *name)
 
 static int read_setup(struct call *c, struct error **err)
 {
-    _cleanup_password_ char *code = NULL;
+    _cleanup_secret_ char *code = NULL;
     _cleanup_json_ yyjson_doc *doc = read_body(c->x, err);
     yyjson_val *body = yyjson_doc_get_root(doc);
     const struct wanted wanted[] = {{"code", &code}, {"username", &c->user}, {"password", &c->new_password}, {0}};

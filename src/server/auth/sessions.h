@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 
+#include "base/secret.h"
 #include "server/store/store.h"
 
 #define SECRET_SESSION "session" /* key: user uid/session id → JSON, with hashes alone */
@@ -33,7 +34,7 @@ struct session_options {
     int64_t now_us;
     unsigned seconds;
 };
-/* Makes one, with its secrets, which exist nowhere else (the caller frees with password_free; key NULL for a bearer's).
+/* Makes one, with its secrets, which exist nowhere else (the caller frees with secret_free; key NULL for a bearer's).
  */
 struct session *session_new(const struct session_options *options, char **token, char **key);
 bool session_key_fits(const struct session *s, const char *key);

@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "kinds/user.h"
-#include "server/api/metadata.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/device.h"
 #include "server/hooks/device_endpoint.h"
@@ -12,6 +11,7 @@
 #include "server/hooks/device_ticket.h"
 #include "server/hooks/objects.h"
 #include "server/hooks/user.h"
+#include "server/model/metadata.h"
 
 #define VSCODE "vscode"
 /* Secret scope: name of a device without a port → since when (µs). */

@@ -1,7 +1,7 @@
 #include "server/hooks/objects.h"
 
 #include "base/alloc.h"
-#include "server/api/metadata.h"
+#include "server/model/metadata.h"
 
 yyjson_doc *object_read(struct store_txn *t, const char *collection, const char *name)
 {

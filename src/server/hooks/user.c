@@ -2,14 +2,14 @@
 #include "server/hooks/user.h"
 
 #include "base/alloc.h"
+#include "base/secret.h"
 #include "kinds/device.h"
 #include "kinds/user.h"
-#include "server/api/metadata.h"
 #include "server/auth/names.h"
-#include "server/auth/password.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/device.h"
 #include "server/hooks/objects.h"
+#include "server/model/metadata.h"
 
 /* From the worker thread to the transaction: what the sent password is, against the hash it was compared with. */
 struct prepared_password {
@@ -31,7 +31,7 @@ static char *present_hash(struct store *store, const char *name, struct arena *a
 static int prepare(struct admission *a, const char *name, struct error **err)
 {
     const struct hook_context *context = a->context;
-    _cleanup_password_ char *password = a->secrets[0] ? login_password(a->secrets[0]) : NULL;
+    _cleanup_secret_ char *password = a->secrets[0] ? login_password(a->secrets[0]) : NULL;
     struct prepared_password *p = arena_alloc(a->arena, sizeof(*p));
 
     a->prepared = p;

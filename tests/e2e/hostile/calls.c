@@ -48,7 +48,7 @@ static void namespaces(void)
     static const struct {
         const char *name;
         unsigned long flag;
-    } kinds[] = {{"user", CLONE_NEWUSER}, {"mount", CLONE_NEWNS}, {"net", CLONE_NEWNET}, {"pid", CLONE_NEWPID},
+    } kinds[] = {{"user", CLONE_NEWUSER}, {"mount", CLONE_NEWNS}, {"net", CLONE_NEWNET},      {"pid", CLONE_NEWPID},
                  {"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS},  {"cgroup", CLONE_NEWCGROUP}};
     char name[32];
     unsigned long long clone3[11] = {CLONE_NEWUSER, 0, 0, 0, SIGCHLD};
@@ -111,19 +111,29 @@ static void sockets(void)
     static const struct {
         const char *name;
         int family, type, protocol;
-    } all[] = {
-        {"vsock", AF_VSOCK, SOCK_STREAM, 0},           {"packet", AF_PACKET, SOCK_RAW, 0},
-        {"alg", AF_ALG, SOCK_SEQPACKET, 0},            {"bluetooth", AF_BLUETOOTH, SOCK_RAW, 1},
-        {"can", AF_CAN, SOCK_RAW, 1},                  {"tipc", AF_TIPC, SOCK_STREAM, 0},
-        {"xdp", 44, SOCK_RAW, 0},                      {"key", AF_KEY, SOCK_RAW, 2},
-        {"x25", AF_X25, SOCK_SEQPACKET, 0},            {"appletalk", AF_APPLETALK, SOCK_DGRAM, 0},
-        {"raw", AF_INET, SOCK_RAW, IPPROTO_ICMP},      {"raw6", AF_INET6, SOCK_RAW, IPPROTO_ICMPV6},
-        {"sctp", AF_INET, SOCK_STREAM, IPPROTO_SCTP},  {"seqpacket", AF_INET, SOCK_SEQPACKET, 0},
-        {"dccp", AF_INET, 6, IPPROTO_DCCP},            {"udplite", AF_INET6, SOCK_DGRAM, IPPROTO_UDPLITE},
-        {"l2tp", AF_INET, SOCK_DGRAM, 115},            {"mptcp", AF_INET, SOCK_STREAM, 262},
-        {"netfilter", AF_NETLINK, SOCK_RAW, 12},       {"xfrm", AF_NETLINK, SOCK_RAW, 6},
-        {"audit", AF_NETLINK, SOCK_RAW, NETLINK_AUDIT}, {"uevent", AF_NETLINK, SOCK_DGRAM, NETLINK_KOBJECT_UEVENT},
-        {"crypto", AF_NETLINK, SOCK_RAW, NETLINK_CRYPTO}};
+    } all[] = {{"vsock", AF_VSOCK, SOCK_STREAM, 0},
+               {"packet", AF_PACKET, SOCK_RAW, 0},
+               {"alg", AF_ALG, SOCK_SEQPACKET, 0},
+               {"bluetooth", AF_BLUETOOTH, SOCK_RAW, 1},
+               {"can", AF_CAN, SOCK_RAW, 1},
+               {"tipc", AF_TIPC, SOCK_STREAM, 0},
+               {"xdp", 44, SOCK_RAW, 0},
+               {"key", AF_KEY, SOCK_RAW, 2},
+               {"x25", AF_X25, SOCK_SEQPACKET, 0},
+               {"appletalk", AF_APPLETALK, SOCK_DGRAM, 0},
+               {"raw", AF_INET, SOCK_RAW, IPPROTO_ICMP},
+               {"raw6", AF_INET6, SOCK_RAW, IPPROTO_ICMPV6},
+               {"sctp", AF_INET, SOCK_STREAM, IPPROTO_SCTP},
+               {"seqpacket", AF_INET, SOCK_SEQPACKET, 0},
+               {"dccp", AF_INET, 6, IPPROTO_DCCP},
+               {"udplite", AF_INET6, SOCK_DGRAM, IPPROTO_UDPLITE},
+               {"l2tp", AF_INET, SOCK_DGRAM, 115},
+               {"mptcp", AF_INET, SOCK_STREAM, 262},
+               {"netfilter", AF_NETLINK, SOCK_RAW, 12},
+               {"xfrm", AF_NETLINK, SOCK_RAW, 6},
+               {"audit", AF_NETLINK, SOCK_RAW, NETLINK_AUDIT},
+               {"uevent", AF_NETLINK, SOCK_DGRAM, NETLINK_KOBJECT_UEVENT},
+               {"crypto", AF_NETLINK, SOCK_RAW, NETLINK_CRYPTO}};
     char name[32];
     int pair[2];
 
@@ -192,7 +202,8 @@ static long attached(void)
             usleep(1000);
         _exit(7);
     }
-    struct iovec here = {&seen, sizeof(seen)}, there = {(void *)&secret, sizeof(secret)}, new = {&wanted, sizeof(wanted)};
+    struct iovec here = {&seen, sizeof(seen)}, there = {(void *)&secret, sizeof(secret)},
+                 new = {&wanted, sizeof(wanted)};
     while (seen != 2)
         if (process_vm_readv(pid, &here, 1, &there, 1, 0) < 0)
             return -1;
@@ -260,7 +271,8 @@ static long loopback(void)
     socklen_t n = sizeof(a);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
 
-    if (bind(listener, (struct sockaddr *)&a, n) < 0 || listen(listener, 1) < 0 || getsockname(listener, (struct sockaddr *)&a, &n) < 0)
+    if (bind(listener, (struct sockaddr *)&a, n) < 0 || listen(listener, 1) < 0 ||
+        getsockname(listener, (struct sockaddr *)&a, &n) < 0)
         return -1;
     return connect(fd, (struct sockaddr *)&a, n);
 }

@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/thread.h"
-#include "unit/runner/peer.h"
+#include "unit/client/peer.h"
 
 #define PREFIX "/apis/g/v1/"
 

@@ -5,7 +5,7 @@
 
 #include "base/buffer.h"
 #include "runner/runtime/runtime.h"
-#include "unit/runner/answerer.h"
+#include "unit/client/answerer.h"
 
 /* A runtime whose containers are threads that listen where the mounts say, and which fails to order. */
 struct fake_container {

@@ -1,5 +1,5 @@
 /* What goes to an engine and what comes back, without one. */
-#include "unit/runner/peer.h"
+#include "unit/client/peer.h"
 
 #include <sched.h>
 #include <signal.h>

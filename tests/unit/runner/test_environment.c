@@ -17,9 +17,9 @@
 #include "base/thread.h"
 #include "runner/environment/internal.h"
 #include "support/small_disk.h"
+#include "unit/client/peer.h"
 #include "unit/runner/api.h"
 #include "unit/runner/fake.h"
-#include "unit/runner/peer.h"
 
 #define PATIENCE_US (INT64_C(20) * 1000000)
 #define PAST "2020-01-01T00:00:00Z"

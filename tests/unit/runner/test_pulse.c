@@ -15,11 +15,11 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "client/ask.h"
 #include "runner/environment/internal.h"
 #include "runner/environment/limits.h"
 #include "runner/environment/pulse.h"
-#include "runner/transport/ask.h"
-#include "unit/runner/answerer.h"
+#include "unit/client/answerer.h"
 
 #define SECOND INT64_C(1000000)
 

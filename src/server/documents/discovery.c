@@ -1,0 +1,366 @@
+#include "server/documents/discovery.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "server/documents/documents.h"
+
+#define DOCUMENT_MAX ((size_t)4 << 20)
+
+enum form { FORM_LEGACY, FORM_V2, FORM_V2BETA1, FORMS };
+
+static const struct {
+    const char *version, *content_type;
+} forms[FORMS] = {
+    [FORM_LEGACY] = {NULL, "application/json"},
+    [FORM_V2] = {"v2", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"},
+    [FORM_V2BETA1] = {"v2beta1", "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"},
+};
+
+struct discovery {
+    struct documents *documents;
+    const struct api_resource *resources;
+    size_t n;
+};
+
+static const char verbs[] = "delete,deletecollection,get,list,patch,create,update,watch";
+static const char status_verbs[] = "get,patch,update";
+
+static void put_string(struct buffer *b, const char *key, const char *value)
+{
+    buffer_json_string(b, str_from(key));
+    buffer_puts(b, ":");
+    buffer_json_string(b, str_from(value ? value : ""));
+}
+
+static void put_verbs(struct buffer *b, const char *list)
+{
+    struct str rest = str_from(list), part;
+    const char *separator = "";
+
+    buffer_puts(b, "\"verbs\":[");
+    while (str_split(&rest, ',', &part)) {
+        buffer_puts(b, separator);
+        buffer_json_string(b, str_trim(part));
+        separator = ",";
+    }
+    buffer_puts(b, "]");
+}
+
+static void put_list(struct buffer *b, const char *key, const char **list)
+{
+    if (*list == NULL)
+        return;
+    buffer_printf(b, ",\"%s\":[", key);
+    for (size_t i = 0; list[i]; i++) {
+        buffer_puts(b, i ? "," : "");
+        buffer_json_string(b, str_from(list[i]));
+    }
+    buffer_puts(b, "]");
+}
+
+/* Calls each(subresource name, kind, verbs) for what a client may know of. */
+typedef void subresource_fn(struct buffer *b, const struct kind *k, const char *name, const char *kind,
+                            const char *list);
+
+static void each_subresource(struct buffer *b, const struct api_resource *r, subresource_fn *each)
+{
+    if (r->kind->has_status)
+        each(b, r->kind, "status", r->kind->kind, status_verbs);
+    if (r->hooks == NULL || r->hooks->subresources == NULL)
+        return;
+    for (const struct kind_subresource *s = r->hooks->subresources; s->name; s++)
+        if (!s->private)
+            each(b, r->kind, s->name, s->kind ? s->kind : r->kind->kind, s->verbs);
+}
+
+/* The groups, and the versions of one, each once: whether resource i is the first of its own. */
+static bool is_first_of_group(const struct discovery *d, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (streq(d->resources[j].kind->group, d->resources[i].kind->group))
+            return false;
+    return true;
+}
+
+static bool is_first_of_version(const struct discovery *d, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (streq(d->resources[j].kind->api_version, d->resources[i].kind->api_version))
+            return false;
+    return true;
+}
+
+/* --- Legacy documents --- */
+
+static void put_legacy_subresource(struct buffer *b, const struct kind *k, const char *name, const char *kind,
+                                   const char *list)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", k->plural, name);
+
+    buffer_puts(b, ",{");
+    put_string(b, "name", path);
+    buffer_puts(b, ",\"singularName\":\"\",\"namespaced\":false,");
+    put_string(b, "kind", kind);
+    buffer_puts(b, ",");
+    put_verbs(b, list);
+    buffer_puts(b, "}");
+}
+
+static void put_legacy_resource(struct buffer *b, const struct api_resource *r)
+{
+    buffer_puts(b, "{");
+    put_string(b, "name", r->kind->plural);
+    buffer_puts(b, ",");
+    put_string(b, "singularName", r->kind->singular);
+    buffer_puts(b, ",\"namespaced\":false,");
+    put_string(b, "kind", r->kind->kind);
+    buffer_puts(b, ",");
+    put_verbs(b, verbs);
+    put_list(b, "shortNames", r->kind->short_names);
+    put_list(b, "categories", r->kind->categories);
+    buffer_puts(b, "}");
+    each_subresource(b, r, put_legacy_subresource);
+}
+
+static void add_resource_list(struct discovery *d, const struct kind *k)
+{
+    struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
+    _cleanup_free_ char *path = xasprintf("/apis/%s", k->api_version);
+    const char *separator = "";
+
+    buffer_puts(&b, "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",");
+    put_string(&b, "groupVersion", k->api_version);
+    buffer_puts(&b, ",\"resources\":[");
+    for (size_t i = 0; i < d->n; i++) {
+        if (!streq(d->resources[i].kind->api_version, k->api_version))
+            continue;
+        buffer_puts(&b, separator);
+        put_legacy_resource(&b, &d->resources[i]);
+        separator = ",";
+    }
+    buffer_puts(&b, "]}");
+    documents_add(d->documents, path, FORM_LEGACY, forms[FORM_LEGACY].content_type, &b);
+}
+
+static void put_version(struct buffer *b, const struct kind *k)
+{
+    buffer_puts(b, "{");
+    put_string(b, "groupVersion", k->api_version);
+    buffer_puts(b, ",");
+    put_string(b, "version", k->version);
+    buffer_puts(b, "}");
+}
+
+/* The members of an APIGroup; the first resource's version is the preferred one. */
+static void put_group(const struct discovery *d, struct buffer *b, size_t first)
+{
+    const struct kind *k = d->resources[first].kind;
+    const char *separator = "";
+
+    put_string(b, "name", k->group);
+    buffer_puts(b, ",\"versions\":[");
+    for (size_t i = first; i < d->n; i++) {
+        if (!streq(d->resources[i].kind->group, k->group) || !is_first_of_version(d, i))
+            continue;
+        buffer_puts(b, separator);
+        put_version(b, d->resources[i].kind);
+        separator = ",";
+    }
+    buffer_puts(b, "],\"preferredVersion\":");
+    put_version(b, k);
+}
+
+static void add_group(struct discovery *d, size_t first)
+{
+    struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
+    _cleanup_free_ char *path = xasprintf("/apis/%s", d->resources[first].kind->group);
+
+    buffer_puts(&b, "{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",");
+    put_group(d, &b, first);
+    buffer_puts(&b, "}");
+    documents_add(d->documents, path, FORM_LEGACY, forms[FORM_LEGACY].content_type, &b);
+}
+
+static void add_group_list(struct discovery *d)
+{
+    struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
+    const char *separator = "";
+
+    buffer_puts(&b, "{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[");
+    for (size_t i = 0; i < d->n; i++) {
+        if (!is_first_of_group(d, i))
+            continue;
+        buffer_printf(&b, "%s{", separator);
+        put_group(d, &b, i);
+        buffer_puts(&b, "}");
+        separator = ",";
+    }
+    buffer_puts(&b, "]}");
+    documents_add(d->documents, "/apis", FORM_LEGACY, forms[FORM_LEGACY].content_type, &b);
+}
+
+/* The core group is not served: no version of it. */
+static void add_core(struct discovery *d)
+{
+    struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
+
+    buffer_puts(&b, "{\"kind\":\"APIVersions\",\"versions\":[],\"serverAddressByClientCIDRs\":[]}");
+    documents_add(d->documents, "/api", FORM_LEGACY, forms[FORM_LEGACY].content_type, &b);
+}
+
+/* --- Aggregated documents --- */
+
+static void put_response_kind(struct buffer *b, const struct kind *k, const char *kind)
+{
+    buffer_puts(b, "\"responseKind\":{");
+    put_string(b, "group", k->group);
+    buffer_puts(b, ",");
+    put_string(b, "version", k->version);
+    buffer_puts(b, ",");
+    put_string(b, "kind", kind);
+    buffer_puts(b, "}");
+}
+
+static void put_subresource(struct buffer *b, const struct kind *k, const char *name, const char *kind,
+                            const char *list)
+{
+    buffer_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
+    put_string(b, "subresource", name);
+    buffer_puts(b, ",");
+    put_response_kind(b, k, kind);
+    buffer_puts(b, ",");
+    put_verbs(b, list);
+    buffer_puts(b, "}");
+}
+
+static void put_resource(struct buffer *b, const struct api_resource *r)
+{
+    buffer_puts(b, "{");
+    put_string(b, "resource", r->kind->plural);
+    buffer_puts(b, ",");
+    put_response_kind(b, r->kind, r->kind->kind);
+    buffer_puts(b, ",\"scope\":\"Cluster\",");
+    put_string(b, "singularResource", r->kind->singular);
+    buffer_puts(b, ",");
+    put_verbs(b, verbs);
+    put_list(b, "shortNames", r->kind->short_names);
+    put_list(b, "categories", r->kind->categories);
+    buffer_puts(b, ",\"subresources\":[");
+    each_subresource(b, r, put_subresource);
+    buffer_puts(b, "]}");
+}
+
+static void put_aggregated_version(const struct discovery *d, struct buffer *b, const struct kind *k)
+{
+    const char *separator = "";
+
+    buffer_puts(b, "{");
+    put_string(b, "version", k->version);
+    buffer_puts(b, ",\"resources\":[");
+    for (size_t i = 0; i < d->n; i++) {
+        if (!streq(d->resources[i].kind->api_version, k->api_version))
+            continue;
+        buffer_puts(b, separator);
+        put_resource(b, &d->resources[i]);
+        separator = ",";
+    }
+    buffer_puts(b, "],\"freshness\":\"Current\"}");
+}
+
+static void put_aggregated_group(const struct discovery *d, struct buffer *b, size_t first)
+{
+    const char *group = d->resources[first].kind->group, *separator = "";
+
+    buffer_puts(b, "{\"metadata\":{");
+    put_string(b, "name", group);
+    buffer_puts(b, ",\"creationTimestamp\":null},\"versions\":[");
+    for (size_t i = first; i < d->n; i++) {
+        if (!streq(d->resources[i].kind->group, group) || !is_first_of_version(d, i))
+            continue;
+        buffer_puts(b, separator);
+        put_aggregated_version(d, b, d->resources[i].kind);
+        separator = ",";
+    }
+    buffer_puts(b, "]}");
+}
+
+static void add_aggregated(struct discovery *d, const char *path, bool core, enum form form)
+{
+    struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
+    const char *separator = "";
+
+    buffer_printf(
+        &b, "{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/%s\",\"metadata\":{},\"items\":[",
+        forms[form].version);
+    for (size_t i = 0; i < d->n && !core; i++) {
+        if (!is_first_of_group(d, i))
+            continue;
+        buffer_puts(&b, separator);
+        put_aggregated_group(d, &b, i);
+        separator = ",";
+    }
+    buffer_puts(&b, "]}");
+    documents_add(d->documents, path, form, forms[form].content_type, &b);
+}
+
+struct discovery *discovery_new(const struct api_resource *resources, size_t n)
+{
+    struct discovery *d = xcalloc(1, sizeof(*d));
+
+    *d = (struct discovery){documents_new(), resources, n};
+    add_core(d);
+    add_group_list(d);
+    for (enum form form = FORM_V2; form < FORMS; form++) {
+        add_aggregated(d, "/api", true, form);
+        add_aggregated(d, "/apis", false, form);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (is_first_of_group(d, i))
+            add_group(d, i);
+        if (is_first_of_version(d, i))
+            add_resource_list(d, resources[i].kind);
+    }
+    return d;
+}
+
+void discovery_free(struct discovery *d)
+{
+    if (d == NULL)
+        return;
+    documents_free(d->documents);
+    free(d);
+}
+
+/* --- Which form --- */
+
+static enum form form_of(struct str media_range)
+{
+    struct str parameter, version = {"", 0};
+    bool group = false, list = false;
+
+    while (str_split(&media_range, ';', &parameter)) {
+        parameter = str_trim(parameter);
+        group |= str_is(parameter, "g=apidiscovery.k8s.io");
+        list |= str_is(parameter, "as=APIGroupDiscoveryList");
+        if (parameter.n > 2 && memcmp(parameter.p, "v=", 2) == 0)
+            version = (struct str){parameter.p + 2, parameter.n - 2};
+    }
+    for (enum form form = FORM_V2; form < FORMS && group && list; form++)
+        if (str_is(version, forms[form].version))
+            return form;
+    return FORM_LEGACY;
+}
+
+const struct document *discovery_find(const struct discovery *d, struct str path, const char *accept)
+{
+    struct str rest = str_from(accept), media_range;
+    const struct document *found;
+
+    while (str_split(&rest, ',', &media_range)) {
+        enum form form = form_of(media_range);
+        if (form != FORM_LEGACY && (found = documents_find(d->documents, path, form)))
+            return found;
+    }
+    return documents_find(d->documents, path, FORM_LEGACY);
+}
