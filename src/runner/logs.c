@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/io.h"
 #include "base/thread.h"
+#include "kinds/names.h"
 
 #define MAX_REQUESTS 64
 #define BUFFER_BYTES (64u << 10)
@@ -220,9 +221,9 @@ static bool parse_path(struct str path, struct str *uid, struct str *what)
 {
     struct str part;
 
-    return str_split(&path, '/', &part) && part.n == 0 && str_split(&path, '/', &part) && str_is(part, "devices") &&
-           str_split(&path, '/', uid) && is_uid(*uid) && str_split(&path, '/', what) && path.n == 0 &&
-           (str_is(*what, "log") || str_is(*what, "usage"));
+    return str_split(&path, '/', &part) && part.n == 0 && str_split(&path, '/', &part) &&
+           str_is(part, PLURAL_DEVICES) && str_split(&path, '/', uid) && is_uid(*uid) && str_split(&path, '/', what) &&
+           path.n == 0 && (str_is(*what, "log") || str_is(*what, "usage"));
 }
 
 static int parse_options(struct http_exchange *x, struct runtime_log_options *o)

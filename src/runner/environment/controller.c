@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/thread.h"
+#include "kinds/names.h"
 #include "runner/environment/internal.h"
 
 /* --- what is known -------------------------------------------------------------------------------------------- */
@@ -248,9 +249,9 @@ struct controller *controller_start(const struct controller_options *options)
     pthread_mutex_init(&c->lock, NULL);
     /* Both are known before either begins to call. */
     c->devices = informer_new(
-        &(struct informer_options){c->o.client, "devices", device_changed, server_connected, server_lost, c});
-    c->sandboxes = informer_new(
-        &(struct informer_options){c->o.client, "sandboxes", sandbox_changed, sandboxes_connected, server_lost, c});
+        &(struct informer_options){c->o.client, PLURAL_DEVICES, device_changed, server_connected, server_lost, c});
+    c->sandboxes = informer_new(&(struct informer_options){c->o.client, PLURAL_SANDBOXES, sandbox_changed,
+                                                           sandboxes_connected, server_lost, c});
     informer_start(c->sandboxes);
     informer_start(c->devices);
     c->o.runtime->ops->start(c->o.runtime, &(struct runtime_listener){container_changed, engine_available, c});

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "kinds/names.h"
 #include "runner/environment/disk.h"
 #include "runner/environment/internal.h"
 
@@ -54,7 +55,7 @@ static void say_stopped(struct environment *e, yyjson_val *object)
 static void stop(struct controller *c, struct environment *e, const struct device *d, yyjson_val *object)
 {
     _cleanup_error_ struct error *err = NULL;
-    struct object_ref ref = {"devices", e->name, e->uid};
+    struct object_ref ref = {PLURAL_DEVICES, e->name, e->uid};
 
     if (e->phase != PHASE_STOPPING && e->phase != PHASE_STOPPED) {
         environment_enter(e, PHASE_STOPPING, limits.stopping_seconds);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "kinds/names.h"
 #include "runner/environment/internal.h"
 
 /* What a device's status says. Written where it differs from what is there, so that an event of our own writing leads
@@ -263,7 +264,7 @@ void status_write(struct controller *c, struct environment *e, yyjson_val *objec
         e->dirty = false;
         return;
     }
-    struct object_ref ref = {"devices", e->name, e->uid};
+    struct object_ref ref = {PLURAL_DEVICES, e->name, e->uid};
     if (client_patch_status(c->o.client, &ref, stale ? NULL : object, fill, &f, &answer, &err) == 0) {
         e->written = object_version(yyjson_doc_get_root(answer));
         e->dirty = false;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/thread.h"
+#include "kinds/names.h"
 #include "runner/environment/internal.h"
 
 /*
@@ -84,7 +85,7 @@ static bool note_kept(struct controller *c, const char *uid, bool kept)
 
 bool device_is_gone(struct controller *c, const char *name, const char *uid)
 {
-    struct object_ref ref = {"devices", name, uid};
+    struct object_ref ref = {PLURAL_DEVICES, name, uid};
     _cleanup_error_ struct error *err = NULL;
     bool gone = !is_dns_subdomain(str_from(name)) || client_is_gone(c->o.client, &ref, &err);
 

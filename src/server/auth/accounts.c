@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/thread.h"
+#include "kinds/names.h"
 #include "kinds/user.h"
 #include "server/auth/auth.h"
 
@@ -37,13 +38,13 @@ static bool read_account(const struct object *o, struct arena *arena, struct acc
 
 bool account_find(struct store *s, const char *name, struct arena *arena, struct account *out)
 {
-    _cleanup_object_ struct object *o = store_get(s, USERS, str_from(name));
+    _cleanup_object_ struct object *o = store_get(s, PLURAL_USERS, str_from(name));
     return o && read_account(o, arena, out);
 }
 
 bool account_find_in_txn(struct store_txn *t, const char *name, struct arena *arena, struct account *out)
 {
-    const struct object *o = txn_get(t, USERS, str_from(name));
+    const struct object *o = txn_get(t, PLURAL_USERS, str_from(name));
     return o && read_account(o, arena, out);
 }
 
@@ -93,7 +94,7 @@ bool admins_exist_in_txn(struct store_txn *t)
     _cleanup_arena_ struct arena *arena = arena_new();
     struct search search = {.arena = arena};
 
-    txn_list(t, USERS, look, &search);
+    txn_list(t, PLURAL_USERS, look, &search);
     return search.found;
 }
 
@@ -129,7 +130,7 @@ bool admins_first(struct admins *a, struct arena *arena, struct account *out)
         return false;
     scratch = arena_new();
     struct search search = {.arena = scratch};
-    uint64_t revision = store_list(a->store, USERS, STR(""), look, &search);
+    uint64_t revision = store_list(a->store, PLURAL_USERS, STR(""), look, &search);
     remember(a, &search, revision);
     return search.found && account_find(a->store, search.account.name, arena, out) && out->role == ROLE_ADMIN;
 }

@@ -3,9 +3,8 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "kinds/names.h"
 #include "server/store/store.h"
-
-#define USERS "openhydrausers"
 
 /* Who may log in: the user objects, as this room sees them. */
 struct account {

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "kinds/names.h"
 #include "server/auth/cookie.h"
 #include "server/auth/room.h"
 
@@ -76,7 +77,7 @@ bool auth_session_valid(struct auth *a, const char *session_id, bool use)
     _cleanup_session_ struct session *s =
         session_id ? sessions_by_id(a->sessions, session_id, clock_realtime_us()) : NULL;
     /* Of one that is being deleted the sessions have ended. */
-    _cleanup_object_ struct object *user = s ? store_get(a->store, USERS, str_from(s->user_name)) : NULL;
+    _cleanup_object_ struct object *user = s ? store_get(a->store, PLURAL_USERS, str_from(s->user_name)) : NULL;
 
     if (user == NULL || !streq(user->uid, s->user_uid))
         return false;

@@ -1,3 +1,4 @@
+#include "kinds/names.h"
 #include "server/auth/auth.h"
 
 /*
@@ -13,22 +14,22 @@ struct rule {
 static const struct rule rules[] = {
     /* What the runner tells the server in private is nobody else's, an administrator's included: it holds secret
        tokens. */
-    {ROLE_ADMIN, "devices", "endpoint", "*", VERDICT_DENY},
+    {ROLE_ADMIN, PLURAL_DEVICES, "endpoint", "*", VERDICT_DENY},
     {ROLE_ADMIN, "*", "*", "*", VERDICT_ALLOW},
 
-    {ROLE_USER, "openhydrausers", "", "get list watch", VERDICT_OWN},
-    {ROLE_USER, "devices", "", "get list watch create delete", VERDICT_OWN},
-    {ROLE_USER, "devices", "status", "get", VERDICT_OWN},
-    {ROLE_USER, "devices", "ticket", "create", VERDICT_OWN},
-    {ROLE_USER, "devices", "log", "get", VERDICT_OWN},
-    {ROLE_USER, "sandboxes", "", "get list watch", VERDICT_ALLOW},
+    {ROLE_USER, PLURAL_USERS, "", "get list watch", VERDICT_OWN},
+    {ROLE_USER, PLURAL_DEVICES, "", "get list watch create delete", VERDICT_OWN},
+    {ROLE_USER, PLURAL_DEVICES, "status", "get", VERDICT_OWN},
+    {ROLE_USER, PLURAL_DEVICES, "ticket", "create", VERDICT_OWN},
+    {ROLE_USER, PLURAL_DEVICES, "log", "get", VERDICT_OWN},
+    {ROLE_USER, PLURAL_SANDBOXES, "", "get list watch", VERDICT_ALLOW},
 
     /* update and patch of a device itself: to take its finalizer off. */
-    {ROLE_RUNNER, "devices", "", "get list watch update patch", VERDICT_ALLOW},
-    {ROLE_RUNNER, "devices", "status", "get update patch", VERDICT_ALLOW},
-    {ROLE_RUNNER, "devices", "endpoint", "*", VERDICT_ALLOW},
-    {ROLE_RUNNER, "sandboxes", "", "get list watch", VERDICT_ALLOW},
-    {ROLE_RUNNER, "openhydrausers", "", "get list watch", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_DEVICES, "", "get list watch update patch", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_DEVICES, "status", "get update patch", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_DEVICES, "endpoint", "*", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_SANDBOXES, "", "get list watch", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_USERS, "", "get list watch", VERDICT_ALLOW},
 };
 
 bool auth_is_reserved(const struct identity *who)

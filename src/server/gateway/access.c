@@ -3,11 +3,11 @@
 
 #include "base/alloc.h"
 #include "base/encoding.h"
+#include "kinds/names.h"
 #include "kinds/user.h"
 #include "server/gateway/client.h"
 #include "server/gateway/internal.h"
 
-#define USERS "openhydrausers"
 /* Of a pass that hangs on no session and no password: a client certificate's. */
 #define UNBOUND_SECONDS 3600
 
@@ -47,7 +47,7 @@ static pass_mark client_of(struct gateway *g, const struct gateway_request *r)
 /* The user is the one that it was, is still logged in, and may still open this. */
 static bool user_allowed(struct gateway *g, const struct pass *p, const struct port_device *d, bool work)
 {
-    _cleanup_object_ struct object *user = store_get(g->store, USERS, str_from(p->user));
+    _cleanup_object_ struct object *user = store_get(g->store, PLURAL_USERS, str_from(p->user));
 
     if (user == NULL || pass_mark_of(&g->keys, user->uid) != p->user_uid)
         return false;
@@ -83,7 +83,7 @@ bool access_by_cookie(struct gateway *g, const struct gateway_request *r, const 
 
 static pass_mark owner_mark(struct gateway *g, const struct port_device *d)
 {
-    _cleanup_object_ struct object *owner = d->owner ? store_get(g->store, USERS, str_from(d->owner)) : NULL;
+    _cleanup_object_ struct object *owner = d->owner ? store_get(g->store, PLURAL_USERS, str_from(d->owner)) : NULL;
     return owner ? pass_mark_of(&g->keys, owner->uid) : 0;
 }
 
@@ -103,7 +103,7 @@ bool access_seen_before(struct gateway *g, const struct gateway_request *r, cons
 
 static pass_mark password_of(struct gateway *g, const struct identity *who)
 {
-    _cleanup_object_ struct object *user = store_get(g->store, USERS, str_from(who->name));
+    _cleanup_object_ struct object *user = store_get(g->store, PLURAL_USERS, str_from(who->name));
     return user && streq(user->uid, who->uid) ? password_mark(g, user) : 0;
 }
 

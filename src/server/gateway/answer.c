@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/log.h"
+#include "kinds/names.h"
 #include "kinds/sandbox.h"
 #include "server/gateway/internal.h"
 
@@ -47,7 +48,7 @@ static void reply(struct http_exchange *x, const struct gateway_verdict *v)
 static bool allows_workers(struct gateway *g, const struct port_device *d)
 {
     struct sandbox sandbox;
-    _cleanup_object_ struct object *o = d->sandbox ? store_get(g->store, "sandboxes", str_from(d->sandbox)) : NULL;
+    _cleanup_object_ struct object *o = d->sandbox ? store_get(g->store, PLURAL_SANDBOXES, str_from(d->sandbox)) : NULL;
     _cleanup_json_ yyjson_doc *doc = o ? json_parse(o->json, NULL) : NULL;
 
     if (doc == NULL)

@@ -6,8 +6,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "kinds/names.h"
 
-#define COLLECTION "devices"
 #define BATCH 64
 
 struct entry {
@@ -124,7 +124,7 @@ static void rebuild(struct port_index *index)
     map_free(index->by_name, entry_free);
     index->by_name = map_new();
     memset(index->by_port, 0, ((size_t)(index->last - index->first) + 1) * sizeof(struct entry *));
-    index->revision = store_list(index->store, COLLECTION, STR(""), learn_each, index);
+    index->revision = store_list(index->store, PLURAL_DEVICES, STR(""), learn_each, index);
     index->built = true;
 }
 
@@ -134,7 +134,7 @@ static int follow_some(struct port_index *index)
     struct event events[BATCH];
     _cleanup_error_ struct error *err = NULL;
     uint64_t reached = index->revision;
-    int n = store_events(index->store, COLLECTION, index->revision, events, BATCH, &reached, &err);
+    int n = store_events(index->store, PLURAL_DEVICES, index->revision, events, BATCH, &reached, &err);
 
     for (int i = 0; i < n; i++) {
         if (events[i].type == EVENT_DELETED)

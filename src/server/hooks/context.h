@@ -1,6 +1,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "kinds/names.h"
 #include "server/api/hooks.h"
 #include "server/auth/auth.h"
 #include "server/gateway/gateway.h"
@@ -20,6 +21,3 @@ struct hook_context {
 extern const struct kind_hooks user_hooks, device_hooks, sandbox_hooks;
 
 /* Collections, as the kinds' definitions name them. */
-#define USERS "openhydrausers"
-#define DEVICES "devices"
-#define SANDBOXES "sandboxes"

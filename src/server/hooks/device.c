@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "kinds/names.h"
 #include "kinds/user.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/device.h"
@@ -46,7 +47,7 @@ static int check_no_other(struct admission *a, struct store_txn *t, const char *
     if (first.p == NULL)
         return 0;
     const char *name = arena_strndup(a->arena, first.p, first.n);
-    _cleanup_json_ yyjson_doc *doc = object_read(t, DEVICES, name);
+    _cleanup_json_ yyjson_doc *doc = object_read(t, PLURAL_DEVICES, name);
     if (json_str_at(yyjson_doc_get_root(doc), "metadata.deletionTimestamp"))
         return error_set(err, REASON_ALREADY_EXISTS,
                          "user %s has an environment that is being deleted still: device \"%s\" (%s)", owner, name,
@@ -59,7 +60,7 @@ static int check_no_other(struct admission *a, struct store_txn *t, const char *
 static int check_owner(struct admission *a, struct store_txn *t, struct user *owner, struct error **err)
 {
     const char *name = json_mut_str_at(a->object, "spec.openHydraUsername");
-    yyjson_doc *doc = object_read(t, USERS, name);
+    yyjson_doc *doc = object_read(t, PLURAL_USERS, name);
 
     if (doc)
         arena_defer(a->arena, (void (*)(void *))yyjson_doc_free, doc);
@@ -156,7 +157,7 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
 
     if (check_owner(a, t, &owner, err) < 0 || check_resources(a, err) < 0 || check_bounds(a, err) < 0)
         return -1;
-    if (txn_get(t, SANDBOXES, str_from(sandbox)) == NULL)
+    if (txn_get(t, PLURAL_SANDBOXES, str_from(sandbox)) == NULL)
         return error_add_cause(err, field, "FieldValueNotFound", "Not found: there is no sandbox \"%s\"", sandbox);
     if (allocate_host_ids(t, context->config, owner.name, &host_id, err) < 0)
         return -1;
@@ -199,7 +200,7 @@ static bool consider_waiting(void *arg, struct str key, struct str value)
 /* Returns whether the device needs to wait no longer: it has a port, or is on its way out. */
 static bool give_port(struct store_txn *t, struct hook_context *context, const char *name)
 {
-    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, DEVICES, name);
+    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, PLURAL_DEVICES, name);
     struct admission a = {.doc = doc, .object = doc ? yyjson_mut_doc_get_root(doc) : NULL, .context = context};
 
     if (doc == NULL || metadata_is_deleting(a.object))
@@ -210,7 +211,7 @@ static bool give_port(struct store_txn *t, struct hook_context *context, const c
     write_address(&a, json_mut_make_obj(doc, a.object, "status"), port);
     write_first_reason(&a, port);
     device_write_outputs(&a, false);
-    object_write(t, DEVICES, doc);
+    object_write(t, PLURAL_DEVICES, doc);
     return true;
 }
 
@@ -304,23 +305,23 @@ static int removed(struct admission *a, struct store_txn *t, struct error **err)
 bool device_ask_deletion(struct store_txn *t, struct hook_context *context, const char *name)
 {
     _cleanup_arena_ struct arena *arena = arena_new();
-    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, DEVICES, name);
+    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, PLURAL_DEVICES, name);
     struct admission a = {.doc = doc, .object = doc ? yyjson_mut_doc_get_root(doc) : NULL};
 
     a.arena = arena;
     a.context = context;
     if (doc == NULL) /* one that was set aside, for it cannot be read, holds the user until somebody deletes it */
-        return txn_damaged(t, DEVICES, str_from(name)) != NULL;
+        return txn_damaged(t, PLURAL_DEVICES, str_from(name)) != NULL;
     if (metadata_is_deleting(a.object))
         return true;
     device_say_stopping(&a);
     if (!metadata_has_finalizers(a.object)) { /* somebody took ours off: the runner sees for itself that it is gone */
         (void)removed(&a, t, NULL);
-        object_remove(t, DEVICES, name);
+        object_remove(t, PLURAL_DEVICES, name);
         return false;
     }
     metadata_stamp_deletion(doc, a.object, clock_realtime_us());
-    object_write(t, DEVICES, doc);
+    object_write(t, PLURAL_DEVICES, doc);
     return true;
 }
 

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "kinds/device.h"
+#include "kinds/names.h"
 #include "server/hooks/device.h"
 #include "server/hooks/objects.h"
 
@@ -125,7 +126,7 @@ static bool collect_waiting(void *arg, struct object *o)
 
 static void say_absent(struct store_txn *t, const char *name)
 {
-    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, DEVICES, name);
+    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, PLURAL_DEVICES, name);
 
     if (doc == NULL)
         return;
@@ -133,7 +134,7 @@ static void say_absent(struct store_txn *t, const char *name)
     device_say(&a, phase_parse(json_mut_str_at(a.object, "status.phase")), DEVICE_RUNNER_ABSENT,
                DEVICE_RUNNER_ABSENT_TEXT);
     device_write_outputs(&a, false);
-    object_write(t, DEVICES, doc);
+    object_write(t, PLURAL_DEVICES, doc);
 }
 
 /* An environment that runs goes on without the runner, and one that is being stopped says that it is. */
@@ -142,7 +143,7 @@ int device_runner_absent(struct store_txn *t, void *arg, struct error **err)
     struct names names = {0};
 
     txn_essential(t);
-    txn_list(t, DEVICES, collect_waiting, &names);
+    txn_list(t, PLURAL_DEVICES, collect_waiting, &names);
     for (size_t i = 0; i < names.n; i++) {
         say_absent(t, names.list[i]);
         free(names.list[i]);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/secret.h"
 #include "kinds/device.h"
+#include "kinds/names.h"
 #include "kinds/user.h"
 #include "server/auth/names.h"
 #include "server/hooks/allocation.h"
@@ -19,7 +20,7 @@ struct prepared_password {
 
 static char *present_hash(struct store *store, const char *name, struct arena *arena)
 {
-    _cleanup_object_ struct object *o = store_get(store, USERS, str_from(name));
+    _cleanup_object_ struct object *o = store_get(store, PLURAL_USERS, str_from(name));
     size_t n;
 
     if (o == NULL)
@@ -88,7 +89,7 @@ static int keep_an_admin(struct admission *a, struct store_txn *t, const char *d
 {
     struct count_admins c = {.but = json_mut_str_at(a->object, "metadata.name")};
 
-    txn_list(t, USERS, count_admin, &c);
+    txn_list(t, PLURAL_USERS, count_admin, &c);
     if (c.found)
         return 0;
     return error_set(err, REASON_FORBIDDEN,
@@ -157,17 +158,17 @@ static void user_forget(struct store_txn *t, struct hook_context *context, const
 
 void user_environment_gone(struct store_txn *t, struct hook_context *context, const char *name)
 {
-    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, USERS, name);
+    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, PLURAL_USERS, name);
     yyjson_mut_val *user = doc ? yyjson_mut_doc_get_root(doc) : NULL;
 
     if (user == NULL || !metadata_is_deleting(user) || !finalizer_remove(user, USER_FINALIZER))
         return;
     if (metadata_has_finalizers(user)) {
-        object_write(t, USERS, doc);
+        object_write(t, PLURAL_USERS, doc);
         return;
     }
     user_forget(t, context, name, json_mut_str_at(user, "metadata.uid"));
-    object_remove(t, USERS, name);
+    object_remove(t, PLURAL_USERS, name);
 }
 
 static int removed(struct admission *a, struct store_txn *t, struct error **err)

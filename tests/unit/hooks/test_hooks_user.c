@@ -24,7 +24,7 @@ static int teardown(void **state)
 
 static bool has_password(const char *user, const char *password)
 {
-    _cleanup_free_ char *uid = uid_of(USERS, user), *hash = uid ? secret(SECRET_PASSWORD, uid) : NULL;
+    _cleanup_free_ char *uid = uid_of(PLURAL_USERS, user), *hash = uid ? secret(SECRET_PASSWORD, uid) : NULL;
 
     return hash && password_verify(hash, password);
 }
@@ -79,7 +79,7 @@ struct pending {
 static void hash(struct pending *p, const char *name, const char *password)
 {
     static const struct identity who = {.name = "tester", .role = ROLE_ADMIN};
-    _cleanup_object_ struct object *o = store_get(world.f.store, USERS, str_from(name));
+    _cleanup_object_ struct object *o = store_get(world.f.store, PLURAL_USERS, str_from(name));
 
     p->arena = arena_new();
     p->secrets[0] = password;
@@ -183,7 +183,7 @@ static void nothing_stays_of_a_user(void **state)
 {
     make_user("anna", 2, "a good secret");
     make_user("bert", 2, "a good secret");
-    _cleanup_free_ char *uid = uid_of(USERS, "anna"), *session = log_in("anna"), *other = log_in("bert");
+    _cleanup_free_ char *uid = uid_of(PLURAL_USERS, "anna"), *session = log_in("anna"), *other = log_in("bert");
     make_device(201, "anna");
     delete_(200, "openhydrausers/anna");
     /* Sessions end when it is asked for, not once the environment has gone. */
@@ -198,7 +198,7 @@ static void nothing_stays_of_a_user(void **state)
     assert_null(secret("device-of-user", "anna"));
     assert_true(has_password("bert", "a good secret"));
     /* Without an environment at once. */
-    _cleanup_free_ char *second = uid_of(USERS, "bert");
+    _cleanup_free_ char *second = uid_of(PLURAL_USERS, "bert");
     delete_(200, "openhydrausers/bert");
     get(404, "openhydrausers/bert");
     assert_null(secret(SECRET_PASSWORD, second));
@@ -227,7 +227,7 @@ static void finalizers_of_others_hold_a_user(void **state)
 
     create(201, "openhydrausers", body);
     make_device(201, "anna");
-    _cleanup_free_ char *uid = uid_of(USERS, "anna");
+    _cleanup_free_ char *uid = uid_of(PLURAL_USERS, "anna");
     delete_(200, "openhydrausers/anna");
     assert_finalizers("openhydrausers/anna", "[\"example.org/keep\",\"" OURS_OF_USERS "\"]");
     runner_lets_go("anna");

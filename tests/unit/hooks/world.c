@@ -19,7 +19,7 @@ struct world world;
 static void handle(struct http_exchange *x, void *arg)
 {
     const char *role = http_header(x, "X-Role"), *name = http_header(x, "X-User");
-    _cleanup_free_ char *uid = name ? uid_of(USERS, name) : NULL;
+    _cleanup_free_ char *uid = name ? uid_of(PLURAL_USERS, name) : NULL;
     struct identity who = {.name = name ? name : "tester", .role = role ? role[0] - '0' : ROLE_ADMIN, .uid = uid};
 
     if (streq(name, RUNNER))
@@ -157,7 +157,7 @@ void world_stop(void)
 
 static int put_damaged(struct store_txn *t, void *name, struct error **err)
 {
-    txn_put(t, DEVICES, name, "uid", STR("{\"metadata\":"));
+    txn_put(t, PLURAL_DEVICES, name, "uid", STR("{\"metadata\":"));
     return 0;
 }
 
@@ -275,7 +275,7 @@ static int put_session(struct store_txn *t, void *arg, struct error **err)
 
 char *log_in(const char *user)
 {
-    _cleanup_free_ char *uid = uid_of(USERS, user), *token = NULL, *key = NULL;
+    _cleanup_free_ char *uid = uid_of(PLURAL_USERS, user), *token = NULL, *key = NULL;
     const struct session_options o = {
         .user_uid = uid, .user_name = user, .now_us = clock_realtime_us(), .seconds = 3600};
     _cleanup_session_ struct session *s = session_new(&o, &token, &key);

@@ -1,0 +1,7 @@
+#pragma once
+
+/* The plural names of the kinds, as their definitions have them: in paths of the API, and under which the store keeps
+ * their objects. */
+#define PLURAL_USERS "openhydrausers"
+#define PLURAL_DEVICES "devices"
+#define PLURAL_SANDBOXES "sandboxes"
