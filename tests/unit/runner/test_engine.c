@@ -596,7 +596,7 @@ static bool is_guarded(pid_t pid)
     _cleanup_free_ char *four = xasprintf(nft ? "nsenter -t %d -n nft list ruleset | grep -q 'daddr 10.0.0.0/8 reject'"
                                               : "nsenter -t %d -n iptables -S OUTPUT | grep -q '10.0.0.0/8 -j REJECT'",
                                           pid);
-    _cleanup_free_ char *six = xasprintf(nft ? "nsenter -t %d -n nft list ruleset | grep -q 'ipv6 reject'"
+    _cleanup_free_ char *six = xasprintf(nft ? "nsenter -t %d -n nft list ruleset | grep -Eq 'ipv6 reject|reject with icmpv6'"
                                              : "test ! -e /proc/net/if_inet6 || "
                                                "nsenter -t %d -n ip6tables -S OUTPUT | grep -q 'P OUTPUT DROP'",
                                          pid);
