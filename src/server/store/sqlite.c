@@ -34,6 +34,7 @@
 /* Free pages that stay for the next writes, and how many are given back in one transaction. */
 #define FREE_PAGES_KEPT 1024
 #define FREE_PAGES_AT_ONCE 512
+#define SPARE_PAGES 8 /* of one record that makes them */
 /* A database from before auto_vacuum is written anew, in memory, where it holds no more than this. */
 #define CONVERT_BYTES 67108864
 
@@ -388,7 +389,7 @@ static int probe(struct backend *b, uint64_t revision, struct error **err)
     return run(s, BEGIN) && write_revision(s, revision) && run(s, COMMIT) ? 0 : roll_back(s, err);
 }
 
-/* Pages are made by a record that goes at once. */
+/* Pages are made by records that go at once: small ones, as SQLite holds each whole in memory. */
 static int spare(struct backend *b, struct error **err)
 {
     struct sqlite *s = (struct sqlite *)b;
@@ -398,13 +399,17 @@ static int spare(struct backend *b, struct error **err)
         return -1;
     if (pages >= FREE_PAGES_KEPT / 2)
         return 0;
-    _cleanup_free_ char *text = xasprintf("BEGIN IMMEDIATE; INSERT INTO secrets VALUES ('', '', zeroblob(%lld));"
-                                          "DELETE FROM secrets WHERE scope = ''; COMMIT",
-                                          (FREE_PAGES_KEPT - (long long)pages) * 4096);
+    _cleanup_free_ char *text =
+        xasprintf("BEGIN IMMEDIATE;"
+                  "INSERT INTO secrets WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %lld) "
+                  "SELECT '', i, zeroblob(%d) FROM n;"
+                  "DELETE FROM secrets WHERE scope = ''; COMMIT",
+                  (FREE_PAGES_KEPT - (long long)pages) / SPARE_PAGES + 1, SPARE_PAGES * 4096);
     if (!execute(s, text))
         return roll_back(s, err);
     /* In the file itself, where nobody else can have them. */
     sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    sqlite3_db_release_memory(s->db);
     return 0;
 }
 
