@@ -53,7 +53,10 @@ static int split_login(const char *text, size_t n, struct login *out)
     _cleanup_secret_ char *password = xstrndup(colon + 1, password_len);
     out->user = login_name(user);
     out->password = login_password(password);
-    return 0;
+    if (out->user[0])
+        return 0;
+    login_clear(out); /* of blanks and what is not seen nothing is left */
+    return -1;
 }
 
 int credentials_login(const char *header, struct login *out)

@@ -115,6 +115,7 @@ static void test_bad_logins(void **state)
     assert_int_equal(login_of("user1", 5, &l), -1);
     assert_int_equal(login_of(":pass", 5, &l), -1);
     assert_int_equal(login_of("", 0, &l), -1);
+    assert_int_equal(login_of(" \003:pass", 7, &l), -1);
     assert_int_equal(login_of("us\0er:pass", 10, &l), -1);
     assert_int_equal(login_of("user:pa\0ss", 10, &l), -1);
     assert_int_equal(credentials_login("Bearer ***", &l), -1);
