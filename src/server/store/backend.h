@@ -1,7 +1,7 @@
 #pragma once
 
+#include "server/store/object.h"
 #include "server/store/room.h"
-#include "server/store/store.h"
 
 /*
  * Where the bytes live. A backend knows rows and transactions, and nothing of readers, groups or watchers; the store

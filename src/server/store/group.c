@@ -1,9 +1,12 @@
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/clock.h"
-#include "server/store/internal.h"
-#include "server/store/object.h"
+#include "server/store/group.h"
+#include "server/store/opened.h"
+#include "server/store/trim.h"
 
 /*
  * A group: what several functions staged, seen through an overlay on the cache. Each staged write remembers the one
@@ -32,6 +35,7 @@ struct hook {
 
 struct group {
     struct store *store;
+    pthread_t thread; /* the writer: nobody else touches what is staged */
     struct arena *arena;
     struct map *overlay, *secret_overlay;
     struct staged **writes;
@@ -67,12 +71,20 @@ struct group *group_new(struct store *s)
     struct group *g = xcalloc(1, sizeof(*g));
 
     g->store = s;
+    g->thread = pthread_self();
     g->arena = arena_new();
     g->overlay = map_new();
     g->secret_overlay = map_new();
     g->revision = s->cache.revision;
     g->room = room_look(&s->room);
     return g;
+}
+
+/* A transaction ends with its function, on the thread that runs it. */
+static struct group *group_of(const struct store_txn *t)
+{
+    assert(pthread_equal(t->group->thread, pthread_self()));
+    return t->group;
 }
 
 /* --- Taking back --- */
@@ -150,7 +162,7 @@ static bool grows(const struct group *g, size_t from)
     return false;
 }
 
-void group_run(struct group *g, struct request *r)
+void group_run(struct group *g, struct store_request *r)
 {
     struct store_txn t = {.group = g};
     size_t writes = g->writes_len, secrets = g->secrets_len, hooks = g->hooks_len;
@@ -188,7 +200,7 @@ static struct object *present(struct group *g, const char *collection, struct st
 
 struct object *txn_get(struct store_txn *t, const char *collection, struct str name)
 {
-    return present(t->group, collection, name, overlay_key(t->group, collection, name));
+    return present(group_of(t), collection, name, overlay_key(group_of(t), collection, name));
 }
 
 static int compare_changes(const void *a, const void *b)
@@ -224,7 +236,7 @@ static bool touches(const struct group *g, const struct collection *c)
 
 void txn_list(struct store_txn *t, const char *collection, bool (*each)(void *arg, struct object *o), void *arg)
 {
-    struct group *g = t->group;
+    struct group *g = group_of(t);
     const struct collection *c = cache_collection(&g->store->cache, collection);
     size_t n = c ? c->n : 0, changes_len;
     _cleanup_free_ struct object **merged = NULL;
@@ -248,13 +260,14 @@ static const struct damaged *present_damaged(struct group *g, const char *collec
 
 const char *txn_damaged(struct store_txn *t, const char *collection, struct str name)
 {
-    const struct damaged *d = present_damaged(t->group, collection, name, overlay_key(t->group, collection, name));
+    const struct damaged *d =
+        present_damaged(group_of(t), collection, name, overlay_key(group_of(t), collection, name));
     return d ? d->uid : NULL;
 }
 
 uint64_t txn_next_revision(struct store_txn *t)
 {
-    return t->group->revision + 1;
+    return group_of(t)->revision + 1;
 }
 
 static void stage(struct group *g, enum event_type type, const char *collection, struct object *object,
@@ -274,7 +287,7 @@ static void stage(struct group *g, enum event_type type, const char *collection,
 
 void txn_put(struct store_txn *t, const char *collection, const char *name, const char *uid, struct str json)
 {
-    struct group *g = t->group;
+    struct group *g = group_of(t);
     struct str key = overlay_key(g, collection, str_from(name));
     struct object *previous = present(g, collection, str_from(name), key);
 
@@ -284,7 +297,7 @@ void txn_put(struct store_txn *t, const char *collection, const char *name, cons
 
 void txn_delete(struct store_txn *t, const char *collection, const char *name, struct str final_json)
 {
-    struct group *g = t->group;
+    struct group *g = group_of(t);
     struct str key = overlay_key(g, collection, str_from(name));
     struct object *previous = present(g, collection, str_from(name), key);
     const struct damaged *damaged = present_damaged(g, collection, str_from(name), key);
@@ -300,7 +313,7 @@ void txn_delete(struct store_txn *t, const char *collection, const char *name, s
 
 struct str txn_secret(struct store_txn *t, const char *scope, struct str key)
 {
-    struct group *g = t->group;
+    struct group *g = group_of(t);
     struct staged_secret *w = map_get(g->secret_overlay, overlay_key(g, scope, key));
 
     if (w)
@@ -325,7 +338,7 @@ static bool list_staged_secrets(struct group *g, const char *scope,
 void txn_secret_list(struct store_txn *t, const char *scope, bool (*each)(void *arg, struct str key, struct str value),
                      void *arg)
 {
-    struct group *g = t->group;
+    struct group *g = group_of(t);
     struct scope *s = cache_scope(&g->store->cache, scope);
     struct str key;
     void *value;
@@ -356,12 +369,12 @@ static void stage_secret(struct group *g, const char *scope, struct str key, str
 
 void txn_secret_put(struct store_txn *t, const char *scope, struct str key, struct str value)
 {
-    stage_secret(t->group, scope, key, arena_str(t->group->arena, value));
+    stage_secret(group_of(t), scope, key, arena_str(group_of(t)->arena, value));
 }
 
 void txn_secret_delete(struct store_txn *t, const char *scope, struct str key)
 {
-    stage_secret(t->group, scope, key, (struct str){NULL, 0});
+    stage_secret(group_of(t), scope, key, (struct str){NULL, 0});
 }
 
 void txn_essential(struct store_txn *t)
@@ -376,7 +389,7 @@ void txn_abandon(struct store_txn *t)
 
 void txn_after_commit(struct store_txn *t, void (*fn)(void *arg), void *arg, void (*free_arg)(void *arg))
 {
-    struct group *g = t->group;
+    struct group *g = group_of(t);
     PUSH(g->hooks, g->hooks_len, g->hooks_capacity, ((struct hook){fn, arg, free_arg}));
 }
 

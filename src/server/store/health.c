@@ -2,10 +2,7 @@
 
 #include "base/log.h"
 #include "base/thread.h"
-#include "server/store/internal.h"
 
-/* A commit, a compaction or a step of tidying that takes longer hangs: on a sick disk, most likely. */
-#define STUCK_US 10000000
 /* One line in that time, however many writes are refused. */
 #define SAY_AGAIN_US 60000000
 
@@ -62,20 +59,4 @@ void state_committed(struct store_state *s, const struct error *err, int64_t now
     s->failure = NULL;
     if (err)
         error_set(&s->failure, err->reason, "%s", err->message);
-}
-
-int store_health(struct store *s, int64_t now_us, struct error **err)
-{
-    int64_t since = atomic_load(&s->state.busy_since_us);
-    struct room_free room = room_look(&s->room);
-
-    if (since && now_us - since > STUCK_US)
-        return error_set(err, REASON_SERVICE_UNAVAILABLE, "a write to the database has taken %lld s so far",
-                         (long long)(now_us - since) / 1000000);
-    {
-        LOCK_SCOPE(&s->state.lock);
-        if (s->state.failure)
-            return error_set(err, s->state.failure->reason, "%s", s->state.failure->message);
-    }
-    return room_is_low(room) ? room_error(room, err) : 0;
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/store/store.h"
+#include "server/store/object.h"
 
 /*
  * The events in memory: what watches resume from. Revisions are dense (each event takes the next one), so that the ring

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/thread.h"
+#include "server/store/store.h"
 
 struct topic {
     struct topic *next;

@@ -2,13 +2,12 @@
 
 #include <pthread.h>
 
-#include "server/store/store.h"
-
 /*
  * Tells watchers, on a thread of its own, so that ten thousand of them delay neither the writer nor each other's
  * joining: no lock is held while one is told.
  */
 struct notifier;
+struct store_watch;
 
 struct notifier *notifier_new(void);
 void notifier_free(struct notifier *n);

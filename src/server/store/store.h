@@ -1,12 +1,11 @@
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/arena.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "server/store/object.h"
 
 /*
  * Objects with one revision counter, on disk before anybody is told.
@@ -20,20 +19,6 @@
  * The store knows no kinds: a collection is a name («devices»), an object in it has a name. Secrets are private records
  * (password hashes, sessions, allocations) in the same transactions, which never appear in an object or in the log.
  */
-struct object {
-    atomic_uint references;
-    uint64_t revision; /* of the last write; the same as metadata.resourceVersion in json */
-    const char *name, *uid;
-    struct str json;
-};
-struct object *object_ref(struct object *o);
-void object_unref(struct object *o); /* NULL allowed */
-static inline void cleanup_objectp(struct object **o)
-{
-    object_unref(*o);
-}
-#define _cleanup_object_ _cleanup_(cleanup_objectp)
-
 struct store_options {
     const char *directory;        /* exists; holds open-hydra.db and a lock file */
     size_t log_max_events;        /* 0: 10,000; in memory and on disk; the oldest go by count, … */
@@ -117,20 +102,12 @@ void txn_abandon(struct store_txn *t);
 void txn_after_commit(struct store_txn *t, void (*fn)(void *arg), void *arg, void (*free_arg)(void *arg));
 
 /* --- Watching --- */
-enum event_type { EVENT_ADDED, EVENT_MODIFIED, EVENT_DELETED };
-struct event {
-    enum event_type type;
-    uint64_t revision;
-    struct object *object;   /* DELETED: its final state, with the revision of the deletion */
-    struct object *previous; /* before this event; NULL for ADDED and where the log was read back from disk */
-};
 /* Copies up to `max` events of the collection with revision > `after` into `out`, oldest first, each with references
  * that the caller drops (event_release). *reached becomes the revision up to which the log has been looked at (a
  * bookmark). Returns their number, or -1 (Expired) where the log no longer reaches back to `after`; a revision in the
  * future is an error of reason Timeout ("Too large resource version"). */
 int store_events(struct store *s, const char *collection, uint64_t after, struct event *out, size_t max,
                  uint64_t *reached, struct error **err) _must_check_;
-void event_release(struct event *e);
 /* A watcher is told by wake(arg), on the writer's or a notifier's thread, after each commit that touches the
  * collection. It must not block. After store_unwatch has returned, wake is not running and will not be called. */
 struct store_watch {

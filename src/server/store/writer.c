@@ -5,7 +5,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "server/store/internal.h"
+#include "server/store/group.h"
+#include "server/store/opened.h"
+#include "server/store/trim.h"
+#include "server/store/writer.h"
 
 /*
  * The one thread that writes. It takes what is queued, up to a limit, as one group: one transaction and one fsync for
@@ -35,7 +38,7 @@ static int64_t patience_us(const struct store *s)
     return state_failing(&s->state) ? PROBE_US : (int64_t)s->trim_milliseconds * 1000;
 }
 
-static struct request *take(struct store *s)
+static struct store_request *take(struct store *s)
 {
     int64_t until = clock_monotonic_us() + patience_us(s);
 
@@ -43,7 +46,7 @@ static struct request *take(struct store *s)
     while (s->queue == NULL && !s->ending)
         if (cond_wait_until(&s->queue_filled, &s->queue_lock, until) == ETIMEDOUT)
             break;
-    struct request *first = s->queue, *r = first;
+    struct store_request *first = s->queue, *r = first;
     for (int n = 1; r && n < GROUP_MAX && r->next; n++)
         r = r->next;
     if (r) {
@@ -63,18 +66,18 @@ static struct error *copy_error(const struct error *e)
 }
 
 /* Nothing of the group was kept, so that whatever its functions saw of each other is void. */
-static void fail_all(struct request *first, const struct error *why)
+static void fail_all(struct store_request *first, const struct error *why)
 {
-    for (struct request *r = first; r; r = r->next) {
+    for (struct store_request *r = first; r; r = r->next) {
         error_free(r->error);
         r->error = copy_error(why);
     }
 }
 
 /* Stages from the front of the list what one transaction may hold; returns the rest. */
-static struct request *stage(struct group *g, struct request *first)
+static struct store_request *stage(struct group *g, struct store_request *first)
 {
-    struct request *r = first, *rest;
+    struct store_request *r = first, *rest;
 
     group_run(g, r);
     for (; r->next && group_bytes(g) < GROUP_BYTES; r = r->next)
@@ -84,23 +87,23 @@ static struct request *stage(struct group *g, struct request *first)
     return rest;
 }
 
-static void tell(struct request *first)
+static void tell(struct store_request *first)
 {
     while (first) {
-        struct request *r = first;
+        struct store_request *r = first;
         first = r->next;
         r->done(r->arg, r->error);
         free(r);
     }
 }
 
-static struct request *run_group(struct store *s, struct request *first)
+static struct store_request *run_group(struct store *s, struct store_request *first)
 {
     struct group *g = group_new(s);
     _cleanup_error_ struct error *err = NULL;
 
     state_busy(&s->state, clock_monotonic_us());
-    struct request *rest = stage(g, first);
+    struct store_request *rest = stage(g, first);
     bool kept = group_is_empty(g) || group_commit(g, &err) == 0;
     if (!group_is_empty(g))
         state_committed(&s->state, err, clock_monotonic_us());
@@ -111,19 +114,6 @@ static struct request *run_group(struct store *s, struct request *first)
     group_free(g);
     tell(first);
     return rest;
-}
-
-void store_trim(struct store *s)
-{
-    const struct log_limits limits = {
-        .events = s->log_max_events,
-        .bytes = s->log_max_bytes,
-        .oldest_s = s->log_max_age_seconds ? clock_realtime_us() / 1000000 - s->log_max_age_seconds : 0,
-    };
-
-    int64_t pushed_out = log_trim(&s->cache.log, &limits);
-    if (pushed_out)
-        s->pushed_out_s = pushed_out;
 }
 
 static void trim_idle(struct store *s)
@@ -222,7 +212,7 @@ static void *run(void *arg)
     struct store *s = arg;
 
     for (;;) {
-        struct request *first = take(s);
+        struct store_request *first = take(s);
         bool idle = first == NULL;
         while (first)
             first = run_group(s, first);
@@ -258,9 +248,9 @@ void writer_stop(struct store *s)
 
 void store_submit(struct store *s, store_fn *fn, void *arg, void (*done)(void *arg, struct error *err))
 {
-    struct request *r = xcalloc(1, sizeof(*r));
+    struct store_request *r = xcalloc(1, sizeof(*r));
 
-    *r = (struct request){.fn = fn, .arg = arg, .done = done};
+    *r = (struct store_request){.fn = fn, .arg = arg, .done = done};
     LOCK_SCOPE(&s->queue_lock);
     bool was_empty = s->queue == NULL;
     *s->queue_end = r;

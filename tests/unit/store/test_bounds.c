@@ -13,7 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/thread.h"
-#include "server/store/internal.h"
+#include "server/store/opened.h"
 #include "unit/store/fixture.h"
 
 #define DEADLINE_US 60000000

@@ -13,7 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/io.h"
-#include "server/store/internal.h"
+#include "server/store/opened.h"
 #include "support/small_disk.h"
 #include "unit/store/fixture.h"
 

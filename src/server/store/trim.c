@@ -1,0 +1,17 @@
+#include "server/store/trim.h"
+
+#include "base/clock.h"
+#include "server/store/opened.h"
+
+void store_trim(struct store *s)
+{
+    const struct log_limits limits = {
+        .events = s->log_max_events,
+        .bytes = s->log_max_bytes,
+        .oldest_s = s->log_max_age_seconds ? clock_realtime_us() / 1000000 - s->log_max_age_seconds : 0,
+    };
+
+    int64_t pushed_out = log_trim(&s->cache.log, &limits);
+    if (pushed_out)
+        s->pushed_out_s = pushed_out;
+}
