@@ -60,145 +60,121 @@ static void test_no_numbers(void **state)
 
 #define PART 32 /* of watch_state.c */
 
-static void name_of(char out[static 8], unsigned i)
-{
-    snprintf(out, 8, "o%03u", i);
-}
+/* Objects that are told in parts. */
+struct telling {
+    struct fixture f;
+    struct watch_state *s;
+    uint64_t position;
+};
 
-/* Whether the change of object i is told now, to whom the first part (or the last) has been told. */
-static bool passes(struct fixture *f, const struct watch_state *s, unsigned i)
+static uint64_t put_nth(struct telling *t, unsigned i, const char *value)
 {
     char name[8];
-    struct event e;
-    uint64_t reached;
 
-    name_of(name, i);
-    uint64_t revision = put(f->store, "things", name, "changed");
-    assert_int_equal(store_events(f->store, "things", revision - 1, &e, 1, &reached, NULL), 1);
-    bool told = watch_state_passes(s, &e);
-    event_release(&e);
-    return told;
+    snprintf(name, sizeof(name), "o%03u", i);
+    return put(t->f.store, "things", name, value);
 }
 
-static unsigned drain(struct watch_state *s)
+static unsigned tell_part(struct telling *t)
 {
     struct object *o;
     unsigned n = 0;
 
-    for (; (o = watch_state_next(s)); n++)
+    watch_state_load(t->s, t->f.store, "things", &t->position);
+    for (; (o = watch_state_next(t->s)); n++)
         object_unref(o);
     return n;
+}
+
+/* So many objects, of which the first part has been told. */
+static struct telling first_part_of(unsigned n)
+{
+    struct telling t = {.s = watch_state_new()};
+
+    fixture_open(&t.f);
+    for (unsigned i = 0; i < n; i++)
+        put_nth(&t, i, "new");
+    assert_int_equal(tell_part(&t), PART);
+    return t;
+}
+
+static void end_telling(struct telling *t)
+{
+    watch_state_free(t->s);
+    fixture_cleanup(&t->f);
+}
+
+/* Whether what happened at that revision is told now. */
+static bool passes(struct telling *t, uint64_t revision)
+{
+    struct event e;
+    uint64_t reached;
+
+    assert_int_equal(store_events(t->f.store, "things", revision - 1, &e, 1, &reached, NULL), 1);
+    bool told = watch_state_passes(t->s, &e);
+    event_release(&e);
+    return told;
+}
+
+static bool passes_change_of(struct telling *t, unsigned i)
+{
+    return passes(t, put_nth(t, i, "changed"));
 }
 
 /* What changes while the present objects are told: of those that have been told, to the very last of the part; not of
  * those that come, which are told as they are then. */
 static void test_changes_between_parts(void **state)
 {
-    struct fixture f = {0};
-    char name[8];
-    uint64_t position = 0, first;
+    struct telling t = first_part_of(2 * PART + 5);
+    uint64_t first = t.position;
 
-    fixture_open(&f);
-    for (unsigned i = 0; i < 2 * PART + 5; i++) {
-        name_of(name, i);
-        put(f.store, "things", name, "new");
-    }
-    struct watch_state *s = watch_state_new();
-    watch_state_load(s, f.store, "things", &position);
-    first = position;
-    assert_int_equal(drain(s), PART);
-    assert_false(watch_state_is_last(s));
-    assert_true(passes(&f, s, 0));
-    assert_true(passes(&f, s, PART - 1));
-    assert_false(passes(&f, s, PART));
-    assert_false(passes(&f, s, 2 * PART));
-    watch_state_load(s, f.store, "things", &position);
-    assert_int_equal(position, first); /* the events since are still to be told */
-    assert_int_equal(drain(s), PART);
-    assert_true(passes(&f, s, PART - 1));
-    assert_true(passes(&f, s, PART));
-    assert_true(passes(&f, s, 2 * PART - 1));
-    assert_false(passes(&f, s, 2 * PART));
-    watch_state_load(s, f.store, "things", &position);
-    assert_int_equal(drain(s), 5);
-    assert_true(watch_state_is_last(s));
-    assert_true(passes(&f, s, 2 * PART + 4));
-    watch_state_free(s);
-    fixture_cleanup(&f);
+    assert_false(watch_state_is_last(t.s));
+    assert_true(passes_change_of(&t, 0));
+    assert_true(passes_change_of(&t, PART - 1));
+    assert_false(passes_change_of(&t, PART));
+    assert_false(passes_change_of(&t, 2 * PART));
+    assert_int_equal(tell_part(&t), PART);
+    assert_int_equal(t.position, first); /* the events since are still to be told */
+    assert_true(passes_change_of(&t, PART - 1));
+    assert_true(passes_change_of(&t, PART));
+    assert_true(passes_change_of(&t, 2 * PART - 1));
+    assert_false(passes_change_of(&t, 2 * PART));
+    assert_int_equal(tell_part(&t), 5);
+    assert_true(watch_state_is_last(t.s));
+    assert_true(passes_change_of(&t, 2 * PART + 4));
+    end_telling(&t);
 }
 
 /* A part shows its objects as they are when it is loaded: what happened to them before is not told again. */
 static void test_what_a_part_shows_already(void **state)
 {
-    struct fixture f = {0};
-    char name[8];
-    uint64_t position = 0, reached;
-    struct event e;
+    struct telling t = first_part_of(PART + 1);
+    uint64_t revision = put_nth(&t, PART, "changed");
 
-    fixture_open(&f);
-    for (unsigned i = 0; i < PART + 1; i++) {
-        name_of(name, i);
-        put(f.store, "things", name, "new");
-    }
-    struct watch_state *s = watch_state_new();
-    watch_state_load(s, f.store, "things", &position);
-    drain(s);
-    name_of(name, PART);
-    uint64_t revision = put(f.store, "things", name, "changed");
-    watch_state_load(s, f.store, "things", &position);
-    assert_int_equal(drain(s), 1);
-    assert_int_equal(store_events(f.store, "things", revision - 1, &e, 1, &reached, NULL), 1);
-    assert_false(watch_state_passes(s, &e));
-    event_release(&e);
-    assert_true(passes(&f, s, PART));
-    watch_state_free(s);
-    fixture_cleanup(&f);
+    assert_int_equal(tell_part(&t), 1);
+    assert_false(passes(&t, revision));
+    assert_true(passes_change_of(&t, PART));
+    end_telling(&t);
 }
 
 /* The last of a part changes before the next one is loaded, and is told after. */
 static void test_a_change_on_the_way(void **state)
 {
-    struct fixture f = {0};
-    char name[8];
-    uint64_t position = 0, reached;
-    struct event e;
+    struct telling t = first_part_of(PART + 1);
+    uint64_t revision = put_nth(&t, PART - 1, "changed");
 
-    fixture_open(&f);
-    for (unsigned i = 0; i < PART + 1; i++) {
-        name_of(name, i);
-        put(f.store, "things", name, "new");
-    }
-    struct watch_state *s = watch_state_new();
-    watch_state_load(s, f.store, "things", &position);
-    drain(s);
-    name_of(name, PART - 1);
-    uint64_t revision = put(f.store, "things", name, "changed");
-    watch_state_load(s, f.store, "things", &position);
-    assert_int_equal(store_events(f.store, "things", revision - 1, &e, 1, &reached, NULL), 1);
-    assert_true(watch_state_passes(s, &e));
-    event_release(&e);
-    watch_state_free(s);
-    fixture_cleanup(&f);
+    assert_int_equal(tell_part(&t), 1);
+    assert_true(passes(&t, revision));
+    end_telling(&t);
 }
 
 /* Exactly one part: there is no other. */
 static void test_a_full_part_is_the_last(void **state)
 {
-    struct fixture f = {0};
-    char name[8];
-    uint64_t position = 0;
+    struct telling t = first_part_of(PART);
 
-    fixture_open(&f);
-    for (unsigned i = 0; i < PART; i++) {
-        name_of(name, i);
-        put(f.store, "things", name, "new");
-    }
-    struct watch_state *s = watch_state_new();
-    watch_state_load(s, f.store, "things", &position);
-    assert_int_equal(drain(s), PART);
-    assert_true(watch_state_is_last(s));
-    watch_state_free(s);
-    fixture_cleanup(&f);
+    assert_true(watch_state_is_last(t.s));
+    end_telling(&t);
 }
 
 int main(void)

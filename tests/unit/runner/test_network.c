@@ -44,6 +44,18 @@ static size_t count(const char *text, const char *word)
     return n;
 }
 
+/* Behind what is allowed last: each by a line of its own. */
+static void private_are_refused(const char *text, const char *last, const char *before, const char *after)
+{
+    const char *rest = strstr(text, last);
+
+    assert_non_null(rest);
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        _cleanup_free_ char *line = xasprintf("%s%s%s\n", before, refused[i], after);
+        assert_non_null(strstr(rest, line));
+    }
+}
+
 static void test_nft(void **state)
 {
     static const char *const wanted[] = {"table inet open_hydra",
@@ -61,11 +73,7 @@ static void test_nft(void **state)
 
     network_rules_nft(&b, &rules);
     in_order(b.p, wanted, ARRAY_SIZE(wanted));
-    const char *rest = strstr(b.p, "192.168.7.1/32 accept");
-    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-        _cleanup_free_ char *line = xasprintf("ip daddr %s reject\n", refused[i]);
-        assert_non_null(strstr(rest, line));
-    }
+    private_are_refused(b.p, "192.168.7.1/32 accept", "ip daddr ", " reject");
     assert_int_equal(count(b.p, "accept\n"), 4);
     assert_int_equal(count(b.p, "ip daddr"), 6 + ARRAY_SIZE(refused));
 }
@@ -86,11 +94,7 @@ static void test_iptables(void **state)
 
     network_rules_iptables(&b, &rules);
     in_order(b.p, wanted, ARRAY_SIZE(wanted));
-    const char *rest = strstr(b.p, "192.168.7.1/32 -j ACCEPT");
-    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-        _cleanup_free_ char *line = xasprintf("-A OUTPUT -d %s -j REJECT\n", refused[i]);
-        assert_non_null(strstr(rest, line));
-    }
+    private_are_refused(b.p, "192.168.7.1/32 -j ACCEPT", "-A OUTPUT -d ", " -j REJECT");
     assert_int_equal(count(b.p, "-j ACCEPT\n"), 5);
     assert_int_equal(count(b.p, "-A OUTPUT -d"), 7 + ARRAY_SIZE(refused));
     assert_string_equal(b.p + b.n - strlen("COMMIT\n"), "COMMIT\n");
