@@ -235,6 +235,7 @@ static void images_are_allowed_by_patterns(void **state)
     assert_true(allows("", "anything"));
     assert_false(allows("allowedImages: []\n", "anything"));
     assert_true(allows(two, "localhost/open-hydra/jupyter-lab:latest"));
+    assert_true(allows(two, "localhost/open-hydra/physics/jupyter-lab:latest")); /* a star stands for slashes too */
     assert_true(allows(two, "registry:5000/a/b:1.2"));
     assert_false(allows(two, "registry:5000/a/b:1.22"));
     assert_false(allows(two, "localhost/open-hydra"));
