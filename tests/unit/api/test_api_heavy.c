@@ -6,8 +6,11 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/thread.h"
 #include "unit/api/client.h"
 
@@ -22,10 +25,23 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
+/* --- Workers whose pieces take long, by their clock --- */
+
+#define LONG_US (INT64_C(1000) * 1000000)
+
+int64_t __real_clock_monotonic_us(void);
+int64_t __wrap_clock_monotonic_us(void);
+
+static atomic_bool slow;
+
+int64_t __wrap_clock_monotonic_us(void)
 {
-    fixture_stop(&f);
-    return 0;
+    static _Thread_local int64_t later;
+    char name[16] = "";
+
+    if (atomic_load(&slow) && pthread_getname_np(pthread_self(), name, sizeof(name)) == 0 && streq(name, "parse"))
+        later += LONG_US;
+    return __real_clock_monotonic_us() + later;
 }
 
 /* --- Workers that are busy until they are let go --- */
@@ -59,6 +75,15 @@ static void let_go(void)
     LOCK_SCOPE(&gate.lock);
     gate.open = true;
     pthread_cond_broadcast(&gate.changed);
+}
+
+/* Also after a test that failed while it held them. */
+static int teardown(void **state)
+{
+    let_go();
+    atomic_store(&slow, false);
+    fixture_stop(&f);
+    return 0;
 }
 
 /* A widget whose colour has that many letters. */
@@ -228,6 +253,21 @@ static void passwords_have_a_queue_of_their_own(void **state)
     expect(409, answer_of(waiting[2]));
 }
 
+/* A worker's time is taken from the user's, as the event thread's is; an administrator's is not counted. */
+static void their_time_is_charged(void **state)
+{
+    _cleanup_free_ char *body = widget_of("a", 20000, "a");
+    const struct call small = {.path = WIDGETS, .user = "a", .role = 2};
+
+    expect(200, call(&f, &small));
+    atomic_store(&slow, true);
+    expect(201, CALL(&f, .method = "POST", .path = WIDGETS, .body = body, .user = "a", .role = 2));
+    assert_int_equal(create("large", 20000), 201);
+    assert_true(answer_has(expect(429, call(&f, &small)), "too much of the server's time"));
+    expect(200, CALL(&f, .path = WIDGETS, .user = "b", .role = 2));
+    expect(200, CALL(&f, .path = WIDGETS));
+}
+
 static void a_server_that_stops_finishes_them(void **state)
 {
     struct watching *w = send_large("late", 2, NULL);
@@ -248,6 +288,7 @@ int main(void)
         TEST(a_very_large_list_is_not_copied_at_once),
         TEST(nobody_fills_the_queue),
         TEST(passwords_have_a_queue_of_their_own),
+        TEST(their_time_is_charged),
         TEST(a_server_that_stops_finishes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
