@@ -8,8 +8,10 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/workers.h"
+#include "server/auth/room.h"
 
 static void show(struct http_exchange *x, const struct identity *who, struct error *err, void *arg)
 {
@@ -279,4 +281,11 @@ void assert_is(struct world *w, const char *headers, const char *expected)
 {
     _cleanup_free_ char *who = whoami(w, headers);
     assert_string_equal(who, expected);
+}
+
+void fail_later(struct world *w, const char *account)
+{
+    const struct throttle_attempt a = {account, "192.0.2.1", NULL};
+
+    assert_int_equal(throttle_begin(w->auth->throttle, &a, clock_monotonic_us() + 60000000).refused, 0);
 }

@@ -51,3 +51,6 @@ char *headers_of_session(const struct reply *r);
 /* «name role uid session» of who a request with these headers is, or «status reason». The caller frees. */
 char *whoami(struct world *w, const char *headers);
 void assert_is(struct world *w, const char *headers, const char *expected);
+/* As if the account's next wrong password had come, from here, a minute later: the wait that it leads to is not over
+ * before this machine, however slow, has asked again. */
+void fail_later(struct world *w, const char *account);

@@ -73,7 +73,14 @@ static uint64_t held(const struct fixture *f, const char *file)
     return stat(path, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
-/* Room within the database as well, as the quiet after the start makes it. */
+static void wait_for_writer(struct store *s, bool busy)
+{
+    while ((atomic_load(&s->state.busy_since_us) != 0) != busy)
+        usleep(1000);
+}
+
+/* Room within the database as well, as the quiet after the start makes it: in one go, in the midst of which it is large
+ * enough already. */
 static void wait_for_room(struct fixture *f)
 {
     int64_t until = clock_monotonic_us() + 60000000;
@@ -84,6 +91,7 @@ static void wait_for_room(struct fixture *f)
         assert_true(clock_monotonic_us() < until);
         usleep(20000);
     }
+    wait_for_writer(f->store, false);
 }
 
 static int essential_put(struct store_txn *t, void *arg, struct error **err)
@@ -221,12 +229,6 @@ static void test_room_after_a_kill(void **state)
 }
 
 /* --- Who is told -------------------------------------------------------------------------------------------------- */
-
-static void wait_for_writer(struct store *s, bool busy)
-{
-    while ((atomic_load(&s->state.busy_since_us) != 0) != busy)
-        usleep(1000);
-}
 
 static void check_health(struct store *s, int64_t later_us, const char *expected)
 {
