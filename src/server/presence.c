@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "server/hooks/device.h"
+#include "server/hooks/device_status.h"
 
 #define PERIOD_US INT64_C(2000000)
 #define ANSWER_WITHIN_SECONDS 2L

@@ -14,8 +14,8 @@
 #include "base/notify.h"
 #include "base/workers.h"
 #include "server/api/stored.h"
+#include "server/hooks/allocation.h"
 #include "server/hooks/context.h"
-#include "server/hooks/device.h"
 #include "server/presence.h"
 #include "server/shipped.h"
 
@@ -176,7 +176,7 @@ static int build(struct server *s, struct error **err)
     auth_set_user_kind(s->auth, s->kinds[KIND_USER]);
     if (shipped_create(s->api, s->store, (const struct kind *const *)s->kinds, KINDS, err) < 0)
         return -1;
-    return store_run(s->store, device_serve_waiting, &s->context, err);
+    return store_run(s->store, allocation_serve, &s->context, err);
 }
 
 static void identified(struct http_exchange *x, const struct identity *who, struct error *err, void *arg)

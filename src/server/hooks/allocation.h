@@ -1,19 +1,26 @@
 #pragma once
 
 #include "server/hooks/context.h"
+#include "server/hooks/resource.h"
 
 /*
- * What a user has for itself: a range of host ids and a port of the environments' range, both given when its first
- * device is created, in that transaction. Kept as secrets of the store, by the user's name: "host-id"  name → number of
- * the range (kept beyond the user's deletion: its files bear these ids) "port"     name → port (free again once the
- * user is deleted)
+ * Gives what the rows of resource.c name, in the transaction that creates a device: of each one unit, or none of all,
+ * and then the device waits (waiting_list.h). So nobody holds one thing while waiting for the other, and no two wait for
+ * each other; what its user has from before stays the user's.
+ *
+ * A unit never given comes first, then the one that has been free longest.
  */
 
-/* The first id of the user's range. Fails where all ranges are given (Invalid, on spec.openHydraUsername). */
-int allocate_host_ids(struct store_txn *t, const struct config *c, const char *user, uint32_t *first,
-                      struct error **err) _must_check_;
-bool has_host_ids(struct store_txn *t, const char *user);
+/* Writes the units into the new device's status, with what it does next or waits for. Fails where a resource that is
+ * not waited for is used up. */
+int allocation_give(struct admission *a, struct store_txn *t, struct error **err) _must_check_;
+/* A holder has gone, or goes: what it had is free, a device waits no longer, and who waits is served. */
+void allocation_release(struct store_txn *t, struct hook_context *context, enum resource_holder holder,
+                        const char *name);
+/* Gives to those who wait, in order, what there is. Called where something became free, and at start, since the
+ * configuration may give more. `context` is a struct hook_context (a store_fn, so that it runs as a transaction, too).
+ */
+int allocation_serve(struct store_txn *t, void *context, struct error **err);
 
-/* The user's port, or 0 where none is left. One never given comes first, then the one that has been free longest. */
-uint16_t allocate_port(struct store_txn *t, const struct hook_context *context, const char *user);
-void release_port(struct store_txn *t, const char *user);
+/* Files of a user of that name are there, or may be. */
+bool has_host_ids(struct store_txn *t, const char *user);

@@ -19,5 +19,3 @@ struct hook_context {
 };
 
 extern const struct kind_hooks user_hooks, device_hooks, sandbox_hooks;
-
-/* Collections, as the kinds' definitions name them. */

@@ -1,22 +1,17 @@
-/* Device: one for each user, what the server gives it (port, host ids, address), and the original's output fields. */
+/* Device: one for each user, with what the server gives it (allocation.h) and the original's output fields. */
 #include "kinds/device.h"
 
-#include "base/alloc.h"
-#include "base/clock.h"
-#include "kinds/names.h"
 #include "kinds/user.h"
 #include "server/hooks/allocation.h"
-#include "server/hooks/device.h"
 #include "server/hooks/device_endpoint.h"
+#include "server/hooks/device_gone.h"
 #include "server/hooks/device_log.h"
+#include "server/hooks/device_status.h"
 #include "server/hooks/device_ticket.h"
 #include "server/hooks/objects.h"
-#include "server/hooks/user.h"
-#include "server/model/metadata.h"
+#include "server/hooks/waiting_list.h"
 
 #define VSCODE "vscode"
-/* Secret scope: name of a device without a port → since when (µs). */
-#define PORT_WAITING "port-waiting"
 
 static void write_owner(struct admission *a, const struct user *owner)
 {
@@ -120,119 +115,30 @@ static void warn_of_no_effect(struct admission *a)
         admission_warn(a, "spec.deviceGpu is kept and has no effect yet: the environment gets no GPU");
 }
 
-static void write_address(struct admission *a, yyjson_mut_val *status, uint16_t port)
-{
-    const struct hook_context *context = a->context;
-    yyjson_mut_val *urls = yyjson_mut_arr(a->doc);
-
-    json_mut_set_int(a->doc, status, "port", port);
-    if (port) {
-        _cleanup_free_ char *url = config_environment_url(context->config, port);
-        yyjson_mut_arr_add_strcpy(a->doc, urls, url);
-    }
-    json_mut_set(a->doc, status, "urls", urls);
-}
-
-static void write_first_reason(struct admission *a, uint16_t port)
-{
-    const struct hook_context *context = a->context;
-    const char *reason = "Queued", *message = "waiting for the runner to take it up";
-
-    if (port == 0) {
-        reason = "PortsExhausted";
-        message = "all ports for environments are given to users: widen environmentListen or delete users";
-    } else if (!atomic_load(context->runner_present)) {
-        reason = DEVICE_RUNNER_ABSENT;
-        message = DEVICE_RUNNER_ABSENT_TEXT;
-    }
-    device_say(a, PHASE_QUEUED, reason, message);
-}
-
 static int admit_create(struct admission *a, struct store_txn *t, struct error **err)
 {
-    const struct hook_context *context = a->context;
     const char *field, *sandbox = chosen_sandbox(a, &field);
     struct user owner;
-    uint32_t host_id;
 
     if (check_owner(a, t, &owner, err) < 0 || check_resources(a, err) < 0 || check_bounds(a, err) < 0)
         return -1;
     if (txn_get(t, PLURAL_SANDBOXES, str_from(sandbox)) == NULL)
         return error_add_cause(err, field, "FieldValueNotFound", "Not found: there is no sandbox \"%s\"", sandbox);
-    if (allocate_host_ids(t, context->config, owner.name, &host_id, err) < 0)
+    json_mut_set_str(a->doc, json_mut_make_obj(a->doc, a->object, "status"), "sandboxName", sandbox);
+    if (allocation_give(a, t, err) < 0)
         return -1;
-    uint16_t port = allocate_port(t, context, owner.name);
-
-    yyjson_mut_val *status = json_mut_make_obj(a->doc, a->object, "status");
-    json_mut_set_str(a->doc, status, "sandboxName", sandbox);
-    json_mut_set_int(a->doc, status, "hostId", host_id);
-    write_address(a, status, port);
-    write_first_reason(a, port);
     write_owner(a, &owner);
     device_write_outputs(a, false);
     finalizer_add(a->doc, a->object, DEVICE_FINALIZER);
     warn_of_no_effect(a);
-    const char *name = json_mut_str_at(a->object, "metadata.name");
-    txn_secret_put(t, DEVICE_OF_USER, str_from(owner.name), str_from(name));
-    if (port == 0)
-        txn_secret_put(t, PORT_WAITING, str_from(name),
-                       str_from(arena_printf(a->arena, "%lld", (long long)clock_realtime_us())));
+    txn_secret_put(t, DEVICE_OF_USER, str_from(owner.name), str_from(json_mut_str_at(a->object, "metadata.name")));
     return 0;
-}
-
-struct longest {
-    char *name; /* owned */
-    unsigned long long since;
-};
-
-static bool consider_waiting(void *arg, struct str key, struct str value)
-{
-    struct longest *l = arg;
-    unsigned long long since;
-
-    if (str_to_u64(value, UINT64_MAX, &since) == 0 && (l->name == NULL || since < l->since)) {
-        free(l->name);
-        *l = (struct longest){xstrndup(key.p, key.n), since};
-    }
-    return true;
-}
-
-/* Returns whether the device needs to wait no longer: it has a port, or is on its way out. */
-static bool give_port(struct store_txn *t, struct hook_context *context, const char *name)
-{
-    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, PLURAL_DEVICES, name);
-    struct admission a = {.doc = doc, .object = doc ? yyjson_mut_doc_get_root(doc) : NULL, .context = context};
-
-    if (doc == NULL || metadata_is_deleting(a.object))
-        return true;
-    uint16_t port = allocate_port(t, context, json_mut_str_at(a.object, "spec.openHydraUsername"));
-    if (port == 0)
-        return false;
-    write_address(&a, json_mut_make_obj(doc, a.object, "status"), port);
-    write_first_reason(&a, port);
-    device_write_outputs(&a, false);
-    object_write(t, PLURAL_DEVICES, doc);
-    return true;
-}
-
-int device_serve_waiting(struct store_txn *t, void *context, struct error **err)
-{
-    for (;;) {
-        struct longest l = {0};
-        txn_secret_list(t, PORT_WAITING, consider_waiting, &l);
-        bool served = l.name && give_port(t, context, l.name);
-        if (served)
-            txn_secret_delete(t, PORT_WAITING, str_from(l.name));
-        free(l.name);
-        if (!served)
-            return 0;
-    }
 }
 
 /* What the server gave at creation is not the runner's to change. */
 static int admit_status(struct admission *a)
 {
-    static const char *const kept[] = {"port", "hostId", "urls", "sandboxName"};
+    static const char *const kept[] = {"port", "hostId", "urls", "sandboxName", "queue"};
     yyjson_mut_val *status = json_mut_make_obj(a->doc, a->object, "status");
     yyjson_val *old = json_at(a->old, "status");
 
@@ -240,6 +146,8 @@ static int admit_status(struct admission *a)
         yyjson_val *value = yyjson_obj_get(old, kept[i]);
         if (value)
             json_mut_set(a->doc, status, kept[i], yyjson_val_mut_copy(a->doc, value));
+        else
+            json_mut_remove(status, kept[i]);
     }
     bool deleting = json_str_at(a->old, "metadata.deletionTimestamp") != NULL;
     if (deleting)
@@ -259,70 +167,10 @@ static int admit(struct admission *a, struct store_txn *t, struct error **err)
         return admit_status(a);
     case OPERATION_DELETE:
         device_say_stopping(a);
+        waiting_list_leave(t, json_mut_str_at(a->object, "metadata.name"));
         return 0;
     }
     return 0;
-}
-
-struct owner_of {
-    const char *device;
-    char *owner;
-};
-
-static bool is_owner_of(void *arg, struct str owner, struct str device)
-{
-    struct owner_of *o = arg;
-
-    if (str_is(device, o->device))
-        o->owner = xstrndup(owner.p, owner.n);
-    return o->owner == NULL;
-}
-
-/* Of a device that cannot be read: as was noted when it was made. */
-static const char *noted_owner(struct admission *a, struct store_txn *t)
-{
-    struct owner_of o = {.device = json_mut_str_at(a->object, "metadata.name")};
-
-    txn_secret_list(t, DEVICE_OF_USER, is_owner_of, &o);
-    const char *owner = o.owner ? arena_strdup(a->arena, o.owner) : "";
-    free(o.owner);
-    return owner;
-}
-
-static int removed(struct admission *a, struct store_txn *t, struct error **err)
-{
-    const char *owner = json_mut_str_at(a->object, "spec.openHydraUsername");
-
-    if (owner == NULL)
-        owner = noted_owner(a, t);
-    txn_secret_delete(t, DEVICE_OF_USER, str_from(owner));
-    txn_secret_delete(t, PORT_WAITING, str_from(json_mut_str_at(a->object, "metadata.name")));
-    endpoint_forget_after_commit(a, t);
-    user_environment_gone(t, a->context, owner);
-    return 0;
-}
-
-bool device_ask_deletion(struct store_txn *t, struct hook_context *context, const char *name)
-{
-    _cleanup_arena_ struct arena *arena = arena_new();
-    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, PLURAL_DEVICES, name);
-    struct admission a = {.doc = doc, .object = doc ? yyjson_mut_doc_get_root(doc) : NULL};
-
-    a.arena = arena;
-    a.context = context;
-    if (doc == NULL) /* one that was set aside, for it cannot be read, holds the user until somebody deletes it */
-        return txn_damaged(t, PLURAL_DEVICES, str_from(name)) != NULL;
-    if (metadata_is_deleting(a.object))
-        return true;
-    device_say_stopping(&a);
-    if (!metadata_has_finalizers(a.object)) { /* somebody took ours off: the runner sees for itself that it is gone */
-        (void)removed(&a, t, NULL);
-        object_remove(t, PLURAL_DEVICES, name);
-        return false;
-    }
-    metadata_stamp_deletion(doc, a.object, clock_realtime_us());
-    object_write(t, PLURAL_DEVICES, doc);
-    return true;
 }
 
 static const struct kind_subresource subresources[] = {
@@ -332,4 +180,4 @@ static const struct kind_subresource subresources[] = {
     {0},
 };
 
-const struct kind_hooks device_hooks = {.admit = admit, .removed = removed, .subresources = subresources};
+const struct kind_hooks device_hooks = {.admit = admit, .removed = device_removed, .subresources = subresources};

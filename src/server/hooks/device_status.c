@@ -1,13 +1,12 @@
-/* What a device's status says where the server knows it first, and the original's output fields, which follow from it.
- */
+#include "server/hooks/device_status.h"
+
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "kinds/device.h"
-#include "kinds/names.h"
-#include "server/hooks/device.h"
 #include "server/hooks/objects.h"
 
 #define VSCODE "vscode"
+#define RUNNER_ABSENT "RunnerAbsent"
+#define RUNNER_ABSENT_TEXT "nobody runs environments at the moment: the runner is not connected"
 
 /* spec.deviceStatus, as the original's clients know it. */
 static const char *old_status(enum phase phase)
@@ -58,6 +57,17 @@ void device_say(struct admission *a, enum phase phase, const char *reason, const
     json_mut_set_str(a->doc, status, "message", message);
 }
 
+void device_say_queued(struct admission *a)
+{
+    const struct hook_context *context = a->context;
+
+    json_mut_remove(status_of(a), "queue");
+    if (atomic_load(context->runner_present))
+        device_say(a, PHASE_QUEUED, "Queued", "waiting for the runner to take it up");
+    else
+        device_say(a, PHASE_QUEUED, RUNNER_ABSENT, RUNNER_ABSENT_TEXT);
+}
+
 /* The runner's condition, which the runner may be away to take back. */
 static void take_back_ready(struct admission *a)
 {
@@ -82,6 +92,7 @@ void device_say_stopping(struct admission *a)
 {
     device_say(a, PHASE_STOPPING, "Deleted", "its container is being stopped");
     json_mut_set(a->doc, status_of(a), "urls", yyjson_mut_arr(a->doc));
+    json_mut_remove(status_of(a), "queue");
     take_back_ready(a);
     device_write_outputs(a, true);
 }
@@ -117,7 +128,8 @@ static bool collect_waiting(void *arg, struct object *o)
 
     device_read(yyjson_doc_get_root(doc), &d);
     bool waits = d.phase == PHASE_QUEUED || d.phase == PHASE_PREPARING || d.phase == PHASE_STARTING;
-    if (!waits || streq(d.reason, DEVICE_RUNNER_ABSENT))
+    /* Who waits for a place waits for no runner. */
+    if (!waits || json_at(yyjson_doc_get_root(doc), "status.queue") || streq(d.reason, RUNNER_ABSENT))
         return true;
     names->list = xreallocarray(names->list, names->n + 1, sizeof(*names->list));
     names->list[names->n++] = xstrdup(o->name);
@@ -131,8 +143,7 @@ static void say_absent(struct store_txn *t, const char *name)
     if (doc == NULL)
         return;
     struct admission a = {.doc = doc, .object = yyjson_mut_doc_get_root(doc)};
-    device_say(&a, phase_parse(json_mut_str_at(a.object, "status.phase")), DEVICE_RUNNER_ABSENT,
-               DEVICE_RUNNER_ABSENT_TEXT);
+    device_say(&a, phase_parse(json_mut_str_at(a.object, "status.phase")), RUNNER_ABSENT, RUNNER_ABSENT_TEXT);
     device_write_outputs(&a, false);
     object_write(t, PLURAL_DEVICES, doc);
 }

@@ -1,16 +1,14 @@
 /* OpenHydraUser: the password beside the object, the last administrator, and what goes with a user. */
-#include "server/hooks/user.h"
+#include "kinds/user.h"
 
 #include "base/alloc.h"
 #include "base/secret.h"
 #include "kinds/device.h"
-#include "kinds/names.h"
-#include "kinds/user.h"
 #include "server/auth/names.h"
 #include "server/hooks/allocation.h"
-#include "server/hooks/device.h"
+#include "server/hooks/device_gone.h"
 #include "server/hooks/objects.h"
-#include "server/model/metadata.h"
+#include "server/hooks/user_gone.h"
 
 /* From the worker thread to the transaction: what the sent password is, against the hash it was compared with. */
 struct prepared_password {
@@ -146,29 +144,6 @@ static int admit(struct admission *a, struct store_txn *t, struct error **err)
         return 0;
     }
     return 0;
-}
-
-static void user_forget(struct store_txn *t, struct hook_context *context, const char *name, const char *uid)
-{
-    txn_secret_delete(t, SECRET_PASSWORD, str_from(uid));
-    auth_end_sessions(t, uid, NULL);
-    release_port(t, name);
-    (void)device_serve_waiting(t, context, NULL); /* cannot fail: who gets none goes on waiting */
-}
-
-void user_environment_gone(struct store_txn *t, struct hook_context *context, const char *name)
-{
-    _cleanup_json_mut_ yyjson_mut_doc *doc = object_read_mutable(t, PLURAL_USERS, name);
-    yyjson_mut_val *user = doc ? yyjson_mut_doc_get_root(doc) : NULL;
-
-    if (user == NULL || !metadata_is_deleting(user) || !finalizer_remove(user, USER_FINALIZER))
-        return;
-    if (metadata_has_finalizers(user)) {
-        object_write(t, PLURAL_USERS, doc);
-        return;
-    }
-    user_forget(t, context, name, json_mut_str_at(user, "metadata.uid"));
-    object_remove(t, PLURAL_USERS, name);
 }
 
 static int removed(struct admission *a, struct store_txn *t, struct error **err)

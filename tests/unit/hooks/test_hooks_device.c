@@ -8,7 +8,8 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "server/hooks/device.h"
+#include "server/hooks/allocation.h"
+#include "server/hooks/device_status.h"
 #include "unit/hooks/world.h"
 
 static int setup(void **state)
@@ -150,7 +151,7 @@ static void all_that_can_be_are_served(void **state)
     make_device(201, "d");
     make_device(201, "e");
     world.config.environments.last = 31004; /* the configuration gives more at the next start */
-    assert_int_equal(store_run(world.f.store, device_serve_waiting, &world.context, NULL), 0);
+    assert_int_equal(store_run(world.f.store, allocation_serve, &world.context, NULL), 0);
     assert_int_equal(port_of("d"), 31003);
     assert_int_equal(port_of("e"), 31004);
 }

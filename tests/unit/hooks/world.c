@@ -161,11 +161,16 @@ static int put_damaged(struct store_txn *t, void *name, struct error **err)
     return 0;
 }
 
+void world_restart(void)
+{
+    stop_all();
+    start_all();
+}
+
 void world_restart_with_damaged(char *device)
 {
     assert_int_equal(store_run(world.f.store, put_damaged, device, NULL), 0);
-    stop_all();
-    start_all();
+    world_restart();
 }
 
 /* --- Requests --- */

@@ -28,7 +28,9 @@ extern struct world world;
 /* Ports 31000 to 31000 + `ports` - 1, host id ranges 1 to `ranges` - 1. For cmocka. */
 void world_start(unsigned ports, unsigned ranges);
 void world_stop(void);
-/* Stops and starts on the same database, in which that device cannot be read. */
+/* Stops and starts on the same database … */
+void world_restart(void);
+/* … in which that device cannot be read. */
 void world_restart_with_damaged(char *device);
 
 #define GROUP "/apis/open-hydra-server.openhydra.io/v1/"

@@ -43,6 +43,8 @@ export interface DeviceStatus {
   message?: string;
   conditions?: Condition[];
   urls?: string[];
+  /** While it waits for something of which there is not enough. */
+  queue?: { position?: number };
   /** Its owner's, from the first moment to the last. */
   port?: number;
   startedAt?: string;

@@ -55,6 +55,9 @@ function Step({ view, device }: { view: StepView; device: Device }) {
             <ServerText reason={device.status.reason} message={device.status.message} />
           </p>
         )}
+        {view.state === 'current' && device.status?.queue?.position !== undefined && (
+          <p className="step-reason">{messages.environment.place(device.status.queue.position)}</p>
+        )}
       </div>
       {view.seconds !== undefined && <span className="step-time">{duration(view.seconds, language)}</span>}
     </li>

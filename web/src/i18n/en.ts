@@ -159,6 +159,7 @@ export const en = {
     },
     stepState: { done: 'done', current: 'now', waiting: 'to come', failed: 'failed' },
     elapsed: (time: string) => `${time} so far`,
+    place: (position: number) => `Your place in the queue: ${number.format(position)}`,
     announce: (step: string) => `Now: ${step}`,
     ready: 'Your environment is ready.',
     reason: 'Reason',

@@ -159,6 +159,7 @@ export const zh: Messages = {
     },
     stepState: { done: '已完成', current: '进行中', waiting: '未开始', failed: '失败' },
     elapsed: (time) => `已用 ${time}`,
+    place: (position) => `排队位置：第 ${n(position)} 位`,
     announce: (step) => `当前步骤：${step}`,
     ready: '环境已就绪。',
     reason: '原因',
