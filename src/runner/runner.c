@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "runner/environment/controller.h"
+#include "runner/environment/environment.h"
 #include "runner/environment/place.h"
 #include "runner/logs.h"
 

@@ -24,6 +24,5 @@ void controller_tick(struct controller *c);
 /* The client's stop descriptor must be readable. */
 void controller_stop(struct controller *c);
 
-/* Ends and removes one environment with all that is on the host; 0 too where there is none. */
-int environment_remove(struct runtime *r, const char *environments, const char *uid, unsigned grace_seconds,
-                       struct error **err) _must_check_;
+struct environments;
+struct environments *controller_environments(struct controller *c);

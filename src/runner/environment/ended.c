@@ -1,38 +1,11 @@
-#include <string.h>
+#include "runner/environment/ended.h"
+
+#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "runner/environment/internal.h"
-#include "runner/environment/lines.h"
-
-/* --- its last words ------------------------------------------------------------------------------------------- */
-
-static int collect(void *arg, struct str text)
-{
-    struct buffer *b = arg;
-
-    /* The end is what counts: the first half goes when it is full. */
-    if (b->n + text.n > b->max) {
-        size_t keep = b->n / 2;
-        memmove(b->p, b->p + b->n - keep, keep);
-        b->n = keep;
-    }
-    buffer_append(b, text.p, text.n > b->max / 2 ? b->max / 2 : text.n);
-    return 0;
-}
-
-char *environment_log(struct controller *c, struct environment *e)
-{
-    struct runtime_log_options o = {.tail = LOG_LINES, .stop_fd = -1};
-    _cleanup_buffer_ struct buffer text = BUFFER_MAX(65536);
-
-    if (c->o.runtime->ops->logs(c->o.runtime, e->uid, &o, collect, &text, NULL) < 0)
-        return NULL;
-    return last_lines(&text, e->token);
-}
-
-/* --- again, or not -------------------------------------------------------------------------------------------- */
+#include "runner/environment/failed.h"
 
 static unsigned backoff_ms(unsigned restarts)
 {
@@ -66,7 +39,7 @@ static char *describe(const struct environment *e, const struct instance *i, con
     return xstrdup(what);
 }
 
-void environment_ended(struct controller *c, struct environment *e, const struct instance *i, const char *what)
+void environment_ended(struct environments *es, struct environment *e, const struct instance *i, const char *what)
 {
     _cleanup_free_ char *description = describe(e, i, what);
     const char *reason = i && i->out_of_memory ? "OutOfMemory" : "Ended";
@@ -74,27 +47,27 @@ void environment_ended(struct controller *c, struct environment *e, const struct
     int64_t now = clock_monotonic_us();
 
     free(e->log);
-    e->log = environment_log(c, e);
+    e->log = environment_log(es, e);
     log_warning("%s: %s", e->name, description);
     if (!environment_may_restart(e, now)) {
         _cleanup_free_ char *message =
             xasprintf("%s; started again %u times, then given up", description, e->restarts_in_window);
-        environment_fail(c, e, reason, message, true);
+        environment_fail(es, e, reason, message, true);
         return;
     }
-    if (c->o.runtime->ops->remove(c->o.runtime, e->uid, 0, &err) < 0) {
+    if (es->runtime->ops->remove(es->runtime, e->uid, 0, &err) < 0) {
         e->container = CONTAINER_UNKNOWN; /* it is looked at again */
-        environment_stumble(c, e, reason, err);
+        environment_stumble(es, e, reason, err);
         return;
     }
     unsigned pause = backoff_ms(e->restarts_in_window);
     environment_count_restart(e, now);
-    pulses_drop(c->pulses, e->name, true);
+    pulses_drop(es->pulses, e->name, true);
     e->container = CONTAINER_ABSENT;
     e->met = e->unwell = e->paused = e->unsupervised = false;
     e->not_before_us = now + (int64_t)pause * 1000;
     environment_enter(e, PHASE_STARTING, limits.starting_seconds);
     environment_set(e, PHASE_STARTING, reason, "%s; starting again (%u of %u)", description, e->restarts_in_window,
                     limits.restart_limit);
-    queue_add_after(c->queue, e->name, pause);
+    queue_add_after(es->queue, e->name, pause);
 }

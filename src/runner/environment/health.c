@@ -1,24 +1,22 @@
+#include "runner/environment/health.h"
+
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/thread.h"
-#include "runner/environment/internal.h"
+#include "runner/environment/ended.h"
 
 /* What the pulse of a running environment leads to. What is surely dead is started again, and counts as an end. What
  * hangs may hold somebody's unsaved work, or the machine may be slow: that is said, and passes by itself; only after
  * `silent_seconds` is it started again, unless most others are silent as well, or the engine says that it is paused. */
 
 /* The engine gets some time to find out by itself: it knows exit code and reason. */
-static bool wait_for_engine(struct controller *c, struct environment *e, const struct pulse *p, int64_t now)
+static bool wait_for_engine(struct environments *es, struct environment *e, const struct pulse *p, int64_t now)
 {
     if (now - p->since_us >= (int64_t)limits.gone_grace_ms * 1000)
         return false;
-    {
-        LOCK_SCOPE(&c->lock);
-        e->look = true;
-    }
-    queue_add_after(c->queue, e->name, limits.gone_grace_ms / 6);
+    environment_ask_look(es, e->name);
+    queue_add_after(es->queue, e->name, limits.gone_grace_ms / 6);
     return true;
 }
 
@@ -30,24 +28,24 @@ bool environment_silent_too_long(const struct environment *e, const struct pulse
            now - since >= (int64_t)limits.silent_seconds * 1000000;
 }
 
-bool environment_lives(struct controller *c, struct environment *e, int64_t now)
+bool environment_lives(struct environments *es, struct environment *e, int64_t now)
 {
-    struct pulse p = pulses_of(c->pulses, e->name);
+    struct pulse p = pulses_of(es->pulses, e->name);
     char what[96];
 
     if (p.state == PULSE_GONE) {
-        if (wait_for_engine(c, e, &p, now))
+        if (wait_for_engine(es, e, &p, now))
             return true;
-        environment_ended(c, e, NULL, "its first process is gone, although the container engine says that it runs");
+        environment_ended(es, e, NULL, "its first process is gone, although the container engine says that it runs");
         return false;
     }
     if (p.state == PULSE_CLOSED) {
-        environment_ended(c, e, NULL, "nothing listens on its socket any more");
+        environment_ended(es, e, NULL, "nothing listens on its socket any more");
         return false;
     }
     if (environment_silent_too_long(e, &p, now)) {
         snprintf(what, sizeof(what), "it gave no answer for %u minutes", limits.silent_seconds / 60);
-        environment_ended(c, e, NULL, what);
+        environment_ended(es, e, NULL, what);
         return false;
     }
     return true;
@@ -67,10 +65,9 @@ static void say_unwell(struct environment *e, const struct pulse *p)
         environment_set(e, PHASE_RUNNING, "AnswersWithErrors", "it answers by an error (%u)", p->status);
 }
 
-/* Status of one that runs. */
-void environment_say_health(struct controller *c, struct environment *e)
+void environment_say_health(struct environments *es, struct environment *e)
 {
-    struct pulse p = pulses_of(c->pulses, e->name);
+    struct pulse p = pulses_of(es->pulses, e->name);
     bool unwell = e->paused || p.state == PULSE_SILENT || p.state == PULSE_FAILING;
 
     if (unwell != e->unwell)

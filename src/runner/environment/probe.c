@@ -1,7 +1,9 @@
+#include "runner/environment/probe.h"
+
 #include <sys/stat.h>
 
 #include "client/ask.h"
-#include "runner/environment/internal.h"
+#include "runner/environment/limits.h"
 
 /* Any answer but a server's failure shows that it serves. */
 bool probe_answers(const char *socket, const char *path, int stop_fd)

@@ -1,3 +1,5 @@
+#include "runner/environment/spec.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -5,7 +7,6 @@
 #include "base/io.h"
 #include "runner/environment/home.h"
 #include "runner/environment/hostid.h"
-#include "runner/environment/internal.h"
 
 #define SOCKET_PATH_MAX 107
 #define MAX_MOUNTS 4
@@ -100,11 +101,11 @@ static int take_subordinate(const struct runtime_facts *f, struct runtime_spec *
                      r->run_as, f->subordinate_ids);
 }
 
-static int check_ids(struct controller *c, const struct environment *e, const struct device *d, struct error **err)
+static int check_ids(struct environments *es, const struct environment *e, const struct device *d, struct error **err)
 {
-    if (host_id_check(c->o.config, d->host_id, system_subordinate_files, err) < 0)
+    if (host_id_check(es->config, d->host_id, system_subordinate_files, err) < 0)
         return -1;
-    if (host_id_in_use(c, e, d->host_id))
+    if (host_id_in_use(es, e, d->host_id))
         return error_set(err, REASON_CONFLICT, "host id %u is in use by another user's environment", d->host_id);
     return 0;
 }
@@ -119,12 +120,12 @@ static int check_plain_id(const struct device *d, const struct runtime_spec *r, 
                      d->host_id);
 }
 
-static int choose_ids(struct controller *c, const struct environment *e, const struct device *d,
+static int choose_ids(struct environments *es, const struct environment *e, const struct device *d,
                       const struct runtime_facts *f, struct runtime_spec *r, struct error **err)
 {
     if (f->rootless)
         return take_subordinate(f, r, err);
-    return check_ids(c, e, d, err) < 0 ? -1 : check_plain_id(d, r, err);
+    return check_ids(es, e, d, err) < 0 ? -1 : check_plain_id(d, r, err);
 }
 
 static const char *home_base(const struct config *c, const struct device *d, bool *direct)
@@ -145,7 +146,7 @@ static void add_mount(struct runtime_spec *r, struct runtime_mount m)
     list[r->mounts_len++] = m;
 }
 
-static int add_home(struct controller *c, struct arena *a, const struct environment *e, const struct device *d,
+static int add_home(struct environments *es, struct arena *a, const struct environment *e, const struct device *d,
                     const struct sandbox *s, struct runtime_spec *r, struct error **err)
 {
     bool direct, root = geteuid() == 0;
@@ -155,7 +156,7 @@ static int add_home(struct controller *c, struct arena *a, const struct environm
                              .range_size = r->host_id_size,
                              .chown = root};
 
-    o.base = home_base(c->o.config, d, &direct);
+    o.base = home_base(es->config, d, &direct);
     o.sandbox = direct ? NULL : d->sandbox;
     _cleanup_close_ int home = home_open(&o, err);
     if (home < 0)
@@ -163,27 +164,27 @@ static int add_home(struct controller *c, struct arena *a, const struct environm
     const char *source =
         direct ? arena_printf(a, "%s/%s", o.base, d->owner) : arena_printf(a, "%s/%s/%s", o.base, d->sandbox, d->owner);
     if (root) {
-        if (place_ensure_home(c->o.environments, e->place, home, err) < 0)
+        if (place_ensure_home(es->folder, e->place, home, err) < 0)
             return -1;
-        source = arena_printf(a, "%s/%s.home", c->o.environments, e->place);
+        source = arena_printf(a, "%s/%s.home", es->folder, e->place);
     }
     add_mount(r, (struct runtime_mount){source, arena_strdup(a, s->home), false, true});
     return 0;
 }
 
-static int add_socket(struct controller *c, struct arena *a, struct environment *e, const struct sandbox *s,
+static int add_socket(struct environments *es, struct arena *a, struct environment *e, const struct sandbox *s,
                       struct runtime_spec *r, struct error **err)
 {
     const char *slash = strrchr(s->socket, '/');
-    const char *host = arena_printf(a, "%s/%s", c->o.environments, e->place);
-    struct place_options o = {c->o.environments, e->place, r->host_id + r->run_as, c->o.gateway_gid};
+    const char *host = arena_printf(a, "%s/%s", es->folder, e->place);
+    struct place_options o = {es->folder, e->place, r->host_id + r->run_as, es->gateway_gid};
     _cleanup_free_ char *socket = xasprintf("%s%s", host, slash);
 
     if (strlen(socket) > SOCKET_PATH_MAX)
         return error_set(err, REASON_INVALID, "%s is longer than the %d bytes of a socket's path", socket,
                          SOCKET_PATH_MAX);
     /* What a container before this one left in it must not be taken for this one's. */
-    if (place_remove_socket(c->o.environments, e->place, err) < 0 || place_ensure_socket(&o, err) < 0)
+    if (place_remove_socket(es->folder, e->place, err) < 0 || place_ensure_socket(&o, err) < 0)
         return -1;
     free(e->socket);
     e->socket = steal_ptr(socket);
@@ -193,18 +194,18 @@ static int add_socket(struct controller *c, struct arena *a, struct environment 
     return 0;
 }
 
-static int add_shared(struct controller *c, struct arena *a, const struct environment *e, enum place_shared what,
+static int add_shared(struct environments *es, struct arena *a, const struct environment *e, enum place_shared what,
                       struct runtime_spec *r, struct error **err)
 {
-    const struct config *config = c->o.config;
+    const struct config *config = es->config;
     const char *path = what == PLACE_DATA_SET ? config->dataset_path : config->course_path;
     const char *target = what == PLACE_DATA_SET ? config->dataset_mount : config->course_mount;
 
     if (path == NULL || target == NULL || !path_exists(path))
         return 0;
-    if (place_ensure_shared(c->o.environments, e->place, what, path, err) < 0)
+    if (place_ensure_shared(es->folder, e->place, what, path, err) < 0)
         return -1;
-    const char *source = place_shared_path(a, c->o.environments, e->place, what);
+    const char *source = place_shared_path(a, es->folder, e->place, what);
     add_mount(r, (struct runtime_mount){source, arena_strdup(a, target), true, false});
     return 0;
 }
@@ -254,10 +255,10 @@ static const char *const *strings(struct arena *a, yyjson_val *list, size_t *n)
     return out;
 }
 
-static int check_root(const struct controller *c, const struct sandbox *s, const struct runtime_facts *f,
+static int check_root(const struct environments *es, const struct sandbox *s, const struct runtime_facts *f,
                       struct error **err)
 {
-    if (s->run_as_user != 0 || f->user_namespace || c->o.config->allow_root_images)
+    if (s->run_as_user != 0 || f->user_namespace || es->config->allow_root_images)
         return 0;
     return error_set(err, REASON_FORBIDDEN,
                      "sandbox %s runs as root, and there is no user namespace here that makes this harmless "
@@ -275,7 +276,7 @@ static int check_network(const struct sandbox *s, const struct runtime_facts *f,
         f->network_why ? f->network_why : "");
 }
 
-static struct runtime_spec *begin(struct controller *c, struct arena *a, const struct device *d,
+static struct runtime_spec *begin(struct environments *es, struct arena *a, const struct device *d,
                                   const struct sandbox *s, const struct runtime_facts *f)
 {
     struct runtime_spec *r = arena_alloc(a, sizeof(*r));
@@ -289,12 +290,12 @@ static struct runtime_spec *begin(struct controller *c, struct arena *a, const s
         .image = arena_strdup(a, s->image),
         .mounts = arena_alloc(a, MAX_MOUNTS * sizeof(struct runtime_mount)),
         .host_id = d->host_id,
-        .host_id_size = c->o.config->host_id_size,
+        .host_id_size = es->config->host_id_size,
         .mapped = f->user_namespace,
         .run_as = (uint32_t)s->run_as_user,
-        .memory_bytes = device_memory_mib(c->o.config, d->ram) << 20,
-        .cpu_milli = device_cpu_milli(c->o.config, d->cpu),
-        .pids = c->o.config->pids_limit,
+        .memory_bytes = device_memory_mib(es->config, d->ram) << 20,
+        .cpu_milli = device_cpu_milli(es->config, d->cpu),
+        .pids = es->config->pids_limit,
         .network = s->network,
         .stop_seconds = limits.stop_grace_seconds,
     };
@@ -304,26 +305,26 @@ static struct runtime_spec *begin(struct controller *c, struct arena *a, const s
     return r;
 }
 
-static int fill(struct controller *c, struct arena *a, struct environment *e, const struct device *d,
+static int fill(struct environments *es, struct arena *a, struct environment *e, const struct device *d,
                 const struct sandbox *s, struct runtime_spec *r, const char **reason, struct error **err)
 {
     r->revision = e->revision;
-    if (add_socket(c, a, e, s, r, err) < 0)
+    if (add_socket(es, a, e, s, r, err) < 0)
         return refuse(reason, "SocketDirectoryRefused");
-    if (add_home(c, a, e, d, s, r, err) < 0)
+    if (add_home(es, a, e, d, s, r, err) < 0)
         return refuse(reason, "HomeRefused");
-    if (add_shared(c, a, e, PLACE_DATA_SET, r, err) < 0)
+    if (add_shared(es, a, e, PLACE_DATA_SET, r, err) < 0)
         return refuse(reason, "DataSetsRefused");
-    if (add_shared(c, a, e, PLACE_COURSE, r, err) < 0)
+    if (add_shared(es, a, e, PLACE_COURSE, r, err) < 0)
         return refuse(reason, "CoursesRefused");
-    if (place_ensure_log(c->o.environments, e->place, err) < 0)
+    if (place_ensure_log(es->folder, e->place, err) < 0)
         return refuse(reason, "LogRefused");
-    r->log_folder = place_log_path(a, c->o.environments, e->place);
+    r->log_folder = place_log_path(a, es->folder, e->place);
     add_variables(a, e, d, s, r);
     return 0;
 }
 
-struct runtime_spec *spec_make(struct controller *c, struct arena *a, struct environment *e, const struct device *d,
+struct runtime_spec *spec_make(struct environments *es, struct arena *a, struct environment *e, const struct device *d,
                                const struct sandbox *s, const struct runtime_facts *facts, const char **reason,
                                struct error **err)
 {
@@ -331,20 +332,20 @@ struct runtime_spec *spec_make(struct controller *c, struct arena *a, struct env
         *reason = "SandboxUnsupported";
         return NULL;
     }
-    if (check_amounts(c->o.config, d, err) < 0) {
+    if (check_amounts(es->config, d, err) < 0) {
         *reason = "LimitsRefused";
         return NULL;
     }
-    if (check_image(c->o.config, s, err) < 0) {
+    if (check_image(es->config, s, err) < 0) {
         *reason = "ImageRefused";
         return NULL;
     }
-    struct runtime_spec *r = begin(c, a, d, s, facts);
-    if (choose_ids(c, e, d, facts, r, err) < 0) {
+    struct runtime_spec *r = begin(es, a, d, s, facts);
+    if (choose_ids(es, e, d, facts, r, err) < 0) {
         *reason = "HostIdRefused";
         return NULL;
     }
-    if (check_root(c, s, facts, err) < 0) {
+    if (check_root(es, s, facts, err) < 0) {
         *reason = "RootImageRefused";
         return NULL;
     }
@@ -352,5 +353,5 @@ struct runtime_spec *spec_make(struct controller *c, struct arena *a, struct env
         *reason = "NetworkRefused";
         return NULL;
     }
-    return fill(c, a, e, d, s, r, reason, err) < 0 ? NULL : r;
+    return fill(es, a, e, d, s, r, reason, err) < 0 ? NULL : r;
 }

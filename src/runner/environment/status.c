@@ -1,50 +1,13 @@
+#include "runner/environment/status.h"
+
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "kinds/names.h"
-#include "runner/environment/internal.h"
-
-/* What a device's status says. Written where it differs from what is there, so that an event of our own writing leads
- * to nothing. */
-
-void environment_set(struct environment *e, enum phase phase, const char *reason, const char *fmt, ...)
-{
-    char message[1024];
-    va_list args;
-
-    va_start(args, fmt);
-    vsnprintf(message, sizeof(message), fmt, args);
-    va_end(args);
-    message[text_clean(message, strlen(message), "")] = '\0';
-    if (e->phase == phase && streq(e->reason, reason) && streq(e->message, message))
-        return;
-    e->phase = phase;
-    free(e->reason);
-    free(e->message);
-    e->reason = xstrdup(reason);
-    e->message = xstrdup(message);
-    e->dirty = true;
-}
-
-void environment_enter(struct environment *e, enum phase phase, unsigned seconds)
-{
-    int64_t now = clock_monotonic_us();
-
-    e->phase = phase;
-    e->phase_since_us = now;
-    e->deadline_us = seconds ? now + (int64_t)seconds * 1000000 : INT64_MAX;
-    e->dirty = true;
-}
-
-bool environment_late(const struct environment *e)
-{
-    return clock_monotonic_us() > e->deadline_us;
-}
+#include "runner/environment/spec.h"
 
 /* --- conditions ----------------------------------------------------------------------------------------------- */
 
@@ -55,7 +18,7 @@ struct condition {
 };
 
 struct filling {
-    struct controller *c;
+    struct environments *es;
     const struct environment *e;
     struct condition conditions[5];
     size_t conditions_len;
@@ -188,7 +151,7 @@ static void fill_log(const struct environment *e, yyjson_mut_doc *doc, yyjson_mu
 
 static void fill_resources(const struct filling *f, yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status)
 {
-    const struct config *config = f->c->o.config;
+    const struct config *config = f->es->config;
     yyjson_mut_val *r = json_mut_make_obj(doc, status, "resources");
     struct device d;
 
@@ -246,16 +209,16 @@ static bool differs(struct filling *f, yyjson_val *object)
     return false;
 }
 
-void status_write(struct controller *c, struct environment *e, yyjson_val *object)
+void status_write(struct environments *es, struct environment *e, yyjson_val *object)
 {
-    struct filling f = {.c = c, .e = e};
+    struct filling f = {.es = es, .e = e};
     struct runtime_facts facts;
     _cleanup_free_ char *engine_message = NULL;
     _cleanup_error_ struct error *err = NULL;
     _cleanup_json_ yyjson_doc *answer = NULL;
 
-    bool known = c->o.runtime->ops->facts(c->o.runtime, &facts, NULL) == 0;
-    if (engine_is_up(c, &engine_message))
+    bool known = es->runtime->ops->facts(es->runtime, &facts, NULL) == 0;
+    if (engine_is_up(es, &engine_message))
         engine_message = NULL;
     collect_conditions(&f, &facts, known, engine_message);
     /* What the informer has may be older than what was written last. */
@@ -265,7 +228,7 @@ void status_write(struct controller *c, struct environment *e, yyjson_val *objec
         return;
     }
     struct object_ref ref = {PLURAL_DEVICES, e->name, e->uid};
-    if (client_patch_status(c->o.client, &ref, stale ? NULL : object, fill, &f, &answer, &err) == 0) {
+    if (client_patch_status(es->client, &ref, stale ? NULL : object, fill, &f, &answer, &err) == 0) {
         e->written = object_version(yyjson_doc_get_root(answer));
         e->dirty = false;
         if (e->phase == PHASE_RUNNING || e->phase == PHASE_FAILED)
@@ -276,5 +239,5 @@ void status_write(struct controller *c, struct environment *e, yyjson_val *objec
         return; /* gone; its deletion is on the way */
     if (err->reason != REASON_SERVICE_UNAVAILABLE)
         log_warning("status of %s: %s", e->name, err->message);
-    retry(c, e);
+    environment_retry(es, e);
 }

@@ -15,7 +15,10 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/thread.h"
-#include "runner/environment/internal.h"
+#include "runner/environment/controller.h"
+#include "runner/environment/ended.h"
+#include "runner/environment/health.h"
+#include "runner/environment/place.h"
 #include "support/small_disk.h"
 #include "unit/client/peer.h"
 #include "unit/runner/api.h"
@@ -702,9 +705,10 @@ static int64_t much_later(void)
 
 static bool will_be_too_silent(struct setup *s, const char *name)
 {
-    struct pulse p = pulses_of(s->controller->pulses, name);
+    struct environments *es = controller_environments(s->controller);
+    struct pulse p = pulses_of(es->pulses, name);
 
-    return environment_silent_too_long(environment_find(s->controller, name), &p, much_later());
+    return environment_silent_too_long(environment_find(es, name), &p, much_later());
 }
 
 /* Where most are silent, it is the machine. */
@@ -714,6 +718,7 @@ static void test_a_class_is_not_ended_for_a_slow_machine(void **state)
     static const char *const names[] = {"ada", "bob", "cleo", "dora"};
 
     run_controller(s);
+    struct environments *es = controller_environments(s->controller);
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
         put_device(s, names[i], names[i], i + 1, "");
         wait_phase(s, names[i], "Running");
@@ -723,7 +728,7 @@ static void test_a_class_is_not_ended_for_a_slow_machine(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
         UNTIL(condition_is(s, names[i], "Ready", "reason", "NotAnswering"));
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
-        assert_true(environment_lives(s->controller, environment_find(s->controller, names[i]), much_later()));
+        assert_true(environment_lives(es, environment_find(es, names[i]), much_later()));
     /* Half of them is not most. */
     for (unsigned i = 2; i < ARRAY_SIZE(names); i++)
         CHANGE(names[i], atomic_store(&k->answerer.status, 200));
@@ -934,10 +939,7 @@ static void test_an_orphan_that_is_set_aside_stays(void **state)
     api_fail(&s->api, "GET", "devices/zoe/", 503, 1);
     api_fail(&s->api, "GET", "devices/zoe/", 0, 1);
     for (unsigned i = 0; i < 3; i++) {
-        {
-            LOCK_SCOPE(&s->controller->lock);
-            s->controller->next_sweep_us = 0;
-        }
+        fake_available(&s->fake, true); /* at which it is swept, an hour early */
         controller_tick(s->controller);
         assert_true(fake_has(&s->fake, "aside"));
     }

@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "client/ask.h"
-#include "runner/environment/internal.h"
+#include "runner/environment/health.h"
 #include "runner/environment/limits.h"
 #include "runner/environment/pulse.h"
 #include "unit/client/answerer.h"

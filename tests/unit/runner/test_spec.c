@@ -17,8 +17,8 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
-#include "base/map.h"
-#include "runner/environment/internal.h"
+#include "runner/environment/place.h"
+#include "runner/environment/spec.h"
 
 #define BASE (65536u * 29000u)
 #define RANGE(n) (BASE + 65536u * (n))
@@ -26,7 +26,7 @@
 static char folder[32], workspace[64], env[64], sets[64];
 static char data_target[] = "/data", course_target[] = "/course", nowhere[] = "/nonexistent/courses";
 static struct config config;
-static struct controller controller;
+static struct environments all;
 static struct arena *arena;
 
 static int set_up(void **state)
@@ -48,9 +48,8 @@ static int set_up(void **state)
                              .host_id_base = BASE,
                              .host_id_size = 65536,
                              .host_id_count = 10};
-    controller = (struct controller){.o = {.config = &config, .environments = env, .gateway_gid = 4242},
-                                     .environments = map_new(),
-                                     .lock = PTHREAD_MUTEX_INITIALIZER};
+    all = (struct environments){.config = &config, .folder = env, .gateway_gid = 4242};
+    environments_init(&all);
     arena = arena_new();
     return place_prepare_root(env, getegid(), NULL);
 }
@@ -63,20 +62,14 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 static int take_down(void **state)
 {
     char **names;
-    size_t at = 0, n = place_list(env, &names);
-    struct str name;
-    void *e;
+    size_t n = place_list(env, &names);
 
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(place_remove(env, names[i], NULL), 0);
         free(names[i]);
     }
     free(names);
-    while (map_next(controller.environments, &at, &name, &e)) {
-        environment_forget(&controller, e);
-        at = 0;
-    }
-    map_free(controller.environments, NULL);
+    environments_clear(&all);
     arena_free(arena);
     return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
@@ -103,10 +96,10 @@ static const struct runtime_facts rootless = {.rootless = true, .subordinate_ids
 
 static struct environment *environment_of(const struct device *d)
 {
-    struct environment *e = environment_find(&controller, d->name);
+    struct environment *e = environment_find(&all, d->name);
 
     if (e == NULL)
-        e = environment_make(&controller, d);
+        e = environment_make(&all, d);
     free(e->token);
     e->token = xstrdup("the token");
     return e;
@@ -118,7 +111,7 @@ static const char *refused(const struct device *d, const struct sandbox *s, cons
 {
     const char *reason = NULL;
     _cleanup_error_ struct error *err = NULL;
-    const struct runtime_spec *r = spec_make(&controller, arena, environment_of(d), d, s, f, &reason, &err);
+    const struct runtime_spec *r = spec_make(&all, arena, environment_of(d), d, s, f, &reason, &err);
 
     assert_true((r == NULL) == (err != NULL));
     if (in_message && (err == NULL || strstr(err->message, in_message) == NULL))
@@ -137,7 +130,7 @@ static struct runtime_spec *made(const struct device *d, const struct sandbox *s
 {
     const char *reason = NULL;
     _cleanup_error_ struct error *err = NULL;
-    struct runtime_spec *r = spec_make(&controller, arena, environment_of(d), d, s, f, &reason, &err);
+    struct runtime_spec *r = spec_make(&all, arena, environment_of(d), d, s, f, &reason, &err);
 
     if (r == NULL)
         fail_msg("%s: %s", reason, err->message);
@@ -397,11 +390,11 @@ static void test_a_range_is_one_users(void **state)
     assert_null(refused_at_all(&ada, &s, &root_podman));
     assert_string_equal(refused(&bob, &s, &root_podman, "in use"), "HostIdRefused");
     assert_string_equal(refused(&bob, &s, &docker, "in use"), "HostIdRefused");
-    environment_forget(&controller, environment_find(&controller, "bob"));
+    environment_forget(&all, environment_find(&all, "bob"));
     again.owner = "ada"; /* another environment of the same user */
     assert_null(refused_at_all(&again, &s, &root_podman));
-    environment_forget(&controller, environment_find(&controller, "ada-again"));
-    environment_forget(&controller, environment_find(&controller, "ada"));
+    environment_forget(&all, environment_find(&all, "ada-again"));
+    environment_forget(&all, environment_find(&all, "ada"));
     assert_null(refused_at_all(&bob, &s, &root_podman)); /* free now */
 }
 
@@ -484,7 +477,7 @@ static void test_a_whole_one(void **state)
     config.dataset_path = sets;
     config.course_path = nowhere;
     const struct runtime_spec *r = made(&d, &s, &root_podman);
-    const struct environment *e = environment_find(&controller, "ada");
+    const struct environment *e = environment_find(&all, "ada");
 
     assert_true(strcmp(r->device, "ada") == 0 && strcmp(r->uid, "ada") == 0 && strcmp(r->owner, "ada") == 0);
     assert_true(strcmp(r->sandbox, "plain") == 0 && strcmp(r->image, "localhost/i:1") == 0 && r->generation == 3);

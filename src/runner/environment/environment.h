@@ -1,0 +1,123 @@
+#pragma once
+
+#include <pthread.h>
+
+#include "client/informer.h"
+#include "config/config.h"
+#include "kinds/device.h"
+#include "runner/environment/limits.h"
+#include "runner/environment/place.h"
+#include "runner/environment/pulse.h"
+#include "runner/environment/queue.h"
+#include "runner/environment/turns.h"
+#include "runner/runtime/runtime.h"
+
+/*
+ * What the runner knows of each device, and what it works on them with. The bottom of its room:
+ *   controller    threads, what they are told, the slow timer
+ *   reconcile     the next step of one device            sweep    what belongs to nobody
+ *   look          what there is of it                    lost     whether a device that is missing was deleted
+ *   start, stop   from nothing to Running, and back      ended    one that ended by itself
+ *   health        what its pulse leads to                failed   for good, or for now
+ *   status        what its status says                   spec     what it is made from
+ */
+
+enum timing { TIMING_QUEUED, TIMING_PREPARING, TIMING_STARTING, TIMINGS };
+
+/* Belongs to the worker that works on its name, but for `look`. */
+struct environment {
+    char *name, *uid, *owner, *sandbox; /* sandbox: what its status says */
+    char place[PLACE_NAME_SIZE];
+    uint32_t host_id;
+    bool look; /* its container is to be looked at; under the lock of all */
+
+    enum phase phase;
+    char *reason, *message;
+    int64_t phase_since_us, deadline_us; /* monotonic */
+    int64_t seen_us;                     /* monotonic; when it was first heard of */
+    int64_t started_us;                  /* wall clock; 0: did not answer yet */
+    double timings[TIMINGS];             /* seconds; negative: not known */
+    char *log;                           /* last lines, where it failed; NULL: none */
+    bool settled;                        /* Failed, for good */
+
+    enum { CONTAINER_UNKNOWN, CONTAINER_ABSENT, CONTAINER_RUNNING } container;
+    bool met;                  /* its container was seen running by this process */
+    bool paused, unsupervised; /* as the engine says */
+    int64_t paused_us;         /* until when it was seen paused; monotonic */
+    bool unwell;               /* Running, and does not answer as it should */
+    char *token;
+    uint64_t endpoint_epoch;       /* in which the server was told of the endpoint; 0: never */
+    char *socket, *readiness_path; /* on the host; as the sandbox said when it was started */
+
+    unsigned restarts, restarts_in_window;
+    int64_t window_since_us, not_before_us;
+    unsigned failures; /* in a row, of engine or server */
+    bool gone;         /* nothing is left of it */
+
+    uint64_t revision; /* of the store, at which it was last seen */
+    unsigned restored; /* informer_restored() then */
+
+    bool dirty;       /* changed since the last status that was written */
+    uint64_t written; /* resourceVersion of that */
+};
+
+struct environments {
+    const struct config *config;
+    struct client *client;
+    struct runtime *runtime;
+    const char *folder; /* <runtime>/env */
+    gid_t gateway_gid;
+    struct queue *queue;
+    struct turns *turns;
+    struct pulses *pulses;
+    struct informer *devices, *sandboxes;
+
+    pthread_mutex_t lock;
+    struct map *table; /* name → struct environment; the map, `look` and what follows are under the lock */
+    bool engine_up;
+    char *engine_message;
+    uint64_t epoch; /* of the connection to the server, from 1 */
+    int64_t next_sweep_us;
+    struct map *kept; /* uids whose device is missing from the list, and has not been deleted */
+    struct map *lost; /* uids of which the store went back to before it knew them: nobody deleted these */
+};
+
+/* The table alone; who calls fills in the rest. */
+void environments_init(struct environments *es);
+void environments_clear(struct environments *es);
+
+struct environment *environment_find(struct environments *es, const char *name);
+struct environment *environment_make(struct environments *es, const struct device *d);
+void environment_forget(struct environments *es, struct environment *e);
+/* Whether another owner's environment has that range. */
+bool host_id_in_use(struct environments *es, const struct environment *e, uint32_t host_id);
+/* What is there of it is to be looked at again; false: there is none of that name. */
+bool environment_ask_look(struct environments *es, const char *name);
+/* Reads and resets `look`. */
+bool environment_take_look(struct environments *es, struct environment *e);
+
+void environments_note_engine(struct environments *es, bool up, const char *message);
+bool engine_is_up(struct environments *es, char **message);
+/* The server answers (again). It may be another one, which was told of no endpoint yet. */
+void environments_note_server(struct environments *es);
+uint64_t server_epoch(struct environments *es);
+/* Whether it is time to sweep; then not again for `check_seconds`. */
+bool environments_take_sweep(struct environments *es, int64_t now_us);
+void environments_sweep_soon(struct environments *es);
+bool environments_stopping(const struct environments *es);
+
+/* Works on it again later, the later the more often it failed in a row: in so many milliseconds. */
+unsigned environment_retry(struct environments *es, struct environment *e);
+
+void environment_set(struct environment *e, enum phase phase, const char *reason, const char *fmt, ...) _printf_(4, 5);
+/* seconds 0: without a deadline. */
+void environment_enter(struct environment *e, enum phase phase, unsigned seconds);
+bool environment_late(const struct environment *e);
+
+/* Its last words. The caller frees; NULL: none. */
+char *environment_log(struct environments *es, struct environment *e);
+/* Ends and removes one with all that is on the host; 0 too where there is none. */
+int environment_remove(struct runtime *r, const char *environments, const char *uid, unsigned grace_seconds,
+                       struct error **err) _must_check_;
+/* Takes away what there is of it; where that fails, later. */
+void environment_clear_away(struct environments *es, struct environment *e);

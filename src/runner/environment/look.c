@@ -1,0 +1,100 @@
+#include "runner/environment/look.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "kinds/sandbox.h"
+#include "runner/environment/ended.h"
+#include "runner/environment/failed.h"
+
+/* What a runner before this one started: container and environment variables say the rest. */
+static bool adopt(struct environments *es, struct environment *e, struct instance *i)
+{
+    _cleanup_cached_ struct cached *cached = e->sandbox ? informer_get(es->sandboxes, e->sandbox) : NULL;
+    const char *name = i->socket ? strrchr(i->socket, '/') : NULL;
+    struct sandbox s = {.readiness_path = "/"};
+
+    if (e->token == NULL)
+        e->token = steal_ptr(i->token);
+    if (e->token == NULL || (e->socket == NULL && name == NULL))
+        return false;
+    if (e->socket)
+        return true;
+    if (cached)
+        sandbox_read(cached->object, &s);
+    e->socket = xasprintf("%s/%s%s", es->folder, e->place, name);
+    free(e->readiness_path);
+    e->readiness_path = xstrdup(s.readiness_path);
+    return true;
+}
+
+static void take_running(struct environments *es, struct environment *e, struct instance *i)
+{
+    if (!adopt(es, e, i) || !place_has_socket(es->folder, e->place)) {
+        environment_ended(es, e, NULL, "its socket directory was lost");
+        return;
+    }
+    e->container = CONTAINER_RUNNING;
+    /* Without root there is one range for all. */
+    pulses_process(es->pulses, e->name, i->pid, e->host_id, geteuid() == 0 ? es->config->host_id_size : 0);
+    e->dirty |= e->unsupervised != i->unsupervised;
+    e->unsupervised = i->unsupervised;
+    if (e->paused || i->paused)
+        e->paused_us = clock_monotonic_us();
+    e->paused = i->paused;
+    if (!e->met && e->phase == PHASE_RUNNING)
+        log_info("%s: adopted", e->name);
+    if (!e->met && e->phase != PHASE_RUNNING) /* started by the runner before this one: it has its whole time again */
+        environment_enter(e, PHASE_STARTING, limits.starting_seconds);
+    e->met = true;
+}
+
+/* Not running and not seen running by this process: left half made by a kill, or by a restart of the machine. */
+static void take_stopped(struct environments *es, struct environment *e, const struct instance *i)
+{
+    if (e->met && i->state == INSTANCE_ENDED) {
+        environment_ended(es, e, i, NULL);
+        return;
+    }
+    e->container = CONTAINER_ABSENT;
+}
+
+static void take_absent(struct environments *es, struct environment *e)
+{
+    if (e->met)
+        environment_ended(es, e, NULL, "its container was removed from outside");
+    else
+        e->container = CONTAINER_ABSENT;
+}
+
+bool environment_look(struct environments *es, struct environment *e)
+{
+    _cleanup_instance_ struct instance i = {0};
+    _cleanup_error_ struct error *err = NULL;
+
+    if (!environment_take_look(es, e) && e->container != CONTAINER_UNKNOWN)
+        return true;
+    if (es->runtime->ops->inspect(es->runtime, e->uid, &i, &err) == 0) {
+        if (i.started_us && e->started_us == 0 && e->phase == PHASE_RUNNING)
+            e->started_us = i.started_us;
+        if (i.state == INSTANCE_RUNNING)
+            take_running(es, e, &i);
+        else
+            take_stopped(es, e, &i);
+        return true;
+    }
+    if (err->reason == REASON_NOT_FOUND) {
+        take_absent(es, e);
+        return true;
+    }
+    e->container = e->container == CONTAINER_RUNNING ? CONTAINER_RUNNING : CONTAINER_UNKNOWN;
+    environment_ask_look(es, e->name);
+    if (e->phase == PHASE_RUNNING) /* nothing is known to be wrong with it */
+        environment_retry(es, e);
+    else
+        environment_stumble(es, e, "EngineError", err);
+    return false;
+}
