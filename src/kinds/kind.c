@@ -82,6 +82,17 @@ static int read_size(struct loader *l, const char *key, size_t otherwise, size_t
     return 0;
 }
 
+static int read_log(struct loader *l)
+{
+    yyjson_val *v = yyjson_obj_get(l->spec, "x-open-hydra-log");
+    int64_t events = json_int_at(v, "maxEvents", 0), age = json_int_at(v, "maxAgeSeconds", 0);
+
+    if (v && (events < 0 || age < 0 || age > UINT32_MAX || (events == 0 && age == 0)))
+        return refuse(l, "spec.x-open-hydra-log has maxEvents or maxAgeSeconds");
+    l->kind->log = (struct kind_log){(size_t)events, (unsigned)age};
+    return 0;
+}
+
 static int read_spec(struct loader *l)
 {
     struct kind *k = l->kind;
@@ -96,7 +107,9 @@ static int read_spec(struct loader *l)
     k->has_status = json_at(l->version, "subresources.status") != NULL;
     if (read_size(l, "x-open-hydra-max-bytes", KIND_MAX_BYTES, &k->max_bytes) < 0)
         return -1;
-    return read_size(l, "x-open-hydra-owner-max-bytes", k->max_bytes, &k->owner_max_bytes);
+    if (read_size(l, "x-open-hydra-owner-max-bytes", k->max_bytes, &k->owner_max_bytes) < 0)
+        return -1;
+    return read_log(l);
 }
 
 static int read_column(struct loader *l, yyjson_val *v, struct kind_column *c)
@@ -131,6 +144,91 @@ static int read_columns(struct loader *l)
             return -1;
     return 0;
 }
+
+/* As in additionalPrinterColumns, but of one value each: no lists, and with a type whose text is compared. */
+static int read_selectable(struct loader *l)
+{
+    yyjson_val *list = yyjson_obj_get(l->version, "selectableFields"), *v;
+    yyjson_arr_iter iter = yyjson_arr_iter_with(list);
+    const char **out = arena_alloc(l->kind->arena, sizeof(*out) * (yyjson_arr_size(list) + 1));
+
+    l->kind->selectable = out;
+    while ((v = yyjson_arr_iter_next(&iter))) {
+        const char *path = json_str_at(v, "jsonPath");
+        const struct schema_node *n = path && path[0] == '.' ? schema_node_at(l->kind->root, path + 1) : NULL;
+        if (n == NULL || n->type == SCHEMA_OBJECT || n->type == SCHEMA_ARRAY || n->write_only)
+            return error_set(l->err, REASON_INVALID, "selectableFields: %s: no such field that can be compared",
+                             path ? path : "");
+        *out++ = path + 1;
+    }
+    return 0;
+}
+
+/* --- Subresources --- */
+
+static bool is_subresource_verb(const char *verb)
+{
+    return streq(verb, "get") || streq(verb, "create") || streq(verb, "update");
+}
+
+static int read_subresource(struct loader *l, yyjson_val *v, struct kind_subresource *s)
+{
+    yyjson_val *max = yyjson_obj_get(v, "maxBytes");
+    const char **verbs;
+
+    *s = (struct kind_subresource){.name = json_str_at(v, "name"), .kind = json_str_at(v, "kind")};
+    s->private = yyjson_get_bool(yyjson_obj_get(v, "private"));
+    s->max_bytes = max ? yyjson_get_uint(max) : KIND_SUBRESOURCE_MAX_BYTES;
+    if (s->name == NULL || !is_dns_label(str_from(s->name)) || streq(s->name, "status"))
+        return refuse(l, "x-open-hydra-subresources: a name is a DNS label, and not status");
+    if (s->max_bytes == 0)
+        return error_set(l->err, REASON_INVALID, "x-open-hydra-subresources: %s: maxBytes is a number of bytes",
+                         s->name);
+    if (read_strings(l, yyjson_obj_get(v, "verbs"), "x-open-hydra-subresources: verbs", &verbs) < 0)
+        return -1;
+    s->verbs = verbs;
+    for (const char *const *verb = s->verbs; *verb; verb++)
+        if (!is_subresource_verb(*verb))
+            return error_set(l->err, REASON_INVALID, "x-open-hydra-subresources: %s: verbs are get, create and update",
+                             s->name);
+    return *s->verbs ? 0 : error_set(l->err, REASON_INVALID, "x-open-hydra-subresources: %s: has no verbs", s->name);
+}
+
+static int read_subresources(struct loader *l)
+{
+    yyjson_val *list = yyjson_obj_get(l->spec, "x-open-hydra-subresources"), *v;
+    yyjson_arr_iter iter = yyjson_arr_iter_with(list);
+    struct kind_subresource *out = arena_alloc(l->kind->arena, sizeof(*out) * (yyjson_arr_size(list) + 1));
+
+    l->kind->subresources = out;
+    while ((v = yyjson_arr_iter_next(&iter))) {
+        struct kind_subresource *s = &out[l->kind->subresources_len];
+        if (read_subresource(l, v, s) < 0)
+            return -1;
+        if (kind_subresource(l->kind, s->name))
+            return error_set(l->err, REASON_INVALID, "x-open-hydra-subresources: %s is there twice", s->name);
+        l->kind->subresources_len++;
+    }
+    return 0;
+}
+
+const struct kind_subresource *kind_subresource(const struct kind *k, const char *name)
+{
+    for (size_t i = 0; i < k->subresources_len; i++)
+        if (streq(k->subresources[i].name, name))
+            return &k->subresources[i];
+    return NULL;
+}
+
+bool kind_subresource_has(const struct kind_subresource *s, const char *verb)
+{
+    for (const char *const *v = s->verbs; *v; v++)
+        if (streq(*v, verb))
+            return true;
+    return false;
+}
+
+/* --- Marks --- */
 
 /* The paths of marked fields. A mark inside a list or map has no one path. */
 enum mark { MARK_WRITE_ONLY, MARK_OUTPUT_ONLY, MARK_IMMUTABLE };
@@ -210,9 +308,9 @@ static int load(struct loader *l)
     if (!streq(json_str_at(root, "apiVersion"), "apiextensions.k8s.io/v1") ||
         !streq(json_str_at(root, "kind"), "CustomResourceDefinition"))
         return refuse(l, "not a CustomResourceDefinition of apiextensions.k8s.io/v1");
-    if (find_version(l) < 0 || read_names(l) < 0 || read_spec(l) < 0 || read_columns(l) < 0)
+    if (find_version(l) < 0 || read_names(l) < 0 || read_spec(l) < 0 || read_subresources(l) < 0 || read_columns(l) < 0)
         return -1;
-    return read_schema(l);
+    return read_schema(l) < 0 ? -1 : read_selectable(l);
 }
 
 struct kind *kind_load(struct str yaml, const char *source, struct error **err)

@@ -26,15 +26,36 @@
  * x-open-hydra-name: label: names are DNS labels, not subdomains.
  * x-open-hydra-max-bytes, x-open-hydra-owner-max-bytes: how large an object may be (its JSON, without the status), and
  * one that is written by who reaches own objects alone; KIND_MAX_BYTES where left out.
+ * x-open-hydra-subresources: what an object has beside its status, each with {name, verbs} and, where they differ from
+ * the default, {kind, private, maxBytes}: struct kind_subresource. Who answers them is code (server/api/hooks.h), found
+ * by the name.
+ * x-open-hydra-log: {maxEvents, maxAgeSeconds}: what of this kind watches can resume from, where that is to be less than
+ * the store keeps of all. Read and checked here; nobody asks for it yet, as the store's log is one ring for all kinds.
  */
 struct schema_node;
 
 #define KIND_MAX_BYTES ((size_t)3 << 20)
+#define KIND_SUBRESOURCE_MAX_BYTES ((size_t)64 << 10)
 
 struct kind_column {
     const char *name, *type, *format, *description;
     const char *json_path; /* ".spec.role": a leading dot, then keys; as in additionalPrinterColumns */
     int priority;
+};
+
+/* What a client calls as OBJECT/NAME. */
+struct kind_subresource {
+    const char *name;
+    const char *kind;         /* of its bodies, for discovery: "DeviceTicket"; NULL: the object's own */
+    const char *const *verbs; /* get (GET), create (POST), update (PUT); NULL-terminated */
+    bool private;             /* left out of discovery and OpenAPI */
+    size_t max_bytes;         /* of a body that is sent; KIND_SUBRESOURCE_MAX_BYTES where left out */
+};
+
+/* 0: as much as the store keeps of all. */
+struct kind_log {
+    size_t max_events;
+    unsigned max_age_seconds;
 };
 
 struct kind {
@@ -52,6 +73,10 @@ struct kind {
     const struct schema_node *root;    /* the same, compiled (schema_node.h) */
     const struct kind_column *columns;
     size_t columns_len;
+    const struct kind_subresource *subresources;
+    size_t subresources_len;
+    const char **selectable; /* paths for field selectors beside metadata.name (selectableFields), NULL-terminated */
+    struct kind_log log;
     const char **write_only; /* paths, NULL-terminated */
     const char **output_only;
     const char **immutable;
@@ -62,6 +87,10 @@ struct kind {
 /* Reads a definition; `source` names it in errors. Structural-schema rules that we rely on are checked here. */
 struct kind *kind_load(struct str yaml, const char *source, struct error **err) _must_check_;
 void kind_free(struct kind *k);
+
+/* NULL: none of that name. */
+const struct kind_subresource *kind_subresource(const struct kind *k, const char *name);
+bool kind_subresource_has(const struct kind_subresource *s, const char *verb);
 
 /* The definitions embedded at build from src/kinds/NAME.yaml. */
 struct kind_source {

@@ -320,3 +320,12 @@ const struct schema_node *schema_node_child(const struct schema_node *n, struct 
             return n->properties[i].node;
     return n->additional;
 }
+
+const struct schema_node *schema_node_at(const struct schema_node *n, const char *path)
+{
+    struct str rest = str_from(path), part;
+
+    while (n && str_split(&rest, '.', &part))
+        n = schema_node_child(n, part);
+    return n;
+}

@@ -65,3 +65,5 @@ const struct schema_node *schema_node_compile(struct arena *a, yyjson_val *schem
                                               struct error **err) _must_check_;
 /* The schema of a key of an object: its property, or additionalProperties. NULL: unknown. */
 const struct schema_node *schema_node_child(const struct schema_node *n, struct str key);
+/* The schema of what stands at a path of keys joined by dots. NULL: unknown. */
+const struct schema_node *schema_node_at(const struct schema_node *n, const char *path);

@@ -14,6 +14,40 @@
 #include "server/documents/discovery.h"
 #include "server/documents/openapi.h"
 
+static void make_documents(struct api *a)
+{
+    const struct kind **kinds = xcalloc(a->resources_len + 1, sizeof(struct kind *));
+
+    for (size_t i = 0; i < a->resources_len; i++)
+        kinds[i] = a->resources[i].kind;
+    a->kinds = kinds;
+    a->discovery = discovery_new(kinds, a->resources_len);
+    a->openapi = openapi_new(kinds, a->resources_len, a->options.version);
+}
+
+/* What a definition names is answered by somebody, and nothing else is. */
+static int check_subresources(const struct api_resource *r, struct error **err)
+{
+    const struct subresource_handler *handlers = r->hooks ? r->hooks->subresources : NULL;
+
+    for (size_t i = 0; i < r->kind->subresources_len; i++)
+        if (!subresource_handler_find(handlers, r->kind->subresources[i].name))
+            return error_set(err, REASON_INTERNAL, "nobody answers the subresource %s/%s", r->kind->plural,
+                             r->kind->subresources[i].name);
+    for (const struct subresource_handler *h = handlers; h && h->name; h++)
+        if (!kind_subresource(r->kind, h->name))
+            return error_set(err, REASON_INTERNAL, "the definition of %s does not name the subresource %s",
+                             r->kind->plural, h->name);
+    return 0;
+}
+
+static int check_resource(const struct api *a, const struct api_resource *r, struct error **err)
+{
+    if (r->hooks && r->hooks->prepare && !a->options.workers)
+        return error_set(err, REASON_INTERNAL, "a kind prepares its writes, and there are no workers for it");
+    return check_subresources(r, err);
+}
+
 struct api *api_new(const struct api_options *options, struct error **err)
 {
     struct api *a = xcalloc(1, sizeof(*a));
@@ -27,14 +61,12 @@ struct api *api_new(const struct api_options *options, struct error **err)
     a->options.resources = a->resources;
     if (a->options.version == NULL)
         a->options.version = "0";
-    a->discovery = discovery_new(a->resources, a->resources_len);
-    a->openapi = openapi_new(a->resources, a->resources_len, a->options.version);
+    make_documents(a);
     a->metrics = metrics_new(a);
     a->watches = watch_hub_new(a);
     for (size_t i = 0; i < a->resources_len; i++)
-        if (a->resources[i].hooks && a->resources[i].hooks->prepare && !options->workers) {
+        if (check_resource(a, &a->resources[i], err) < 0) {
             api_free(a);
-            error_set(err, REASON_INTERNAL, "a kind prepares its writes, and there are no workers for it");
             return NULL;
         }
     return a;
@@ -52,6 +84,7 @@ void api_free(struct api *a)
     pthread_cond_destroy(&a->writes_done);
     pthread_mutex_destroy(&a->writes_lock);
     free(a->resources);
+    free(a->kinds);
     free(a);
 }
 

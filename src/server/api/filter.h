@@ -13,5 +13,3 @@ struct filter {
 int filter_read(struct request *r, struct filter *out, struct error **err) _must_check_;
 bool filter_is_open(const struct filter *f); /* everything passes */
 bool filter_matches(const struct filter *f, const struct object *o);
-/* The owner alone: whether that person may know of it at all. */
-bool filter_is_visible(const struct filter *f, const struct object *o);

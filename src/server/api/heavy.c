@@ -18,7 +18,9 @@ int heavy_check_body(const struct request *r, struct error **err)
 {
     size_t n = http_body(r->x).n, max = BODY_FACTOR * request_object_max(r);
 
-    if (max < BODY_LEAST || r->handler)
+    if (r->own)
+        max = r->own->max_bytes;
+    else if (max < BODY_LEAST)
         max = BODY_LEAST;
     if (n <= max)
         return 0;

@@ -39,16 +39,14 @@ struct kind_hooks {
     int (*admit)(struct admission *a, struct store_txn *t, struct error **err);
     /* … and this when the object really goes (no finalizers left): drops its secrets. */
     int (*removed)(struct admission *a, struct store_txn *t, struct error **err);
-    /* Subresources beside /status. The handler answers the exchange; `object` is a reference that lives until the
-     * handler returns; authorisation is done. */
-    const struct kind_subresource *subresources; /* ended by name == NULL */
+    /* Those who answer what the definition names under x-open-hydra-subresources: one for each. */
+    const struct subresource_handler *subresources; /* ended by name == NULL */
 };
 
-struct kind_subresource {
+/* The handler answers the exchange; `object` is a reference that lives until the handler returns; authorisation is
+ * done. */
+struct subresource_handler {
     const char *name;
-    const char *kind;    /* of its bodies, for discovery: "DeviceTicket" */
-    const char *verbs;   /* "create" or "get,update" …, as in discovery; POST is create, GET get, PUT update */
-    bool private;        /* left out of discovery and OpenAPI */
     enum flow_what load; /* as what a request for it counts */
     void (*handle)(struct http_exchange *x, struct object *object, const struct identity *who, void *context);
 };

@@ -31,6 +31,7 @@ struct api {
     struct api_options options;
     struct api_resource *resources; /* a copy of the options' */
     size_t resources_len;
+    const struct kind **kinds; /* of these, for the documents */
     struct discovery *discovery;
     struct openapi *openapi;
     struct metrics *metrics;
@@ -46,10 +47,11 @@ struct request {
     struct arena *arena;
     struct identity who;
     enum verb verb;
-    const struct api_resource *resource;    /* NULL: not a resource */
-    const char *name;                       /* NULL: the collection */
-    const char *subresource;                /* NULL: the main resource */
-    const struct kind_subresource *handler; /* where the subresource is a hook's */
+    const struct api_resource *resource;       /* NULL: not a resource */
+    const char *name;                          /* NULL: the collection */
+    const char *subresource;                   /* NULL: the main resource */
+    const struct kind_subresource *own;        /* where the subresource is one of the kind's own */
+    const struct subresource_handler *handler; /* likewise */
     enum verdict verdict;
     enum representation representation;
     int64_t started_us;

@@ -4,17 +4,6 @@
 
 #include "base/encoding.h"
 
-/* Whether `word` is in "create,get". */
-static bool lists(const char *words, const char *word)
-{
-    struct str rest = str_from(words), one;
-
-    while (str_split(&rest, ',', &one))
-        if (str_is(str_trim(one), word))
-            return true;
-    return false;
-}
-
 int route_method_not_allowed(struct request *r, const char *allow, struct error **err)
 {
     http_add_header(r->x, "Allow", allow);
@@ -78,8 +67,23 @@ static int route_status(struct request *r, struct error **err)
 
 static const char *allowed_methods(const struct kind_subresource *s, struct arena *a)
 {
-    return arena_printf(a, "%s%s%s", lists(s->verbs, "get") ? "GET, HEAD, " : "",
-                        lists(s->verbs, "create") ? "POST, " : "", lists(s->verbs, "update") ? "PUT, " : "");
+    static const struct {
+        const char *verb, *methods;
+    } known[] = {{"get", "GET, HEAD"}, {"create", "POST"}, {"update", "PUT"}};
+    const char *all = "";
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (kind_subresource_has(s, known[i].verb))
+            all = arena_printf(a, "%s%s%s", all, *all ? ", " : "", known[i].methods);
+    return all;
+}
+
+const struct subresource_handler *subresource_handler_find(const struct subresource_handler *h, const char *name)
+{
+    for (; h && h->name; h++)
+        if (streq(h->name, name))
+            return h;
+    return NULL;
 }
 
 static int route_handler(struct request *r, const struct kind_subresource *s, struct error **err)
@@ -87,24 +91,21 @@ static int route_handler(struct request *r, const struct kind_subresource *s, st
     enum http_method method = http_method(r->x);
     enum verb verb = method == HTTP_POST ? VERB_CREATE : object_verb(method);
 
-    r->handler = s;
-    if (verb != VERB_NONE && !lists(s->verbs, verb_name(verb)))
+    r->own = s;
+    r->handler = subresource_handler_find(r->resource->hooks->subresources, s->name);
+    if (verb != VERB_NONE && !kind_subresource_has(s, verb_name(verb)))
         verb = VERB_NONE;
-    char *allow = (char *)(uintptr_t)allowed_methods(s, r->arena);
-    if (strlen(allow) >= 2)
-        allow[strlen(allow) - 2] = '\0';
-    return set_verb(r, verb, allow, err);
+    return set_verb(r, verb, allowed_methods(s, r->arena), err);
 }
 
 static int route_subresource(struct request *r, struct error **err)
 {
-    const struct kind_hooks *hooks = r->resource->hooks;
+    const struct kind_subresource *own = kind_subresource(r->resource->kind, r->subresource);
 
     if (streq(r->subresource, "status") && r->resource->kind->has_status)
         return route_status(r, err);
-    for (const struct kind_subresource *s = hooks ? hooks->subresources : NULL; s && s->name; s++)
-        if (streq(r->subresource, s->name))
-            return route_handler(r, s, err);
+    if (own)
+        return route_handler(r, own, err);
     return error_set(err, REASON_NOT_FOUND, "the server could not find the requested resource");
 }
 

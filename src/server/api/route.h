@@ -8,4 +8,7 @@
  */
 int route(struct request *r, struct str path, struct error **err) _must_check_;
 
+/* Of a table that ends with name == NULL; NULL: none. */
+const struct subresource_handler *subresource_handler_find(const struct subresource_handler *h, const char *name);
+
 int route_method_not_allowed(struct request *r, const char *allow, struct error **err);

@@ -19,12 +19,13 @@ static const struct {
 
 struct discovery {
     struct documents *documents;
-    const struct api_resource *resources;
+    const struct kind *const *kinds;
     size_t n;
 };
 
-static const char verbs[] = "delete,deletecollection,get,list,patch,create,update,watch";
-static const char status_verbs[] = "get,patch,update";
+static const char *const verbs[] = {"delete", "deletecollection", "get",   "list", "patch",
+                                    "create", "update",           "watch", NULL};
+static const char *const status_verbs[] = {"get", "patch", "update", NULL};
 
 static void put_string(struct buffer *b, const char *key, const char *value)
 {
@@ -33,16 +34,12 @@ static void put_string(struct buffer *b, const char *key, const char *value)
     buffer_json_string(b, str_from(value ? value : ""));
 }
 
-static void put_verbs(struct buffer *b, const char *list)
+static void put_verbs(struct buffer *b, const char *const *list)
 {
-    struct str rest = str_from(list), part;
-    const char *separator = "";
-
     buffer_puts(b, "\"verbs\":[");
-    while (str_split(&rest, ',', &part)) {
-        buffer_puts(b, separator);
-        buffer_json_string(b, str_trim(part));
-        separator = ",";
+    for (size_t i = 0; list[i]; i++) {
+        buffer_puts(b, i ? "," : "");
+        buffer_json_string(b, str_from(list[i]));
     }
     buffer_puts(b, "]");
 }
@@ -59,26 +56,26 @@ static void put_list(struct buffer *b, const char *key, const char **list)
     buffer_puts(b, "]");
 }
 
-/* Calls each(subresource name, kind, verbs) for what a client may know of. */
-typedef void subresource_fn(struct buffer *b, const struct kind *k, const char *name, const char *kind,
-                            const char *list);
-
-static void each_subresource(struct buffer *b, const struct api_resource *r, subresource_fn *each)
+/* What a client may know of: the status, then the kind's own. `at` begins with 0. NULL: no more. */
+static const struct kind_subresource *next_subresource(const struct kind *k, size_t *at)
 {
-    if (r->kind->has_status)
-        each(b, r->kind, "status", r->kind->kind, status_verbs);
-    if (r->hooks == NULL || r->hooks->subresources == NULL)
-        return;
-    for (const struct kind_subresource *s = r->hooks->subresources; s->name; s++)
+    static const struct kind_subresource status = {.name = "status", .verbs = status_verbs};
+    size_t own = k->has_status ? 1 : 0;
+
+    while (*at < own + k->subresources_len) {
+        size_t i = (*at)++;
+        const struct kind_subresource *s = i < own ? &status : &k->subresources[i - own];
         if (!s->private)
-            each(b, r->kind, s->name, s->kind ? s->kind : r->kind->kind, s->verbs);
+            return s;
+    }
+    return NULL;
 }
 
 /* The groups, and the versions of one, each once: whether resource i is the first of its own. */
 static bool is_first_of_group(const struct discovery *d, size_t i)
 {
     for (size_t j = 0; j < i; j++)
-        if (streq(d->resources[j].kind->group, d->resources[i].kind->group))
+        if (streq(d->kinds[j]->group, d->kinds[i]->group))
             return false;
     return true;
 }
@@ -86,41 +83,44 @@ static bool is_first_of_group(const struct discovery *d, size_t i)
 static bool is_first_of_version(const struct discovery *d, size_t i)
 {
     for (size_t j = 0; j < i; j++)
-        if (streq(d->resources[j].kind->api_version, d->resources[i].kind->api_version))
+        if (streq(d->kinds[j]->api_version, d->kinds[i]->api_version))
             return false;
     return true;
 }
 
 /* --- Legacy documents --- */
 
-static void put_legacy_subresource(struct buffer *b, const struct kind *k, const char *name, const char *kind,
-                                   const char *list)
+static void put_legacy_subresource(struct buffer *b, const struct kind *k, const struct kind_subresource *s)
 {
-    _cleanup_free_ char *path = xasprintf("%s/%s", k->plural, name);
+    _cleanup_free_ char *path = xasprintf("%s/%s", k->plural, s->name);
 
     buffer_puts(b, ",{");
     put_string(b, "name", path);
     buffer_puts(b, ",\"singularName\":\"\",\"namespaced\":false,");
-    put_string(b, "kind", kind);
+    put_string(b, "kind", s->kind ? s->kind : k->kind);
     buffer_puts(b, ",");
-    put_verbs(b, list);
+    put_verbs(b, s->verbs);
     buffer_puts(b, "}");
 }
 
-static void put_legacy_resource(struct buffer *b, const struct api_resource *r)
+static void put_legacy_resource(struct buffer *b, const struct kind *k)
 {
+    const struct kind_subresource *s;
+    size_t at = 0;
+
     buffer_puts(b, "{");
-    put_string(b, "name", r->kind->plural);
+    put_string(b, "name", k->plural);
     buffer_puts(b, ",");
-    put_string(b, "singularName", r->kind->singular);
+    put_string(b, "singularName", k->singular);
     buffer_puts(b, ",\"namespaced\":false,");
-    put_string(b, "kind", r->kind->kind);
+    put_string(b, "kind", k->kind);
     buffer_puts(b, ",");
     put_verbs(b, verbs);
-    put_list(b, "shortNames", r->kind->short_names);
-    put_list(b, "categories", r->kind->categories);
+    put_list(b, "shortNames", k->short_names);
+    put_list(b, "categories", k->categories);
     buffer_puts(b, "}");
-    each_subresource(b, r, put_legacy_subresource);
+    while ((s = next_subresource(k, &at)))
+        put_legacy_subresource(b, k, s);
 }
 
 static void add_resource_list(struct discovery *d, const struct kind *k)
@@ -133,10 +133,10 @@ static void add_resource_list(struct discovery *d, const struct kind *k)
     put_string(&b, "groupVersion", k->api_version);
     buffer_puts(&b, ",\"resources\":[");
     for (size_t i = 0; i < d->n; i++) {
-        if (!streq(d->resources[i].kind->api_version, k->api_version))
+        if (!streq(d->kinds[i]->api_version, k->api_version))
             continue;
         buffer_puts(&b, separator);
-        put_legacy_resource(&b, &d->resources[i]);
+        put_legacy_resource(&b, d->kinds[i]);
         separator = ",";
     }
     buffer_puts(&b, "]}");
@@ -155,16 +155,16 @@ static void put_version(struct buffer *b, const struct kind *k)
 /* The members of an APIGroup; the first resource's version is the preferred one. */
 static void put_group(const struct discovery *d, struct buffer *b, size_t first)
 {
-    const struct kind *k = d->resources[first].kind;
+    const struct kind *k = d->kinds[first];
     const char *separator = "";
 
     put_string(b, "name", k->group);
     buffer_puts(b, ",\"versions\":[");
     for (size_t i = first; i < d->n; i++) {
-        if (!streq(d->resources[i].kind->group, k->group) || !is_first_of_version(d, i))
+        if (!streq(d->kinds[i]->group, k->group) || !is_first_of_version(d, i))
             continue;
         buffer_puts(b, separator);
-        put_version(b, d->resources[i].kind);
+        put_version(b, d->kinds[i]);
         separator = ",";
     }
     buffer_puts(b, "],\"preferredVersion\":");
@@ -174,7 +174,7 @@ static void put_group(const struct discovery *d, struct buffer *b, size_t first)
 static void add_group(struct discovery *d, size_t first)
 {
     struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
-    _cleanup_free_ char *path = xasprintf("/apis/%s", d->resources[first].kind->group);
+    _cleanup_free_ char *path = xasprintf("/apis/%s", d->kinds[first]->group);
 
     buffer_puts(&b, "{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",");
     put_group(d, &b, first);
@@ -222,32 +222,42 @@ static void put_response_kind(struct buffer *b, const struct kind *k, const char
     buffer_puts(b, "}");
 }
 
-static void put_subresource(struct buffer *b, const struct kind *k, const char *name, const char *kind,
-                            const char *list)
+static void put_subresource(struct buffer *b, const struct kind *k, const struct kind_subresource *s)
 {
-    buffer_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
-    put_string(b, "subresource", name);
+    buffer_puts(b, "{");
+    put_string(b, "subresource", s->name);
     buffer_puts(b, ",");
-    put_response_kind(b, k, kind);
+    put_response_kind(b, k, s->kind ? s->kind : k->kind);
     buffer_puts(b, ",");
-    put_verbs(b, list);
+    put_verbs(b, s->verbs);
     buffer_puts(b, "}");
 }
 
-static void put_resource(struct buffer *b, const struct api_resource *r)
+static void put_subresources(struct buffer *b, const struct kind *k)
+{
+    const struct kind_subresource *s;
+    const char *separator = "";
+
+    for (size_t at = 0; (s = next_subresource(k, &at)); separator = ",") {
+        buffer_puts(b, separator);
+        put_subresource(b, k, s);
+    }
+}
+
+static void put_resource(struct buffer *b, const struct kind *k)
 {
     buffer_puts(b, "{");
-    put_string(b, "resource", r->kind->plural);
+    put_string(b, "resource", k->plural);
     buffer_puts(b, ",");
-    put_response_kind(b, r->kind, r->kind->kind);
+    put_response_kind(b, k, k->kind);
     buffer_puts(b, ",\"scope\":\"Cluster\",");
-    put_string(b, "singularResource", r->kind->singular);
+    put_string(b, "singularResource", k->singular);
     buffer_puts(b, ",");
     put_verbs(b, verbs);
-    put_list(b, "shortNames", r->kind->short_names);
-    put_list(b, "categories", r->kind->categories);
+    put_list(b, "shortNames", k->short_names);
+    put_list(b, "categories", k->categories);
     buffer_puts(b, ",\"subresources\":[");
-    each_subresource(b, r, put_subresource);
+    put_subresources(b, k);
     buffer_puts(b, "]}");
 }
 
@@ -259,10 +269,10 @@ static void put_aggregated_version(const struct discovery *d, struct buffer *b, 
     put_string(b, "version", k->version);
     buffer_puts(b, ",\"resources\":[");
     for (size_t i = 0; i < d->n; i++) {
-        if (!streq(d->resources[i].kind->api_version, k->api_version))
+        if (!streq(d->kinds[i]->api_version, k->api_version))
             continue;
         buffer_puts(b, separator);
-        put_resource(b, &d->resources[i]);
+        put_resource(b, d->kinds[i]);
         separator = ",";
     }
     buffer_puts(b, "],\"freshness\":\"Current\"}");
@@ -270,16 +280,16 @@ static void put_aggregated_version(const struct discovery *d, struct buffer *b, 
 
 static void put_aggregated_group(const struct discovery *d, struct buffer *b, size_t first)
 {
-    const char *group = d->resources[first].kind->group, *separator = "";
+    const char *group = d->kinds[first]->group, *separator = "";
 
     buffer_puts(b, "{\"metadata\":{");
     put_string(b, "name", group);
     buffer_puts(b, ",\"creationTimestamp\":null},\"versions\":[");
     for (size_t i = first; i < d->n; i++) {
-        if (!streq(d->resources[i].kind->group, group) || !is_first_of_version(d, i))
+        if (!streq(d->kinds[i]->group, group) || !is_first_of_version(d, i))
             continue;
         buffer_puts(b, separator);
-        put_aggregated_version(d, b, d->resources[i].kind);
+        put_aggregated_version(d, b, d->kinds[i]);
         separator = ",";
     }
     buffer_puts(b, "]}");
@@ -304,11 +314,11 @@ static void add_aggregated(struct discovery *d, const char *path, bool core, enu
     documents_add(d->documents, path, form, forms[form].content_type, &b);
 }
 
-struct discovery *discovery_new(const struct api_resource *resources, size_t n)
+struct discovery *discovery_new(const struct kind *const *kinds, size_t n)
 {
     struct discovery *d = xcalloc(1, sizeof(*d));
 
-    *d = (struct discovery){documents_new(), resources, n};
+    *d = (struct discovery){documents_new(), kinds, n};
     add_core(d);
     add_group_list(d);
     for (enum form form = FORM_V2; form < FORMS; form++) {
@@ -319,7 +329,7 @@ struct discovery *discovery_new(const struct api_resource *resources, size_t n)
         if (is_first_of_group(d, i))
             add_group(d, i);
         if (is_first_of_version(d, i))
-            add_resource_list(d, resources[i].kind);
+            add_resource_list(d, kinds[i]);
     }
     return d;
 }

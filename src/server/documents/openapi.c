@@ -102,15 +102,14 @@ static void add_meta_schemas(yyjson_mut_doc *doc, yyjson_mut_val *schemas)
     }
 }
 
-static void add_kind(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct api_resource *r)
+static void add_kind(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct kind *k)
 {
-    const struct kind *k = r->kind;
     yyjson_mut_val *schemas = json_mut_at(root, "components.schemas");
     _cleanup_free_ char *name = openapi_schema_name(k, k->kind), *list_name = openapi_schema_name(k, k->list_kind);
 
     json_mut_set(doc, schemas, name, kind_schema(doc, k));
     json_mut_set(doc, schemas, list_name, list_schema(doc, k));
-    openapi_add_paths(doc, yyjson_mut_obj_get(root, "paths"), r);
+    openapi_add_paths(doc, yyjson_mut_obj_get(root, "paths"), k);
 }
 
 /* --- Documents --- */
@@ -135,7 +134,7 @@ static void take_text(struct buffer *b, yyjson_mut_val *v)
     buffer_append(b, text, n);
 }
 
-static void add_version(struct openapi *o, const struct api_resource *resources, size_t n, const char *api_version,
+static void add_version(struct openapi *o, const struct kind *const *kinds, size_t n, const char *api_version,
                         const char *product, yyjson_mut_doc *index)
 {
     _cleanup_json_mut_ yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -144,8 +143,8 @@ static void add_version(struct openapi *o, const struct api_resource *resources,
     _cleanup_free_ char *key = xasprintf("apis/%s", api_version), *path = xasprintf("/openapi/v3/apis/%s", api_version);
 
     for (size_t i = 0; i < n; i++)
-        if (streq(resources[i].kind->api_version, api_version))
-            add_kind(doc, root, &resources[i]);
+        if (streq(kinds[i]->api_version, api_version))
+            add_kind(doc, root, kinds[i]);
     take_text(&b, root);
     const char *hash = documents_add(o->documents, path, FORM_JSON, "application/json", &b);
     _cleanup_free_ char *url = xasprintf("%s?hash=%s", path, hash);
@@ -154,7 +153,7 @@ static void add_version(struct openapi *o, const struct api_resource *resources,
     json_mut_set(index, yyjson_mut_obj_get(yyjson_mut_doc_get_root(index), "paths"), key, entry);
 }
 
-static void add_v3(struct openapi *o, const struct api_resource *resources, size_t n, const char *product)
+static void add_v3(struct openapi *o, const struct kind *const *kinds, size_t n, const char *product)
 {
     _cleanup_json_mut_ yyjson_mut_doc *index = yyjson_mut_doc_new(NULL);
     struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
@@ -164,23 +163,23 @@ static void add_v3(struct openapi *o, const struct api_resource *resources, size
     for (size_t i = 0; i < n; i++) {
         bool first = true;
         for (size_t j = 0; j < i; j++)
-            first &= !streq(resources[j].kind->api_version, resources[i].kind->api_version);
+            first &= !streq(kinds[j]->api_version, kinds[i]->api_version);
         if (first)
-            add_version(o, resources, n, resources[i].kind->api_version, product, index);
+            add_version(o, kinds, n, kinds[i]->api_version, product, index);
     }
     take_text(&b, yyjson_mut_doc_get_root(index));
     documents_add(o->documents, "/openapi/v3", FORM_JSON, "application/json", &b);
 }
 
 /* Older kubectl reads it in protobuf alone. The same in JSON, which nobody asks for, only says that it is there. */
-static void add_v2(struct openapi *o, const struct api_resource *resources, size_t n, const char *product)
+static void add_v2(struct openapi *o, const struct kind *const *kinds, size_t n, const char *product)
 {
     _cleanup_json_mut_ yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
     yyjson_mut_val *root = new_document(doc, product);
 
     for (size_t i = 0; i < n; i++)
-        add_kind(doc, root, &resources[i]);
+        add_kind(doc, root, kinds[i]);
     openapi_v2_write(&b, root);
     documents_add(o->documents, "/openapi/v2", FORM_PROTOBUF, PROTOBUF_TYPE, &b);
     buffer_puts(&b, "{\"swagger\":\"2.0\",\"info\":{\"title\":\"open-hydra\",\"version\":");
@@ -189,14 +188,14 @@ static void add_v2(struct openapi *o, const struct api_resource *resources, size
     documents_add(o->documents, "/openapi/v2", FORM_JSON, "application/json", &b);
 }
 
-struct openapi *openapi_new(const struct api_resource *resources, size_t n, const char *product_version)
+struct openapi *openapi_new(const struct kind *const *kinds, size_t n, const char *product_version)
 {
     struct openapi *o = xcalloc(1, sizeof(*o));
     const char *product = product_version ? product_version : "unknown";
 
     o->documents = documents_new();
-    add_v3(o, resources, n, product);
-    add_v2(o, resources, n, product);
+    add_v3(o, kinds, n, product);
+    add_v2(o, kinds, n, product);
     return o;
 }
 

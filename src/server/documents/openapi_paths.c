@@ -225,23 +225,20 @@ static void add_subresource(yyjson_mut_doc *doc, yyjson_mut_val *paths, const st
                  {"update", {"put", "put", "replace", NULL, false, NULL, 200, read_parameters}}};
     _cleanup_free_ char *rest = xasprintf("/{name}/%s", s->name), *suffix = xasprintf("_%s", s->name);
     yyjson_mut_val *path = add_path(doc, paths, k, rest, true);
-    struct str verbs = str_from(s->verbs), verb;
 
-    while (str_split(&verbs, ',', &verb))
+    for (const char *const *verb = s->verbs; *verb; verb++)
         for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-            if (str_is(str_trim(verb), known[i].verb))
+            if (streq(*verb, known[i].verb))
                 add_operation(doc, path, k, s->kind ? s->kind : k->kind, suffix, &known[i].operation);
 }
 
-void openapi_add_paths(yyjson_mut_doc *doc, yyjson_mut_val *paths, const struct api_resource *r)
+void openapi_add_paths(yyjson_mut_doc *doc, yyjson_mut_val *paths, const struct kind *k)
 {
-    _cleanup_free_ char *schema = openapi_schema_name(r->kind, r->kind->kind);
+    _cleanup_free_ char *schema = openapi_schema_name(k, k->kind);
 
-    add_collection(doc, paths, r->kind, schema);
-    add_object(doc, paths, r->kind, schema);
-    if (r->hooks == NULL || r->hooks->subresources == NULL)
-        return;
-    for (const struct kind_subresource *s = r->hooks->subresources; s->name; s++)
-        if (!s->private)
-            add_subresource(doc, paths, r->kind, s);
+    add_collection(doc, paths, k, schema);
+    add_object(doc, paths, k, schema);
+    for (size_t i = 0; i < k->subresources_len; i++)
+        if (!k->subresources[i].private)
+            add_subresource(doc, paths, k, &k->subresources[i]);
 }

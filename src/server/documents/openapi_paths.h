@@ -1,11 +1,12 @@
 #pragma once
 
-#include "server/api/api.h"
+#include "base/json.h"
+#include "kinds/kind.h"
 
 #define META_SCHEMA_PREFIX "io.k8s.apimachinery.pkg.apis.meta.v1."
 
 /* The operations of a resource, with what kubectl looks for in them: group-version-kind, action, query parameters. */
-void openapi_add_paths(yyjson_mut_doc *doc, yyjson_mut_val *paths, const struct api_resource *r);
+void openapi_add_paths(yyjson_mut_doc *doc, yyjson_mut_val *paths, const struct kind *k);
 
 /* {"$ref": "#/components/schemas/NAME"} */
 yyjson_mut_val *openapi_reference(yyjson_mut_doc *doc, const char *name);

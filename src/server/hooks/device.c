@@ -173,10 +173,10 @@ static int admit(struct admission *a, struct store_txn *t, struct error **err)
     return 0;
 }
 
-static const struct kind_subresource subresources[] = {
-    {.name = "ticket", .kind = "DeviceTicket", .verbs = "create", .handle = device_ticket},
-    {.name = "log", .kind = "Device", .verbs = "get", .handle = device_log, .load = FLOW_LOGS},
-    {.name = "endpoint", .kind = "DeviceEndpoint", .verbs = "update", .private = true, .handle = device_endpoint},
+static const struct subresource_handler subresources[] = {
+    {"ticket", FLOW_REQUESTS, device_ticket},
+    {"log", FLOW_LOGS, device_log},
+    {"endpoint", FLOW_REQUESTS, device_endpoint},
     {0},
 };
 

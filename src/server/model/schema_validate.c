@@ -385,11 +385,8 @@ int schema_check_node(const struct schema_node *n, const char *path, yyjson_mut_
 
 int schema_validate_at(const struct kind *k, const char *path, yyjson_mut_val *v, struct error **err)
 {
-    const struct schema_node *n = k->root;
-    struct str rest = str_from(path), part;
+    const struct schema_node *n = schema_node_at(k->root, path);
 
-    while (n && str_split(&rest, '.', &part))
-        n = schema_node_child(n, part);
     return n ? schema_check_node(n, path, v, err) : 0;
 }
 

@@ -458,6 +458,36 @@ static void own_subresources(void **state)
     assert_false(answer_has(a, "endpoint"));
 }
 
+static void refuses_to_start(const struct kind_hooks *hooks, const char *why)
+{
+    struct error *err = NULL;
+    struct api_resource resource = {f.widget, hooks};
+    struct api_options options = {.store = f.store, .resources = &resource, .resources_len = 1, .workers = f.workers};
+
+    assert_null(api_new(&options, &err));
+    assert_string_equal(err->message, why);
+    error_free(err);
+}
+
+static void handle_nothing(struct http_exchange *x, struct object *object, const struct identity *who, void *context)
+{
+}
+
+/* What the definition names, and who answers it, are two halves of one thing. */
+static void subresources_have_two_halves(void **state)
+{
+    static const struct subresource_handler few[] = {{"ticket", FLOW_REQUESTS, handle_nothing}, {0}},
+                                            many[] = {{"ticket", FLOW_REQUESTS, handle_nothing},
+                                                      {"endpoint", FLOW_REQUESTS, handle_nothing},
+                                                      {"other", FLOW_REQUESTS, handle_nothing},
+                                                      {0}};
+
+    refuses_to_start(NULL, "nobody answers the subresource widgets/ticket");
+    refuses_to_start(&(struct kind_hooks){.subresources = few}, "nobody answers the subresource widgets/endpoint");
+    refuses_to_start(&(struct kind_hooks){.subresources = many},
+                     "the definition of widgets does not name the subresource other");
+}
+
 static void everything_survives_a_restart(void **state)
 {
     struct answer *a = expect(201, create(WIDGET("a", "{\"secret\":\"s\"}")));
@@ -590,6 +620,7 @@ int main(void)
         TEST(hook_warnings),
         TEST(many_findings_are_bounded),
         TEST(own_subresources),
+        TEST(subresources_have_two_halves),
         TEST(everything_survives_a_restart),
         TEST(stops_under_writes),
         TEST(created_by_the_server),

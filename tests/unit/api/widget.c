@@ -17,6 +17,9 @@ const char widget_yaml[] = "apiVersion: apiextensions.k8s.io/v1\n"
                            "  x-open-hydra-owner: spec.owner\n"
                            "  x-open-hydra-max-bytes: 2621440\n"
                            "  x-open-hydra-owner-max-bytes: 32768\n"
+                           "  x-open-hydra-subresources:\n"
+                           "  - {name: ticket, kind: WidgetTicket, verbs: [create]}\n"
+                           "  - {name: endpoint, kind: WidgetEndpoint, verbs: [update], private: true}\n"
                            "  names:\n"
                            "    plural: widgets\n"
                            "    singular: widget\n"
@@ -144,10 +147,10 @@ static void ticket(struct http_exchange *x, struct object *object, const struct 
     http_reply(x, 201, "text/plain", str_from(text));
 }
 
-static const struct kind_subresource subresources[] = {
-    {.name = "ticket", .kind = "WidgetTicket", .verbs = "create", .handle = ticket},
-    {.name = "endpoint", .kind = "WidgetEndpoint", .verbs = "update", .private = true, .handle = ticket},
-    {.name = NULL},
+static const struct subresource_handler subresources[] = {
+    {"ticket", FLOW_REQUESTS, ticket},
+    {"endpoint", FLOW_REQUESTS, ticket},
+    {0},
 };
 
 const struct kind_hooks widget_hooks = {

@@ -8,22 +8,14 @@
 #define V2BETA1 "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
 
 static struct kind *kind;
-static struct api_resource resources[1];
 static struct discovery *discovery;
 static struct openapi *openapi;
-
-static const struct kind_subresource subresources[] = {{.name = "ticket", .kind = "GadgetTicket", .verbs = "create"},
-                                                       {.name = "log", .verbs = "get, update"},
-                                                       {.name = "inner", .kind = "X", .verbs = "get", .private = true},
-                                                       {0}};
-static const struct kind_hooks hooks = {.subresources = subresources};
 
 static int setup(void **state)
 {
     kind = gadget_kind();
-    resources[0] = (struct api_resource){kind, &hooks};
-    discovery = discovery_new(resources, 1);
-    openapi = openapi_new(resources, 1, "1.2.3");
+    discovery = discovery_new((const struct kind *const *)&kind, 1);
+    openapi = openapi_new((const struct kind *const *)&kind, 1, "1.2.3");
     return 0;
 }
 

@@ -18,10 +18,15 @@ static const char good[] =
     "  scope: Cluster\n"
     "  x-open-hydra-owner: spec.owner\n"
     "  x-open-hydra-name: label\n"
+    "  x-open-hydra-log: {maxEvents: 100, maxAgeSeconds: 60}\n"
+    "  x-open-hydra-subresources:\n"
+    "  - {name: ticket, kind: GadgetTicket, verbs: [create], private: true, maxBytes: 1000}\n"
+    "  - {name: log, verbs: [get, update]}\n"
     "  names: {plural: gadgets, singular: gadget, kind: Gadget, shortNames: [gd], categories: [all]}\n"
     "  versions:\n"
     "  - name: v1\n"
     "    subresources: {status: {}}\n"
+    "    selectableFields: [{jsonPath: .spec.size}]\n"
     "    additionalPrinterColumns:\n"
     "    - {name: Size, type: integer, jsonPath: .spec.size, priority: 1}\n"
     "    schema:\n"
@@ -82,6 +87,24 @@ static void test_reads_everything(void **state)
     assert_string_equal(k->output_only[0], "spec.url");
     assert_string_equal(k->immutable[0], "spec.owner");
     assert_int_equal(k->root->type, SCHEMA_OBJECT);
+    assert_string_equal(k->selectable[0], "spec.size");
+    assert_null(k->selectable[1]);
+    assert_int_equal(k->log.max_events, 100);
+    assert_int_equal(k->log.max_age_seconds, 60);
+    assert_int_equal(k->subresources_len, 2);
+    const struct kind_subresource *s = kind_subresource(k, "ticket");
+    assert_string_equal(s->kind, "GadgetTicket");
+    assert_true(s->private);
+    assert_int_equal(s->max_bytes, 1000);
+    assert_true(kind_subresource_has(s, "create"));
+    assert_false(kind_subresource_has(s, "get"));
+    s = kind_subresource(k, "log");
+    assert_null(s->kind);
+    assert_false(s->private);
+    assert_int_equal(s->max_bytes, KIND_SUBRESOURCE_MAX_BYTES);
+    assert_string_equal(s->verbs[1], "update");
+    assert_null(s->verbs[2]);
+    assert_null(kind_subresource(k, "status"));
     kind_free(k);
     kind_free(NULL);
 }
@@ -164,6 +187,19 @@ static void test_refusals(void **state)
     refused("      openAPIV3Schema:\n        type: object", "      openAPIV3Schema:\n        type: string",
             "only objects");
     refused("- name: v1", "- name: [", "");
+    refused("{name: log, verbs: [get, update]}", "{name: log, verbs: [watch]}", "verbs are get, create and update");
+    refused("{name: log, verbs: [get, update]}", "{name: log, verbs: []}", "has no verbs");
+    refused("{name: log, verbs: [get, update]}", "{name: log}", "has no verbs");
+    refused("{name: log, verbs: [get, update]}", "{name: ticket, verbs: [get]}", "is there twice");
+    refused("{name: log, verbs: [get, update]}", "{name: status, verbs: [get]}", "not status");
+    refused("{name: log, verbs: [get, update]}", "{verbs: [get]}", "a name is a DNS label");
+    refused("maxBytes: 1000", "maxBytes: 0", "maxBytes is a number");
+    refused("[{jsonPath: .spec.size}]", "[{jsonPath: .spec.sise}]", "selectableFields: .spec.sise");
+    refused("[{jsonPath: .spec.size}]", "[{jsonPath: spec.size}]", "selectableFields");
+    refused("[{jsonPath: .spec.size}]", "[{jsonPath: .spec.list}]", "selectableFields: .spec.list");
+    refused("[{jsonPath: .spec.size}]", "[{jsonPath: .spec.secret}]", "selectableFields: .spec.secret");
+    refused("{maxEvents: 100, maxAgeSeconds: 60}", "{}", "x-open-hydra-log");
+    refused("{maxEvents: 100, maxAgeSeconds: 60}", "{maxEvents: -1}", "x-open-hydra-log");
 }
 
 static void test_shipped_kinds_load(void **state)

@@ -2,6 +2,20 @@
 
 #include "server/model/selector.h"
 
+static struct kind *kind;
+
+static int setup(void **state)
+{
+    kind = gadget_kind();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    kind_free(kind);
+    return 0;
+}
+
 static bool matches(const char *text, const char *labels)
 {
     _cleanup_arena_ struct arena *a = arena_new();
@@ -109,7 +123,7 @@ static const char *field(struct arena *a, const char *text, const struct field_s
 {
     struct error *err = NULL;
 
-    if (field_selector_parse(a, text, s, &err) == 0)
+    if (field_selector_parse(a, kind, text, s, &err) == 0)
         return NULL;
     assert_int_equal(err->reason, REASON_BAD_REQUEST);
     const char *message = arena_strdup(a, err->message);
@@ -123,27 +137,64 @@ static void test_fields(void **state)
     const struct field_selector *s;
 
     assert_null(field(a, "metadata.name=x", &s));
-    assert_true(field_selector_matches(s, "x"));
-    assert_false(field_selector_matches(s, "y"));
+    assert_true(field_selector_matches(s, "x", NULL));
+    assert_false(field_selector_matches(s, "y", NULL));
     assert_string_equal(field_selector_name(s), "x");
     assert_null(field(a, "metadata.name==x,metadata.name!=y", &s));
     assert_string_equal(field_selector_name(s), "x");
     assert_null(field(a, "metadata.name!=y,metadata.name!=z", &s));
     assert_null(field_selector_name(s));
-    assert_true(field_selector_matches(s, "x"));
-    assert_false(field_selector_matches(s, "y"));
+    assert_true(field_selector_matches(s, "x", NULL));
+    assert_false(field_selector_matches(s, "y", NULL));
     assert_null(field(a, "metadata.name=x,metadata.name=y", &s));
-    assert_false(field_selector_matches(s, "x"));
+    assert_false(field_selector_matches(s, "x", NULL));
     assert_null(field(a, "metadata.name=", &s));
-    assert_false(field_selector_matches(s, "x"));
+    assert_false(field_selector_matches(s, "x", NULL));
     assert_null(field(a, "", &s));
     assert_null(s);
     assert_null(field(a, NULL, &s));
-    assert_true(field_selector_matches(s, "x"));
+    assert_true(field_selector_matches(s, "x", NULL));
     assert_string_equal(field(a, "metadata.namespace=default", &s), "field label not supported: metadata.namespace");
     assert_string_equal(field(a, "status.phase!=x", &s), "field label not supported: status.phase");
     assert_string_equal(field(a, "=x", &s), "field label not supported: ");
     assert_non_null(strstr(field(a, "metadata.name", &s), "can't understand 'metadata.name'"));
+}
+
+static bool field_matches(const char *text, const char *json)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    _cleanup_json_ yyjson_doc *doc = json_parse(str_from(json), NULL);
+    const struct field_selector *s;
+
+    assert_null(field(a, text, &s));
+    assert_true(field_selector_reads_object(s));
+    return field_selector_matches(s, "n", yyjson_doc_get_root(doc));
+}
+
+static void test_selectable_fields(void **state)
+{
+    const char *red = "{\"spec\":{\"color\":\"red\",\"size\":3},\"status\":{\"ready\":true}}";
+    _cleanup_arena_ struct arena *a = arena_new();
+    const struct field_selector *s;
+
+    assert_true(field_matches("spec.color=red", red));
+    assert_false(field_matches("spec.color!=red", red));
+    assert_false(field_matches("spec.color=green", red));
+    assert_true(field_matches("spec.size=3", red));
+    assert_true(field_matches("spec.size=-3", "{\"spec\":{\"size\":-3}}"));
+    assert_false(field_matches("spec.size=30", red));
+    assert_true(field_matches("status.ready=true", red));
+    assert_false(field_matches("status.ready=false", red));
+    assert_true(field_matches("spec.color=red,status.ready==true,metadata.name=n", red));
+    assert_false(field_matches("spec.color=red,metadata.name=m", red));
+    /* What is not there is the empty text. */
+    assert_true(field_matches("spec.color=", "{}"));
+    assert_false(field_matches("spec.color=red", "{}"));
+    assert_null(field(a, "metadata.name=x", &s));
+    assert_false(field_selector_reads_object(s));
+    assert_null(field(a, "spec.color=x", &s));
+    assert_null(field_selector_name(s));
+    assert_string_equal(field(a, "spec.word=x", &s), "field label not supported: spec.word");
 }
 
 int main(void)
@@ -151,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything),          cmocka_unit_test(test_equality), cmocka_unit_test(test_sets),
         cmocka_unit_test(test_existence_and_order), cmocka_unit_test(test_refusals), cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_selectable_fields),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }
