@@ -435,7 +435,7 @@ def test_the_hosts_names_are_not_known(world):
     lines = world.anna.run("return open('/etc/hosts').read()").splitlines()
     names = {name for line in lines for name in line.partition("#")[0].split()[1:]}
     own = world.anna.run("import socket\nreturn socket.gethostname()")
-    assert names <= {"localhost", own, container(world.hydra, A)["Name"].lstrip("/"), "host.containers.internal"} and own in names, lines
+    assert names <= {"localhost", own, container(world.hydra, A)["Name"].lstrip("/"), "host.containers.internal", "host.docker.internal"} and own in names, lines
     assert all(line.startswith(("127.", "::1", "#")) for line in lines if line.strip()), lines
 
 
