@@ -120,6 +120,7 @@ static void yaml_refuses(void **state)
         {"%TAG !a! b\n---\na: 1\n", "%TAG"},
         {"a: 1\n...\n%TAG !a! b\n---\n", "%TAG"},
         {"\xc2\x85%TAG !a! b\n--- 1\n", "%TAG"},
+        {"a: 1\r...\r%TAG !a! b\r--- 1\r", "%TAG is not accepted"},
         {"a: \xff\n", "not YAML"},
         {"\xff\xfe"
          "a\0:\0",

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,12 +99,59 @@ static void folders_are_on_disk_before_what_is_in_them(void **state)
     rmdir(folder);
 }
 
+static void check_content(const char *file, const char *expected)
+{
+    _cleanup_free_ char *text = read_file(file, 100, NULL, NULL);
+
+    assert_non_null(text);
+    assert_string_equal(text, expected);
+}
+
+/* What a kill left half made, or somebody planted, is gone; what a planted link leads to is not touched. */
+static void nothing_in_the_way_is_kept(void **state)
+{
+    _cleanup_free_ char *folder = make_folder(), *file = xasprintf("%s/f", folder), *half = xasprintf("%s.new", file),
+                        *other = xasprintf("%s/other", folder);
+
+    files_synced = folders_synced = 0;
+    assert_int_equal(write_file_atomic(other, STR("other"), 0600, NULL), 0);
+    assert_int_equal(write_file_atomic(half, STR("half of something longer"), 0600, NULL), 0);
+    assert_int_equal(write_file_atomic(file, STR("whole"), 0600, NULL), 0);
+    check_content(file, "whole");
+    assert_false(path_exists(half));
+    assert_int_equal(symlink(other, half), 0);
+    assert_int_equal(write_file_atomic(file, STR("again"), 0600, NULL), 0);
+    check_content(file, "again");
+    check_content(other, "other");
+    unlink(file);
+    unlink(other);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void what_cannot_be_written_leaves_nothing(void **state)
+{
+    _cleanup_free_ char *folder = make_folder(), *file = xasprintf("%s/f", folder), *in = xasprintf("%s/in", file);
+    _cleanup_error_ struct error *err = NULL;
+
+    files_synced = folders_synced = 0;
+    assert_int_equal(make_directory(in, 0700, NULL), 0);
+    files_synced = folders_synced = 0;
+    assert_int_equal(write_file_atomic(file, STR("x"), 0600, &err), -1);
+    assert_non_null(strstr(err->message, file));
+    assert_int_equal(folders_synced, 0);
+    rmdir(in);
+    rmdir(file);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_synced_before_their_folders),
         cmocka_unit_test(folders_are_on_disk_before_what_is_in_them),
         cmocka_unit_test(modes_do_not_depend_on_the_umask),
+        cmocka_unit_test(nothing_in_the_way_is_kept),
+        cmocka_unit_test(what_cannot_be_written_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
