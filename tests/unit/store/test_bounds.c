@@ -353,6 +353,37 @@ static void test_group_in_bytes(void **state)
     fixture_cleanup(&f);
 }
 
+static int abandoned_put(struct store_txn *t, void *arg, struct error **err)
+{
+    txn_abandon(t);
+    return put_fn(t, arg, err);
+}
+
+/* Large ones of which nothing is kept make no small groups. */
+static void test_group_without_what_was_taken_back(void **state)
+{
+    struct fixture f = {.options.no_sync = true};
+    _cleanup_free_ char *text = letters(1 << 20);
+    struct change_args first = {"c", "first", "1", 0}, large[20], small[20];
+
+    fixture_open(&f);
+    count_from_now(&f);
+    hold(true);
+    atomic_store(&left, 1 + 2 * (int)ARRAY_SIZE(large));
+    store_submit(f.store, put_fn, &first, count_down);
+    for (size_t i = 0; i < ARRAY_SIZE(large); i++) {
+        large[i] = (struct change_args){"c", "a", text, 0};
+        small[i] = (struct change_args){"c", "b", "1", 0};
+        store_submit(f.store, abandoned_put, &large[i], count_down);
+        store_submit(f.store, put_fn, &small[i], count_down);
+    }
+    hold(false);
+    while (atomic_load(&left))
+        usleep(1000);
+    assert_in_range(counted.commits, 1, 2); /* the first may have gone alone */
+    fixture_cleanup(&f);
+}
+
 static bool is_compacted(const struct fixture *f)
 {
     LOCK_SCOPE(&counted.lock);
@@ -463,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_database_shrinks),
         cmocka_unit_test(test_old_database_is_converted),
         cmocka_unit_test(test_group_in_bytes),
+        cmocka_unit_test(test_group_without_what_was_taken_back),
         cmocka_unit_test(test_compaction_in_steps),
         cmocka_unit_test(test_compaction_in_bytes),
         cmocka_unit_test(test_compaction_that_fails),

@@ -100,6 +100,22 @@ static int essential_put(struct store_txn *t, void *arg, struct error **err)
     return put_fn(t, arg, err);
 }
 
+/* As a dry run is. */
+static int abandoned_put(struct store_txn *t, void *arg, struct error **err)
+{
+    txn_abandon(t);
+    return put_fn(t, arg, err);
+}
+
+/* Its last words are longer than it ever was. */
+static int delete_at_length(struct store_txn *t, void *arg, struct error **err)
+{
+    const struct change_args *c = arg;
+
+    txn_delete(t, c->collection, c->name, str_from(c->text));
+    return 0;
+}
+
 static int put_secret(struct store_txn *t, void *arg, struct error **err)
 {
     txn_secret_put(t, "session", str_from(arg), STR("a session"));
@@ -128,6 +144,7 @@ static void check_full(struct store *s, char *text)
     check_refused(s, put_fn, &grown);
     assert_int_equal(store_run(s, put_fn, &same, NULL), 0);
     assert_int_equal(store_run(s, essential_put, &status, NULL), 0);
+    assert_int_equal(store_run(s, abandoned_put, &new, NULL), 0);
     assert_int_equal(store_run(s, put_secret, (char[]){"ann"}, NULL), 0);
     assert_int_equal(store_run(s, put_fn, &same, NULL), 0);
 }
@@ -136,7 +153,8 @@ static void test_room_of_its_own(void **state)
 {
     struct fixture f = {0};
     _cleanup_free_ char *text = letters(3000);
-    struct change_args status = {"c", "old", text, 0};
+    _cleanup_free_ char *last_words = xasprintf("{\"v\":\"%s%s\"}", text, text);
+    struct change_args status = {"c", "old", text, 0}, leaving = {"c", "n19", last_words, 0};
     char name[16];
 
     open_on(&f, 64);
@@ -167,10 +185,12 @@ static void test_room_of_its_own(void **state)
     small_disk_fill(f.directory);
     check_full(f.store, text);
     assert_int_equal(store_count(f.store, "c"), 12);
+    assert_int_equal(store_run(f.store, delete_at_length, &leaving, NULL), 0);
+    assert_int_equal(store_count(f.store, "c"), 11);
     small_disk_empty(f.directory);
     put(f.store, "c", "new", "1");
     fixture_reopen(&f);
-    assert_int_equal(store_count(f.store, "c"), 13);
+    assert_int_equal(store_count(f.store, "c"), 12);
     _cleanup_free_ char *session = store_secret(f.store, "session", STR("ann"), NULL);
     assert_string_equal(session, "a session");
     close_on(&f);

@@ -193,6 +193,16 @@ static void count_done(struct gate *g)
     pthread_mutex_unlock(&g->lock);
 }
 
+static void open_and_wait(struct gate *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->open = true;
+    pthread_cond_broadcast(&g->changed);
+    while (g->left)
+        pthread_cond_wait(&g->changed, &g->lock);
+    pthread_mutex_unlock(&g->lock);
+}
+
 struct submitted {
     struct scenario scenario;
     struct gate *gate;
@@ -238,13 +248,7 @@ static void test_group(void **state)
     store_submit(f.store, wait_at_gate, &gate, gate_done);
     for (int i = 0; i < 4; i++)
         store_submit(f.store, staged_submitted, &s[i], submitted_done);
-    pthread_mutex_lock(&gate.lock);
-    gate.open = true;
-    pthread_cond_broadcast(&gate.changed);
-    while (gate.left)
-        pthread_cond_wait(&gate.changed, &gate.lock);
-    pthread_mutex_unlock(&gate.lock);
-
+    open_and_wait(&gate);
     assert_false(s[0].failed);
     assert_true(s[1].failed && s[1].reason == REASON_CONFLICT);
     assert_false(s[2].failed);
@@ -346,6 +350,68 @@ static void test_secrets(void **state)
     fixture_cleanup(&f);
 }
 
+/* One of a group, which sees what those before it have left. */
+struct keeper {
+    const char *value; /* NULL: deletes */
+    bool fail;
+    struct gate *gate;
+    char *seen;
+};
+
+static bool see_secret(void *arg, struct str key, struct str value)
+{
+    buffer_printf(arg, "%s=%s ", key.p, value.p);
+    return true;
+}
+
+static int keep_secret(struct store_txn *t, void *arg, struct error **err)
+{
+    struct keeper *k = arg;
+    struct buffer b = BUFFER_MAX(4096);
+
+    txn_secret_list(t, "scope", see_secret, &b);
+    k->seen = buffer_steal(&b);
+    if (k->value)
+        txn_secret_put(t, "scope", STR("key"), str_from(k->value));
+    else
+        txn_secret_delete(t, "scope", STR("key"));
+    return k->fail ? error_set(err, REASON_CONFLICT, "no") : 0;
+}
+
+static void keeper_done(void *arg, struct error *err)
+{
+    struct keeper *k = arg;
+
+    assert_true(k->fail == (err != NULL));
+    error_free(err);
+    count_done(k->gate);
+}
+
+static void test_secrets_of_a_group(void **state)
+{
+    struct fixture f = {0};
+    struct gate gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 7};
+    struct keeper k[] = {{"1", false, &gate, NULL}, {"2", true, &gate, NULL},   {"3", false, &gate, NULL},
+                         {NULL, true, &gate, NULL}, {NULL, false, &gate, NULL}, {"6", false, &gate, NULL}};
+    static const char *const seen[] = {"key=0 ", "key=1 ", "key=1 ", "key=3 ", "key=3 ", ""};
+    struct keeper first = {"0", false, &gate, NULL};
+
+    fixture_open(&f);
+    assert_int_equal(store_run(f.store, keep_secret, &first, NULL), 0);
+    store_submit(f.store, wait_at_gate, &gate, gate_done);
+    for (size_t i = 0; i < ARRAY_SIZE(k); i++)
+        store_submit(f.store, keep_secret, &k[i], keeper_done);
+    open_and_wait(&gate);
+    for (size_t i = 0; i < ARRAY_SIZE(k); i++) {
+        assert_string_equal(k[i].seen, seen[i]);
+        free(k[i].seen);
+    }
+    fixture_reopen(&f);
+    check_secret(f.store, "scope", STR("key"), STR("6"));
+    free(first.seen);
+    fixture_cleanup(&f);
+}
+
 static void test_binary_and_large(void **state)
 {
     struct fixture f = {0};
@@ -399,10 +465,7 @@ static void test_many_large(void **state)
         l[i].gate = &gate;
         store_submit(f.store, large_fn, &l[i], large_done);
     }
-    pthread_mutex_lock(&gate.lock);
-    while (gate.left)
-        pthread_cond_wait(&gate.changed, &gate.lock);
-    pthread_mutex_unlock(&gate.lock);
+    open_and_wait(&gate);
     fixture_reopen(&f);
     assert_int_equal(store_count(f.store, "c"), 30);
     for (int i = 0; i < 30; i++)
@@ -418,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_list_order),
         cmocka_unit_test(test_failure_takes_only_its_own),
         cmocka_unit_test(test_group),
+        cmocka_unit_test(test_secrets_of_a_group),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_binary_and_large),
         cmocka_unit_test(test_many_large),
