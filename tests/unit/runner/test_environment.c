@@ -541,6 +541,19 @@ static void test_an_engine_that_cannot_say_changes_nothing(void **state)
     assert_int_equal(fake_count(&s->fake, "ensure u1"), 1);
 }
 
+/* What happened meanwhile, no event has told. */
+static void test_an_engine_that_comes_back_is_asked(void **state)
+{
+    struct setup *s = *state;
+
+    run_one(s);
+    fake_available(&s->fake, false);
+    UNTIL(condition_is(s, "ada", "EngineAvailable", "status", "False"));
+    CHANGE("u1", (k->state = INSTANCE_ENDED, k->exit_code = 7));
+    fake_available(&s->fake, true);
+    wait_restarts(s, "ada", 1);
+}
+
 static void test_orphans_go_when_the_engine_comes_back(void **state)
 {
     struct setup *s = *state;
@@ -992,6 +1005,7 @@ int main(void)
         TEST(test_a_failed_one_is_cleared_away_in_the_end),
         TEST(test_an_engine_that_is_away_is_said),
         TEST(test_an_engine_that_cannot_say_changes_nothing),
+        TEST(test_an_engine_that_comes_back_is_asked),
         TEST(test_orphans_go_when_the_engine_comes_back),
         TEST(test_the_slow_timer_looks),
         TEST(test_what_is_adopted),
