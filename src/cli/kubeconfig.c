@@ -1,7 +1,6 @@
 #include "cli/kubeconfig.h"
 
 #include "base/alloc.h"
-#include "server/auth/auth.h"
 
 struct pki_options kubeconfig_pki(const struct config *c, const struct layout *l)
 {

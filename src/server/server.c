@@ -14,8 +14,10 @@
 #include "base/notify.h"
 #include "base/workers.h"
 #include "server/api/stored.h"
+#include "server/auth/routes.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/context.h"
+#include "server/identity/roles.h"
 #include "server/presence.h"
 #include "server/shipped.h"
 
@@ -48,7 +50,9 @@ struct server {
     struct store *store;
     struct workers *workers, *parsers;
     struct flow *flow;
-    struct auth *auth;
+    struct accounts *accounts;
+    struct identifier *identifier;
+    struct auth auth;
     struct gateway *gateway;
     struct api *api;
     struct presence *presence;
@@ -121,7 +125,7 @@ static int open_store(struct server *s, struct error **err)
 
 static bool still_holds(void *context, const struct identity *who)
 {
-    return auth_still_holds(((struct hook_context *)context)->auth, who);
+    return identity_still_holds(((struct hook_context *)context)->identifier, who);
 }
 
 static int make_api(struct server *s, struct error **err)
@@ -135,9 +139,9 @@ static int make_api(struct server *s, struct error **err)
         .store = s->store,
         .resources = resources,
         .resources_len = ARRAY_SIZE(resources),
-        .authorize = auth_authorize,
+        .authorize = roles_authorize,
         .still_holds = still_holds,
-        .reserved = auth_is_reserved,
+        .reserved = roles_reserved,
         .flow = s->flow,
         .workers = s->workers,
         .parsers = s->parsers,
@@ -158,22 +162,23 @@ static int build(struct server *s, struct error **err)
     s->workers = workers_new("worker", WORKER_THREADS, &WORKER_LIMITS);
     s->parsers = workers_new("parser", PARSER_THREADS, &PARSER_LIMITS);
     s->flow = flow_new();
-    s->auth = auth_new(c, s->store, s->workers);
-    s->gateway = gateway_new(c, s->store, s->auth, err);
+    s->accounts = accounts_new(c, s->store, s->workers);
+    s->identifier = identifier_new(s->accounts);
+    s->gateway = gateway_new(c, s->store, s->identifier, err);
     if (s->gateway == NULL)
         return -1;
     gateway_set_peers(s->gateway, s->options->peers_fd);
     s->context.config = c;
     s->context.store = s->store;
-    s->context.auth = s->auth;
+    s->context.accounts = s->accounts;
+    s->context.identifier = s->identifier;
     s->context.gateway = s->gateway;
     s->context.logs_socket = s->options->logs_socket;
     s->context.runner_present = &s->runner_present;
     read_excluded_ports(s);
     if (make_api(s, err) < 0)
         return -1;
-    auth_set_api(s->auth, s->api);
-    auth_set_user_kind(s->auth, s->kinds[KIND_USER]);
+    s->auth = (struct auth){s->accounts, s->identifier, s->api, s->kinds[KIND_USER]};
     if (shipped_create(s->api, s->store, (const struct kind *const *)s->kinds, KINDS, err) < 0)
         return -1;
     return store_run(s->store, allocation_serve, &s->context, err);
@@ -192,7 +197,7 @@ static void identified(struct http_exchange *x, const struct identity *who, stru
 /* Empty where there is an administrator. */
 static void reply_setup_code(struct server *s, struct http_exchange *x)
 {
-    _cleanup_free_ char *code = auth_setup_code(s->auth);
+    _cleanup_free_ char *code = accounts_setup_code(s->accounts);
 
     http_add_header(x, "Cache-Control", "no-store");
     http_reply(x, 200, "text/plain", str_from(code ? code : ""));
@@ -206,11 +211,11 @@ static void handle(struct http_exchange *x, void *arg)
     if (http_role(x) == HTTP_AUTH)
         gateway_handle(s->gateway, x);
     else if (http_role(x) == HTTP_GATEWAY && auth_owns(path))
-        auth_handle(s->auth, x);
+        auth_handle(&s->auth, x);
     else if (http_role(x) == HTTP_RUNNER && http_method(x) == HTTP_GET && str_is(path, SETUP_CODE_PATH))
         reply_setup_code(s, x);
     else if (api_owns(path))
-        auth_identify(s->auth, x, identified, s);
+        identity_find(s->identifier, x, identified, s);
     else {
         struct error *err = NULL;
         error_set(&err, REASON_NOT_FOUND, "the server could not find the requested resource");
@@ -231,7 +236,7 @@ static int body_gate(struct http_exchange *x, void *arg, size_t *max, struct err
         *max = MAX_AUTH_BODY;
     } else {
         struct identity who;
-        int known = auth_peek(s->auth, x, &who, err);
+        int known = identity_peek(s->identifier, x, &who, err);
         if (known < 0)
             return -1;
         if (known && who.role == ROLE_NONE)
@@ -275,7 +280,7 @@ static int listen_all(struct server *s, struct error **err)
 /* The code goes to whoever started us, or to root by runner.sock (`open-hydra-server setup`), and not into the log. */
 static void say_ready(struct server *s)
 {
-    _cleanup_free_ char *code = auth_setup_code(s->auth);
+    _cleanup_free_ char *code = accounts_setup_code(s->accounts);
     _cleanup_free_ char *text = code ? xasprintf("setup %s\nready\n", code) : xstrdup("ready\n");
 
     log_info("serving");
@@ -309,10 +314,10 @@ static void tear_down(struct server *s)
         api_free(s->api);
     if (s->gateway)
         gateway_free(s->gateway);
-    if (s->auth)
-        auth_free(s->auth);
+    identifier_free(s->identifier);
     if (s->store)
         store_close(s->store);
+    accounts_free(s->accounts);
     for (size_t i = 0; i < KINDS; i++)
         kind_free(s->kinds[i]);
     flow_free(s->flow);

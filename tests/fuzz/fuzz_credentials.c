@@ -6,13 +6,13 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "fuzz/fuzz.h"
-#include "server/auth/certificate_identity.h"
-#include "server/auth/cookie.h"
-#include "server/auth/credentials.h"
-#include "server/auth/origin.h"
+#include "server/accounts/cookie.h"
+#include "server/identity/certificate_identity.h"
+#include "server/identity/credentials.h"
+#include "server/identity/origin.h"
 
 /* The headers of a request that say who is asking, one per line: Cookie, Authorization (or Open-Hydra-Auth), Host,
- * Origin, subject DN, serial. Links with auth_parts alone. */
+ * Origin, subject DN, serial. Links with identity_parts alone. */
 
 static const char *next_line(struct arena *arena, struct str *rest)
 {

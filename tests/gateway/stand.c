@@ -16,6 +16,8 @@
 #include "base/thread.h"
 #include "base/workers.h"
 #include "pki/pki.h"
+#include "server/accounts/password.h"
+#include "server/auth/routes.h"
 #include "server/gateway/gateway.h"
 #include "server/gateway/peers.h"
 
@@ -25,7 +27,9 @@ struct stand {
     struct config *config;
     struct store *store;
     struct workers *workers;
-    struct auth *auth;
+    struct accounts *accounts;
+    struct identifier *identifier;
+    struct auth auth;
     struct gateway *gateway;
     struct http_server *auth_server, *gateway_server;
     pthread_mutex_t stream_lock; /* the stream lives until its close */
@@ -138,9 +142,9 @@ static void handle_gateway(struct http_exchange *x, void *arg)
     static const char zeros[1 << 20];
 
     if (auth_owns(http_path(x))) {
-        auth_handle(s.auth, x);
+        auth_handle(&s.auth, x);
     } else if (http_path(x).n > 13 && memcmp(http_path(x).p, "/apis/ticket/", 13) == 0) {
-        auth_identify(s.auth, x, make_ticket, NULL);
+        identity_find(s.identifier, x, make_ticket, NULL);
     } else if (str_is(http_path(x), "/apis/stream")) {
         start_stream(x);
     } else if (str_is(http_path(x), "/apis/large")) {
@@ -177,7 +181,7 @@ static int put_password(struct store_txn *t, void *arg, struct error **err)
     _cleanup_free_ char *hash = password_hash(f[2]);
 
     txn_secret_put(t, SECRET_PASSWORD, str_from(f[1]), str_from(hash));
-    auth_end_sessions(t, f[1], NULL);
+    sessions_end(s.accounts->sessions, t, f[1], NULL);
     return 0;
 }
 
@@ -284,8 +288,10 @@ static void start(const char *yaml, const char *data, const char *web, const cha
     if ((s.store = store_open(&options, &err)) == NULL)
         die("store", err);
     s.workers = workers_new("stand", 2, &(struct workers_limits){.jobs = 64});
-    s.auth = auth_new(s.config, s.store, s.workers);
-    if ((s.gateway = gateway_new(s.config, s.store, s.auth, &err)) == NULL)
+    s.accounts = accounts_new(s.config, s.store, s.workers);
+    s.identifier = identifier_new(s.accounts);
+    s.auth = (struct auth){.accounts = s.accounts, .identifier = s.identifier};
+    if ((s.gateway = gateway_new(s.config, s.store, s.identifier, &err)) == NULL)
         die("gateway", err);
     gateway_set_peers(s.gateway, peers_socket());
     s.auth_server = serve(auth_fd, HTTP_AUTH, handle_auth);
@@ -298,8 +304,9 @@ static void stop(void)
     http_server_stop(s.gateway_server);
     workers_free(s.workers);
     gateway_free(s.gateway);
-    auth_free(s.auth);
+    identifier_free(s.identifier);
     store_close(s.store);
+    accounts_free(s.accounts);
     config_free(s.config);
 }
 

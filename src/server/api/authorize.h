@@ -4,13 +4,17 @@
 
 #include "kinds/kind.h"
 
-/* Who is asking. The strings live as long as the exchange. */
+/* Who is asking. The strings live as long as the exchange. What may be done is decided by `role`; the last three are told
+ * to others (audit, reviews). */
 struct identity {
-    const char *name;        /* user name; "system:runner", "system:anonymous" */
-    int role;                /* the authorizer's own numbering */
-    const char *uid;         /* of the user object; NULL where there is none */
-    const char *session;     /* an id of the session, no secret; NULL where there is none */
-    const char *certificate; /* the serial number of the client certificate; NULL where there is none */
+    const char *name;          /* user name; "system:runner", "system:anonymous" */
+    int role;                  /* the authorizer's own numbering */
+    const char *uid;           /* of the user object; NULL where there is none */
+    const char *session;       /* an id of the session, no secret; NULL where there is none */
+    const char *certificate;   /* the serial number of the client certificate; NULL where there is none */
+    const char *const *groups; /* NULL-terminated, as Kubernetes names them (system:authenticated …); NULL: none said */
+    const char *method;        /* the provider that told (server/identity/provider.h); NULL: nobody asked */
+    const char *address;       /* where it came from, as nginx says; "" on sockets of ours; NULL: no request */
 };
 
 struct attributes {

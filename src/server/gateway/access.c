@@ -5,6 +5,7 @@
 #include "base/encoding.h"
 #include "kinds/names.h"
 #include "kinds/user.h"
+#include "server/accounts/password.h"
 #include "server/gateway/client.h"
 #include "server/gateway/internal.h"
 
@@ -53,12 +54,15 @@ static bool user_allowed(struct gateway *g, const struct pass *p, const struct p
         return false;
     if (!streq(p->user, d->owner) && !is_administrator(user))
         return false;
-    return p->session[0] ? auth_session_valid(g->auth, p->session, work) : p->password == password_mark(g, user);
+    return p->session[0] ? identity_session_valid(g->identifier, p->session, work)
+                         : p->password == password_mark(g, user);
 }
 
 static bool certificate_allowed(struct gateway *g, const struct pass *p)
 {
-    return p->role == ROLE_ADMIN && auth_certificate_valid(g->auth, p->session);
+    const struct identity who = {.role = ROLE_ADMIN, .certificate = p->session};
+
+    return p->role == ROLE_ADMIN && identity_still_holds(g->identifier, &who);
 }
 
 bool access_allowed(struct gateway *g, const struct pass *p, const struct port_device *d, const struct access *at)

@@ -30,7 +30,8 @@ static int make_key(struct store_txn *t, void *arg, struct error **err)
     return 0;
 }
 
-struct gateway *gateway_new(const struct config *config, struct store *store, struct auth *auth, struct error **err)
+struct gateway *gateway_new(const struct config *config, struct store *store, struct identifier *identifier,
+                            struct error **err)
 {
     unsigned char master[PASS_KEY_BYTES];
 
@@ -41,7 +42,7 @@ struct gateway *gateway_new(const struct config *config, struct store *store, st
     sodium_memzero(master, sizeof(master));
     g->config = config;
     g->store = store;
-    g->auth = auth;
+    g->identifier = identifier;
     gateway_site_init(&g->site, config);
     g->ports = port_index_new(store, config->environments.first, config->environments.last);
     g->tickets = tickets_new();

@@ -2,7 +2,7 @@
 
 #include "config/config.h"
 #include "http/http.h"
-#include "server/auth/auth.h"
+#include "server/identity/identity.h"
 #include "server/store/store.h"
 
 /*
@@ -18,9 +18,9 @@
  */
 struct gateway;
 /* Makes the key of the environments' cookies at first start: not from an event thread. */
-struct gateway *gateway_new(const struct config *config, struct store *store, struct auth *auth, struct error **err)
-    _must_check_;
-/* Answers what is still deferred. After the http servers have stopped, before store and auth go. */
+struct gateway *gateway_new(const struct config *config, struct store *store, struct identifier *identifier,
+                            struct error **err) _must_check_;
+/* Answers what is still deferred. After the http servers have stopped, before store and identifier go. */
 void gateway_free(struct gateway *g);
 
 /* Every request on auth.sock. Answers or defers (a running device whose endpoint is not known yet, for a few seconds).

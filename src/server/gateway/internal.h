@@ -23,7 +23,7 @@ struct waiting {
 struct gateway {
     const struct config *config;
     struct store *store;
-    struct auth *auth;
+    struct identifier *identifier;
     struct gateway_site site;
     struct pass_keys keys;
     _Atomic int64_t clock_offset_us; /* of tests */

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/api/api.h"
 #include "server/gateway/internal.h"
 
 /*

@@ -2,15 +2,16 @@
 
 #include "config/config.h"
 #include "kinds/names.h"
+#include "server/accounts/accounts.h"
 #include "server/api/hooks.h"
-#include "server/auth/auth.h"
 #include "server/gateway/gateway.h"
 
 /* What hooks may use: api_options.context. */
 struct hook_context {
     const struct config *config;
     struct store *store;
-    struct auth *auth;
+    struct accounts *accounts;
+    struct identifier *identifier;
     struct gateway *gateway;
     const uint16_t *excluded_ports; /* of the environments' range: taken by others */
     size_t excluded_ports_len;

@@ -1,6 +1,7 @@
 #include "server/hooks/device_endpoint.h"
 
 #include "base/alloc.h"
+#include "server/api/api.h"
 
 static int set_endpoint(struct gateway *gateway, const struct object *object, struct str body, struct error **err)
 {

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/thread.h"
+#include "server/api/api.h"
 
 #define MAX_LOGS 64
 #define BUFFER_BYTES ((size_t)64 * 1024)

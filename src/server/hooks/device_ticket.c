@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "kinds/device.h"
+#include "server/api/api.h"
 
 #define TICKET_MAX_BYTES 4096
 

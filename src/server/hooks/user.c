@@ -4,7 +4,10 @@
 #include "base/alloc.h"
 #include "base/secret.h"
 #include "kinds/device.h"
-#include "server/auth/names.h"
+#include "kinds/names.h"
+#include "kinds/user.h"
+#include "server/accounts/names.h"
+#include "server/accounts/password.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/device_gone.h"
 #include "server/hooks/objects.h"
@@ -47,6 +50,11 @@ static int prepare(struct admission *a, const char *name, struct error **err)
     return 0;
 }
 
+static void end_sessions(const struct hook_context *context, struct store_txn *t, const char *uid, const char *spared)
+{
+    sessions_end(context->accounts->sessions, t, uid, spared);
+}
+
 static int admit_password(struct admission *a, struct store_txn *t, struct error **err)
 {
     const struct prepared_password *p = a->prepared;
@@ -62,7 +70,7 @@ static int admit_password(struct admission *a, struct store_txn *t, struct error
         return 0;
     txn_secret_put(t, SECRET_PASSWORD, str_from(uid), str_from(p->hash));
     bool own = a->old && streq(a->who->uid, uid);
-    auth_end_sessions(t, uid, own ? a->who->session : NULL);
+    end_sessions(a->context, t, uid, own ? a->who->session : NULL);
     return 0;
 }
 
@@ -124,7 +132,7 @@ static int admit_delete(struct admission *a, struct store_txn *t, struct error *
     if (yyjson_mut_get_sint(json_mut_at(a->object, "spec.role")) == ROLE_ADMIN &&
         keep_an_admin(a, t, "deleted", err) < 0)
         return -1;
-    auth_end_sessions(t, uid, NULL);
+    end_sessions(a->context, t, uid, NULL);
     /* The user goes after its environment: device.c takes this finalizer off then. */
     if (device.p && device_ask_deletion(t, a->context, arena_strndup(a->arena, device.p, device.n)))
         finalizer_add(a->doc, a->object, USER_FINALIZER);

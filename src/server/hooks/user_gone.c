@@ -1,6 +1,7 @@
 #include "server/hooks/user_gone.h"
 
 #include "kinds/device.h"
+#include "server/accounts/password.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/objects.h"
 #include "server/model/metadata.h"
@@ -8,7 +9,7 @@
 void user_forget(struct store_txn *t, struct hook_context *context, const char *name, const char *uid)
 {
     txn_secret_delete(t, SECRET_PASSWORD, str_from(uid));
-    auth_end_sessions(t, uid, NULL);
+    sessions_end(context->accounts->sessions, t, uid, NULL);
     allocation_release(t, context, HOLDER_USER, name);
 }
 

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/workers.h"
-#include "server/auth/room.h"
+#include "server/identity/roles.h"
 
 static void show(struct http_exchange *x, const struct identity *who, struct error *err, void *arg)
 {
@@ -20,6 +20,10 @@ static void show(struct http_exchange *x, const struct identity *who, struct err
     _cleanup_free_ char *text = xasprintf("%s %d %s", who->name, who->role, who->uid ? who->uid : "-");
     if (who->session)
         http_add_header(x, "Session", who->session);
+    http_add_header(x, "Method", who->method);
+    http_add_header(x, "Address", *who->address ? who->address : "-");
+    for (const char *const *group = who->groups; *group; group++)
+        http_add_header(x, "Group", *group);
     http_reply(x, 200, "text/plain", str_from(text));
 }
 
@@ -28,9 +32,9 @@ static void handle(struct http_exchange *x, void *arg)
     struct world *w = arg;
 
     if (auth_owns(http_path(x)))
-        auth_handle(w->auth, x);
+        auth_handle(&w->auth, x);
     else
-        auth_identify(w->auth, x, show, NULL);
+        identity_find(w->identifier, x, show, NULL);
 }
 
 static struct kind *load_users(void)
@@ -50,18 +54,18 @@ static void start_rooms(struct world *w)
     struct http_options options = default_options();
 
     w->workers = workers_new("test", 4, &(struct workers_limits){.jobs = 256, .owner_jobs = 32});
-    w->auth = auth_new(&w->config, w->store, w->workers);
+    w->accounts = accounts_new(&w->config, w->store, w->workers);
+    w->identifier = identifier_new(w->accounts);
     const struct api_resource resources[] = {{w->users, NULL}};
     const struct api_options api_options = {.store = w->store,
                                             .resources = resources,
                                             .resources_len = 1,
-                                            .authorize = auth_authorize,
+                                            .authorize = roles_authorize,
                                             .workers = w->workers,
                                             .version = "0"};
     w->api = api_new(&api_options, NULL);
     assert_non_null(w->api);
-    auth_set_api(w->auth, w->api);
-    auth_set_user_kind(w->auth, w->users);
+    w->auth = (struct auth){w->accounts, w->identifier, w->api, w->users};
     fixture_start(&w->http, &options, handle, w);
     options.role = HTTP_RUNNER;
     fixture_start(&w->runner, &options, handle, w);
@@ -73,7 +77,9 @@ static void stop_rooms(struct world *w)
     fixture_cleanup(&w->runner);
     workers_free(w->workers);
     api_free(w->api);
-    auth_free(w->auth);
+    identifier_free(w->identifier);
+    store_close(w->store);
+    accounts_free(w->accounts);
 }
 
 static void open_store(struct world *w)
@@ -113,7 +119,6 @@ struct world *world_new(bool disable_auth)
 void world_restart(struct world *w)
 {
     stop_rooms(w);
-    store_close(w->store);
     open_store(w);
     start_rooms(w);
 }
@@ -121,7 +126,6 @@ void world_restart(struct world *w)
 void world_free(struct world *w)
 {
     stop_rooms(w);
-    store_close(w->store);
     kind_free(w->users);
     _cleanup_free_ char *command = xasprintf("%s/revoked", w->pki);
     unlink(command);
@@ -141,6 +145,7 @@ void world_free(struct world *w)
 /* --- Users --- */
 
 struct user_write {
+    struct world *world;
     const char *name, *uid, *hash;
     int role;
 };
@@ -162,7 +167,7 @@ static int write_user(struct store_txn *t, void *arg, struct error **err)
 
 void put_user(struct world *w, const char *name, const char *uid, int role, const char *hash)
 {
-    struct user_write u = {name, uid, hash, role};
+    struct user_write u = {w, name, uid, hash, role};
     assert_int_equal(store_run(w->store, write_user, &u, NULL), 0);
 }
 
@@ -170,7 +175,7 @@ static int remove_user(struct store_txn *t, void *arg, struct error **err)
 {
     const struct user_write *u = arg;
 
-    auth_end_sessions(t, u->uid, NULL);
+    sessions_end(u->world->accounts->sessions, t, u->uid, NULL);
     txn_secret_delete(t, SECRET_PASSWORD, str_from(u->uid));
     txn_delete(t, "openhydrausers", u->name, STR("{}"));
     return 0;
@@ -178,7 +183,7 @@ static int remove_user(struct store_txn *t, void *arg, struct error **err)
 
 void delete_user(struct world *w, const char *name, const char *uid)
 {
-    struct user_write u = {name, uid, NULL, 0};
+    struct user_write u = {w, name, uid, NULL, 0};
     assert_int_equal(store_run(w->store, remove_user, &u, NULL), 0);
 }
 
@@ -287,5 +292,5 @@ void fail_later(struct world *w, const char *account)
 {
     const struct throttle_attempt a = {account, "192.0.2.1", NULL};
 
-    assert_int_equal(throttle_begin(w->auth->throttle, &a, clock_monotonic_us() + 60000000).refused, 0);
+    assert_int_equal(throttle_begin(w->accounts->throttle, &a, clock_monotonic_us() + 60000000).refused, 0);
 }

@@ -1,12 +1,13 @@
 #pragma once
 
 #include "base/json.h"
-#include "server/auth/auth.h"
+#include "server/accounts/password.h"
+#include "server/auth/routes.h"
 #include "unit/http/client.h"
 
 #define PASSWORD "correct horse"
 
-/* A store, an API of users without hooks, this room, and its HTTP in front. */
+/* A store, an API of users without hooks, the rooms of accounts, identity and auth, and their HTTP in front. */
 struct world {
     char directory[40];
     char *pki;
@@ -16,12 +17,14 @@ struct world {
     struct workers *workers;
     struct kind *users;
     struct api *api;
-    struct auth *auth;
+    struct accounts *accounts;
+    struct identifier *identifier;
+    struct auth auth;
     struct fixture http, runner;
     char *hash; /* of PASSWORD */
 };
 struct world *world_new(bool disable_auth);
-void world_restart(struct world *w); /* the room alone: what the store does not hold is gone */
+void world_restart(struct world *w); /* the rooms alone: what the store does not hold is gone */
 void world_free(struct world *w);
 
 /* An object and its password's hash (NULL: none), as the user kind's hooks would store them. */

@@ -12,8 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "server/auth/attempt.h"
-#include "server/auth/room.h"
+#include "server/accounts/attempt.h"
 #include "unit/auth/fixture.h"
 
 #define NOBODY "system:anonymous 0 -"
@@ -250,7 +249,7 @@ static void besiege(struct world *w, const char *account)
     for (int i = 0; i < 60; i++) {
         _cleanup_free_ char *address = xasprintf("198.51.100.%d", i);
         const struct throttle_attempt a = {account, address, NULL};
-        (void)throttle_begin(w->auth->throttle, &a, clock_monotonic_us());
+        (void)throttle_begin(w->accounts->throttle, &a, clock_monotonic_us());
     }
 }
 
@@ -270,7 +269,7 @@ static void test_it_is_said_how_long_to_wait(void **state)
     const struct throttle_attempt a = {"student", "192.0.2.1", NULL};
     int64_t now = clock_monotonic_us();
     for (int i = 0; i < 17; i++) {
-        struct throttle_verdict v = throttle_begin(w->auth->throttle, &a, now);
+        struct throttle_verdict v = throttle_begin(w->accounts->throttle, &a, now);
         now += v.refused ? v.refused * 1000000 : 0;
     }
     _cleanup_reply_ struct reply r = log_in(w, "{\"username\":\"student\",\"password\":\"x\"}");
@@ -291,7 +290,7 @@ static void wait_at_the_gate(void *arg)
 static unsigned attempt_of(struct world *w, const char *address, int account)
 {
     struct attempt t = {xasprintf("u%d", account), xstrdup(address), NULL};
-    unsigned refused = attempt_start(w->auth, &t, wait_at_the_gate, wait_at_the_gate, NULL);
+    unsigned refused = attempt_start(w->accounts, &t, wait_at_the_gate, wait_at_the_gate, NULL);
 
     attempt_clear(&t);
     return refused;
@@ -428,7 +427,7 @@ static char *session_id(struct world *w, const char *headers)
 
 static int64_t end_of(struct world *w, const char *id)
 {
-    _cleanup_session_ struct session *s = sessions_by_id(w->auth->sessions, id, 0);
+    _cleanup_session_ struct session *s = sessions_by_id(w->accounts->sessions, id, 0);
     return s->expires_us;
 }
 
@@ -443,9 +442,9 @@ static void test_use_extends_a_session(void **state)
     usleep(1100000); /* more than a tenth of it */
     _cleanup_reply_ struct reply watch = ask(w, "GET", "/whoami?watch=true", mine, NULL);
     assert_int_equal(watch.status, 200);
-    assert_true(auth_session_valid(w->auth, id, false));
+    assert_true(accounts_session_valid(w->accounts, id, false));
     assert_int_equal(end_of(w, id), first);
-    assert_true(auth_session_valid(w->auth, id, true));
+    assert_true(accounts_session_valid(w->accounts, id, true));
     int64_t second = end_of(w, id);
     assert_true(second >= first + 1000000);
     usleep(1100000);
@@ -458,7 +457,7 @@ static void test_password_change(void **state)
     struct world *w = *state;
     _cleanup_free_ char *mine = browser(w, "student", PASSWORD), *elsewhere = browser(w, "student", PASSWORD);
     _cleanup_free_ char *id = session_id(w, mine), *other_id = session_id(w, elsewhere);
-    assert_true(auth_session_valid(w->auth, id, false) && auth_session_valid(w->auth, other_id, false));
+    assert_true(accounts_session_valid(w->accounts, id, false) && accounts_session_valid(w->accounts, other_id, false));
 
     _cleanup_reply_ struct reply r = ask(w, "POST", "/auth/password", mine,
                                          "{\"currentPassword\":\"" PASSWORD "\",\"newPassword\":\"battery staple\"}");
@@ -470,8 +469,8 @@ static void test_password_change(void **state)
     /* What hangs on the session (an open environment) goes on. */
     _cleanup_free_ char *same = session_id(w, renewed);
     assert_string_equal(same, id);
-    assert_true(auth_session_valid(w->auth, id, false));
-    assert_false(auth_session_valid(w->auth, other_id, false));
+    assert_true(accounts_session_valid(w->accounts, id, false));
+    assert_false(accounts_session_valid(w->accounts, other_id, false));
 
     _cleanup_reply_ struct reply old = log_in(w, "{\"username\":\"student\",\"password\":\"" PASSWORD "\"}");
     assert_int_equal(old.status, 401);

@@ -39,7 +39,7 @@ static bool setup_required(struct world *w)
 static void test_the_link_makes_the_first_admin(void **state)
 {
     struct world *w = *state;
-    _cleanup_free_ char *code = auth_setup_code(w->auth), *again = auth_setup_code(w->auth);
+    _cleanup_free_ char *code = accounts_setup_code(w->accounts), *again = accounts_setup_code(w->accounts);
     assert_non_null(code);
     assert_string_equal(code, again);
     assert_true(setup_required(w));
@@ -55,7 +55,7 @@ static void test_the_link_makes_the_first_admin(void **state)
     free(browser(w, "boss", "battery staple"));
 
     assert_false(setup_required(w));
-    assert_null(auth_setup_code(w->auth));
+    assert_null(accounts_setup_code(w->accounts));
     _cleanup_reply_ struct reply second = set_up(w, code, "other", "battery staple");
     assert_int_equal(second.status, 403);
 }
@@ -65,7 +65,7 @@ static void test_refused_setups(void **state)
     struct world *w = *state;
     _cleanup_reply_ struct reply too_early = set_up(w, "", "boss", "battery staple");
     assert_int_equal(too_early.status, 403);
-    _cleanup_free_ char *code = auth_setup_code(w->auth);
+    _cleanup_free_ char *code = accounts_setup_code(w->accounts);
     _cleanup_free_ char *half = xstrndup(code, strlen(code) / 2), *longer = xasprintf("%sx", code);
     const char *const codes[] = {"", half, longer};
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
@@ -95,7 +95,7 @@ static void test_refused_setups(void **state)
 static void test_an_admin_made_otherwise_ends_the_link(void **state)
 {
     struct world *w = *state;
-    _cleanup_free_ char *code = auth_setup_code(w->auth);
+    _cleanup_free_ char *code = accounts_setup_code(w->accounts);
     put_user(w, "admin", "uid-a", ROLE_ADMIN, NULL);
     _cleanup_reply_ struct reply r = set_up(w, code, "boss", "battery staple");
     assert_int_equal(r.status, 403);
@@ -105,9 +105,9 @@ static void test_an_admin_made_otherwise_ends_the_link(void **state)
 static void test_a_new_start_makes_a_new_code(void **state)
 {
     struct world *w = *state;
-    _cleanup_free_ char *code = auth_setup_code(w->auth);
+    _cleanup_free_ char *code = accounts_setup_code(w->accounts);
     world_restart(w);
-    _cleanup_free_ char *other = auth_setup_code(w->auth);
+    _cleanup_free_ char *other = accounts_setup_code(w->accounts);
     assert_string_not_equal(code, other);
     _cleanup_reply_ struct reply r = set_up(w, code, "boss", "battery staple");
     assert_int_equal(r.status, 403);
@@ -131,7 +131,7 @@ static void *set_up_once(void *arg)
 static void test_only_one_of_many_wins(void **state)
 {
     struct world *w = *state;
-    _cleanup_free_ char *code = auth_setup_code(w->auth);
+    _cleanup_free_ char *code = accounts_setup_code(w->accounts);
     struct one ones[6];
     pthread_t threads[6];
     unsigned made = 0;

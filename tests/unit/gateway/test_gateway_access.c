@@ -10,7 +10,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/io.h"
-#include "server/auth/room.h"
 #include "server/gateway/internal.h"
 #include "unit/auth/fixture.h"
 
@@ -31,7 +30,7 @@ static int setup(void **state)
     struct scene *s = xcalloc(1, sizeof(*s));
 
     s->w = world_new(false);
-    s->g = gateway_new(&s->w->config, s->w->store, s->w->auth, NULL);
+    s->g = gateway_new(&s->w->config, s->w->store, s->w->identifier, NULL);
     s->arena = arena_new();
     s->now = clock_realtime_us() / S * S;
     assert_non_null(s->g);
@@ -219,7 +218,7 @@ static void a_certificate_that_is_revoked(void **state)
 
 static int64_t end_of(struct scene *s, const char *id)
 {
-    _cleanup_session_ struct session *session = sessions_by_id(s->w->auth->sessions, id, 0);
+    _cleanup_session_ struct session *session = sessions_by_id(s->w->accounts->sessions, id, 0);
     return session->expires_us;
 }
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "server/accounts/password.h"
 #include "unit/hooks/world.h"
 
 static int setup(void **state)

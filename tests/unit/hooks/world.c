@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "server/identity/roles.h"
 
 struct world world;
 
@@ -63,12 +64,14 @@ static void start_rooms(void)
     struct fixture *f = &world.f;
 
     f->workers = workers_new("prepare", 1, &(struct workers_limits){.jobs = 16});
-    world.auth = auth_new(&world.config, f->store, f->workers);
-    world.gateway = gateway_new(&world.config, f->store, world.auth, NULL);
+    world.accounts = accounts_new(&world.config, f->store, f->workers);
+    world.identifier = identifier_new(world.accounts);
+    world.gateway = gateway_new(&world.config, f->store, world.identifier, NULL);
     assert_non_null(world.gateway);
     world.context = (struct hook_context){.config = &world.config,
                                           .store = f->store,
-                                          .auth = world.auth,
+                                          .accounts = world.accounts,
+                                          .identifier = world.identifier,
                                           .gateway = world.gateway,
                                           .excluded_ports = world.excluded,
                                           .logs_socket = "/nowhere",
@@ -78,7 +81,7 @@ static void start_rooms(void)
     const struct api_options options = {.store = f->store,
                                         .resources = resources,
                                         .resources_len = ARRAY_SIZE(resources),
-                                        .authorize = auth_authorize,
+                                        .authorize = roles_authorize,
                                         .workers = f->workers,
                                         .context = &world.context,
                                         .version = "0"};
@@ -107,7 +110,6 @@ static void start_all(void)
 
     world.f.store = store_open(&options, &err);
     assert_non_null(world.f.store);
-    world.sessions = sessions_new(world.f.store);
     start_rooms();
     listen_on(&world.f);
 }
@@ -142,9 +144,9 @@ static void stop_all(void)
     workers_free(f->workers);
     api_free(f->api);
     gateway_free(world.gateway);
-    auth_free(world.auth);
-    sessions_free(world.sessions);
+    identifier_free(world.identifier);
     store_close(f->store);
+    accounts_free(world.accounts);
 }
 
 void world_stop(void)
@@ -274,7 +276,7 @@ char *secret(const char *scope, const char *key)
 
 static int put_session(struct store_txn *t, void *arg, struct error **err)
 {
-    sessions_put(world.sessions, t, arg);
+    sessions_put(world.accounts->sessions, t, arg);
     return 0;
 }
 
@@ -291,7 +293,7 @@ char *log_in(const char *user)
 
 bool is_logged_in(const char *session)
 {
-    _cleanup_session_ struct session *s = sessions_by_id(world.sessions, session, clock_realtime_us());
+    _cleanup_session_ struct session *s = sessions_by_id(world.accounts->sessions, session, clock_realtime_us());
 
     return s != NULL;
 }

@@ -2,7 +2,7 @@
 
 #include <stdatomic.h>
 
-#include "server/auth/sessions.h"
+#include "server/accounts/sessions.h"
 #include "server/hooks/context.h"
 #include "unit/api/client.h"
 
@@ -14,13 +14,13 @@ struct world {
     struct fixture f; /* socket and store: what client.h needs */
     struct config config;
     struct kind *kinds[3];
-    struct auth *auth;
+    struct accounts *accounts;
+    struct identifier *identifier;
     struct gateway *gateway;
     struct hook_context context;
     uint16_t excluded[2];
     atomic_bool runner_present;
-    struct sessions *sessions; /* a table beside auth's */
-    char session[64];          /* id, of whoever asks; "": none */
+    char session[64]; /* id, of whoever asks; "": none */
     char *hosts[2];
 };
 extern struct world world;

@@ -16,7 +16,6 @@
 #include "base/yaml.h"
 #include "pki/authority.h"
 #include "pki/pki.h"
-#include "server/auth/auth.h"
 
 #define URL "https://127.0.0.1:30443"
 
