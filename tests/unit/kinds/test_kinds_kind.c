@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "kinds/kind.h"
 #include "kinds/schema_node.h"
 
@@ -202,6 +203,34 @@ static void test_refusals(void **state)
     refused("{maxEvents: 100, maxAgeSeconds: 60}", "{maxEvents: -1}", "x-open-hydra-log");
 }
 
+#define MARKS 256 /* of kind.c, of each mark */
+
+/* With `owner` there are so many immutable fields. */
+static char *with_marks(unsigned n)
+{
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX(65536);
+
+    for (unsigned i = 1; i < n; i++)
+        buffer_printf(&b, "              f%u: {type: string, x-open-hydra-immutable: true}\n", i);
+    buffer_puts(&b, "              size: {type: integer}\n");
+    return buffer_steal(&b);
+}
+
+static void test_marks_are_counted(void **state)
+{
+    static const char line[] = "              size: {type: integer}\n";
+    _cleanup_free_ char *most = with_marks(MARKS), *more = with_marks(MARKS + 1), *text = with(line, most);
+    struct kind *k = kind_load(str_from(text), "gadget.yaml", NULL);
+
+    assert_non_null(k);
+    assert_string_equal(k->immutable[MARKS - 1], "spec.f255");
+    assert_null(k->immutable[MARKS]);
+    kind_free(k);
+    refused(line, more, "spec.f256: cannot be marked");
+    refused("{type: integer}", "{type: integer}\n              'a.b': {type: string, x-open-hydra-immutable: true}",
+            "spec.a.b: cannot be marked");
+}
+
 static void test_shipped_kinds_load(void **state)
 {
     assert_true(kind_sources_len >= 3);
@@ -223,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_reads_everything),
         cmocka_unit_test(test_optional_parts),
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_marks_are_counted),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_shipped_kinds_load),
     };

@@ -313,6 +313,49 @@ static void test_unwatch_while_told(void **state)
     fixture_cleanup(&f);
 }
 
+/* Who is to be told next goes while another is told. */
+struct remover {
+    struct store *store;
+    struct store_watch watch;
+    struct watcher *next;
+};
+
+static void remove_next(void *arg)
+{
+    struct remover *r = arg;
+
+    if (r->next == NULL)
+        return;
+    store_unwatch(r->store, "c", &r->next->watch);
+    assert_int_equal(told(r->next), 0);
+    free(r->next);
+    r->next = NULL;
+}
+
+static void test_the_next_goes(void **state)
+{
+    struct fixture f = {0};
+    struct watcher last;
+
+    fixture_open(&f);
+    struct remover r = {.store = f.store, .next = xcalloc(1, sizeof(*r.next))};
+    r.watch = (struct store_watch){.wake = remove_next, .arg = &r};
+    watcher_init(&last);
+    watcher_init(r.next);
+    /* Told in the other order. */
+    store_watch(f.store, "c", &last.watch);
+    store_watch(f.store, "c", &r.next->watch);
+    store_watch(f.store, "c", &r.watch);
+    put(f.store, "c", "a", "1");
+    wait_told(&last, 1);
+    put(f.store, "c", "a", "2");
+    wait_told(&last, 2);
+    store_unwatch(f.store, "c", &r.watch);
+    store_unwatch(f.store, "c", &last.watch);
+    assert_null(r.next);
+    fixture_cleanup(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_watch),
         cmocka_unit_test(test_unwatch_races_with_wake),
         cmocka_unit_test(test_unwatch_while_told),
+        cmocka_unit_test(test_the_next_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
