@@ -237,7 +237,6 @@ static int read_properties(struct compiler *c, yyjson_val *schema, const char *w
         out->node = compile(c, yyjson_obj_iter_get_val(key), path, depth + 1);
         if (out->node == NULL)
             return -1;
-        n->has_defaults |= out->node->has_defaults;
         out++;
         n->properties_len++;
     }
@@ -258,7 +257,6 @@ static int read_children(struct compiler *c, yyjson_val *schema, const char *whe
         n->additional = compile(c, additional, path, depth + 1);
         if (n->additional == NULL)
             return -1;
-        n->has_defaults |= n->additional->has_defaults;
     }
     if ((n->type == SCHEMA_ARRAY) != (items != NULL))
         return error_set(c->err, REASON_INVALID, "%s: arrays, and they alone, have items", where);
@@ -267,7 +265,6 @@ static int read_children(struct compiler *c, yyjson_val *schema, const char *whe
         n->items = compile(c, items, path, depth + 1);
         if (n->items == NULL)
             return -1;
-        n->has_defaults |= n->items->has_defaults;
     }
     return 0;
 }
@@ -282,7 +279,6 @@ static int read_values(struct compiler *c, yyjson_val *schema, const char *where
     n->plain = c->plain && !n->write_only && !n->output_only;
     n->allowed = yyjson_obj_get(schema, "enum");
     n->fallback = yyjson_obj_get(schema, "default");
-    n->has_defaults = n->fallback != NULL;
     if (n->allowed && !yyjson_arr_size(n->allowed))
         return error_set(c->err, REASON_INVALID, "%s: enum is a list with something in it", where);
     if (n->write_only && (n->type != SCHEMA_STRING || n->fallback))

@@ -49,7 +49,6 @@ struct schema_node {
     const struct schema_node *items;
     yyjson_val *allowed;  /* enum; NULL: anything */
     yyjson_val *fallback; /* default; NULL: none */
-    bool has_defaults;    /* here or anywhere below */
     const char *pattern_text;
     regex_t *pattern;
 };

@@ -58,11 +58,12 @@ static void test_everything(void **state)
     assert_int_equal(n->properties_len, 4);
     assert_true(n->properties[0].required);
     assert_false(n->properties[1].required);
-    assert_true(n->has_defaults);
     assert_int_equal(n->max_length, 3);
     const struct schema_node *a = schema_node_child(n, STR("a")), *b = schema_node_child(n, STR("b"));
     assert_int_equal(a->min_length, 1);
     assert_non_null(a->pattern);
+    assert_string_equal(yyjson_get_str(a->fallback), "x");
+    assert_null(b->fallback);
     assert_int_equal(b->format, SCHEMA_FORMAT_INT32);
     assert_true(b->exclusive_maximum && b->has_minimum && b->has_maximum);
     assert_int_equal(schema_node_child(n, STR("c"))->type, SCHEMA_INT_OR_STRING);
