@@ -546,11 +546,14 @@ static void mistakes_name_file_line_and_key(void **state)
         {"serverIP: a/b\n", ":1: serverIP: expected a host name"},
         {"- 1\n", "expected keys and values"},
         {"insecure: true\ninsecure: false\n", "insecure is given twice"},
+        {"allowedImages: [a]\nallowedImages: [b]\n", "allowedImages is given twice"},
+        {"hostIdRanges: 1\nhostIdRanges: null\n", "hostIdRanges is given twice"},
         {"hostIdBase: 100000\n", "hostIdBase"},
         {"hostIdRanges: 32768\nhostIdBase: 4294901760\n", "hostIdRanges"},
         {"apiListen: 127.0.0.1:31005\n", "overlap"},
         {"apiListen: 127.0.0.2:31005\n", "overlap"}, /* told apart by port, not by host */
         {"tlsCertificate: /a\n", "go together"},
+        {"tlsCertificateKey: /a\n", "go together"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct error *err = NULL;
@@ -603,6 +606,7 @@ static void addresses_to_listen_on(void **state)
         {"127.0.0.1:5-5", "127.0.0.1", 5, 5},
         {"0.0.0.0:5-65535", "0.0.0.0", 5, 65535},
         {"[::1]:443", "::1", 443, 443},
+        {"[::]:443", "::", 443, 443},
         {"::1:443", "::1", 443, 443},
         {"localhost:80", "127.0.0.1", 80, 80},
         {":80", "0.0.0.0", 80, 80},
@@ -632,7 +636,7 @@ static void addresses_to_listen_on(void **state)
         assert_int_equal(a.first, cases[i].first);
         assert_int_equal(a.last, cases[i].last);
         assert_int_equal(listen_is_loopback(&a), starts_with(a.host, "127.") || streq(a.host, "::1"));
-        assert_int_equal(listen_is_wildcard(&a), streq(a.host, "0.0.0.0"));
+        assert_int_equal(listen_is_wildcard(&a), streq(a.host, "0.0.0.0") || streq(a.host, "::"));
         free(a.host);
     }
 }
