@@ -8,3 +8,12 @@
  * or the network of an IPv6 one: a home has a whole /64 to itself (RFC 6177), and browsers change the rest from day to
  * day. */
 void address_client(char out[static ADDRESS_MAX], struct str address);
+
+/* "10.42.0.0/16", "fd00::/8", or an address alone, which is a network of one. */
+struct network {
+    unsigned char address[16]; /* IPv4 as within IPv6: ::ffff:10.42.0.0 */
+    unsigned bits;             /* of 128 */
+};
+/* Returns 0, or -1 where it is none. */
+int network_parse(struct str text, struct network *out);
+bool network_holds(const struct network *outer, const struct network *inner);

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/yaml.h"
@@ -169,6 +170,17 @@ static int check_ids(const struct config *c, struct error **err)
     return 0;
 }
 
+static int check_networks(const struct config *c, struct error **err)
+{
+    struct network network;
+
+    for (char **n = c->environment_networks; n && *n; n++)
+        if (network_parse(str_from(*n), &network) < 0)
+            return error_set(err, REASON_INVALID, "environmentNetworks: \"%s\" is no network, as 10.42.0.0/16 is one",
+                             *n);
+    return 0;
+}
+
 /* Whatever their hosts: links, cookies and the rules of the gateway tell dashboard and environments apart by port
  * alone, under the same names. */
 static bool overlap(const struct listen_address *a, const struct listen_address *b)
@@ -208,11 +220,19 @@ struct config *config_load(const struct config_flags *flags, struct error **err)
     complete_hosts(c);
     c->server_id = c->host_id_base + 1;
     c->gateway_id = c->host_id_base + 2;
-    if (check_ids(c, err) < 0 || check_listeners(c, err) < 0 || places_check(c, err) < 0) {
+    if (check_ids(c, err) < 0 || check_networks(c, err) < 0 || check_listeners(c, err) < 0 ||
+        places_check(c, err) < 0) {
         config_free(c);
         return NULL;
     }
     return c;
+}
+
+static void free_strings(char **list)
+{
+    for (char **i = list; i && *i; i++)
+        free(*i);
+    free(list);
 }
 
 void config_free(struct config *c)
@@ -239,12 +259,9 @@ void config_free(struct config *c)
                              c->engine_socket};
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(strings[i]);
-    for (char **h = c->hosts; h && *h; h++)
-        free(*h);
-    free(c->hosts);
-    for (char **i = c->allowed_images; i && *i; i++)
-        free(*i);
-    free(c->allowed_images);
+    free_strings(c->hosts);
+    free_strings(c->allowed_images);
+    free_strings(c->environment_networks);
     free(c);
 }
 

@@ -47,10 +47,11 @@ struct config {
     uint32_t host_id_base, host_id_size; /* per user; 1879048192, 65536 */
     uint32_t host_id_count;              /* ranges; 8192 */
     bool allow_root_images;              /* where no user namespace can be had */
-    uint32_t server_id, gateway_id;      /* numeric service users (when started as root) */
-    unsigned session_seconds;            /* life of a login that nobody uses; 12 h */
-    unsigned session_max_seconds;        /* … and of one in use; 7 days */
-    unsigned certificate_check_seconds;  /* how often certificates are looked at; 1 h */
+    char **environment_networks; /* NULL-terminated, «10.42.0.0/16»: environments may be reached there; NULL: none */
+    uint32_t server_id, gateway_id;     /* numeric service users (when started as root) */
+    unsigned session_seconds;           /* life of a login that nobody uses; 12 h */
+    unsigned session_max_seconds;       /* … and of one in use; 7 days */
+    unsigned certificate_check_seconds; /* how often certificates are looked at; 1 h */
 };
 
 /* The most that one environment gets, whatever the server says. */

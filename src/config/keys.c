@@ -72,6 +72,7 @@ static const struct key keys[] = {
     {"dashboardListen", KEY_LISTEN, FIELD(dashboard), 0, 0, NULL},
     {"environmentListen", KEY_LISTEN, FIELD(environments), 0, 0, NULL},
     {"apiListen", KEY_LISTEN, FIELD(api), 0, 0, NULL},
+    {"environmentNetworks", KEY_STRINGS, FIELD(environment_networks), 0, 0, NULL},
     {"insecure", KEY_BOOL, FIELD(insecure), 0, 0, NULL},
     {"tlsCertificate", KEY_PATH, FIELD(certificate), 0, 0, NULL},
     {"tlsCertificateKey", KEY_PATH, FIELD(certificate_key), 0, 0, NULL},

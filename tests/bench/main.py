@@ -158,7 +158,8 @@ def running_environment(server, socket):
     status, made = server.ask("PUT", f"{DEVICES}/student/status", made, **runner)
     assert status == 200, made
     status, body = server.ask("PUT", f"{DEVICES}/student/endpoint",
-                              {"deviceUid": made["metadata"]["uid"], "socket": str(socket), "token": "t" * 32}, **runner)
+                              {"deviceUid": made["metadata"]["uid"],
+                               "endpoints": [{"name": "main", "address": f"unix:{socket}", "token": "t" * 32}]}, **runner)
     assert status == 200, body
     session, base = server.environment(server.login("student", "student's password"), "student")
     cookies = "; ".join(f"{c.name}={c.value}" for c in session.cookies)

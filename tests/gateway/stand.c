@@ -223,9 +223,9 @@ static int obey(char **f, char **out, struct error **err)
     if (streq(f[0], "password"))
         return store_run(s.store, put_password, f, err);
     if (streq(f[0], "endpoint"))
-        return gateway_set_endpoint(s.gateway, f[1], &(struct endpoint){f[2], f[3], f[4]}, err);
+        return gateway_set_endpoints(s.gateway, f[2], &(struct endpoint){"main", f[3], f[4]}, 1, err);
     if (streq(f[0], "forget")) {
-        gateway_forget_endpoint(s.gateway, f[1]);
+        gateway_forget_endpoints(s.gateway, f[1]);
         return 0;
     }
     if (streq(f[0], "ticket"))

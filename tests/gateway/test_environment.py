@@ -477,4 +477,4 @@ def test_overflowing_cookies_are_healed(world):
 def test_endpoints_are_checked(world, device, uid, name, token):
     path = name if name.startswith("/") else f"{world.folder}/run/env/{name}"
     with pytest.raises(RuntimeError):
-        world.tell("endpoint", device, uid, path, token)
+        world.tell("endpoint", device, uid, f"unix:{path}", token)

@@ -45,10 +45,11 @@ def free_ports(count: int) -> int:
 
 
 class Environment:
-    """What runs in an environment: a server on a unix socket that keeps what it was asked, and answers as told."""
+    """What runs in an environment: a server on a unix socket (or at an address) that keeps what it was asked, and answers as told."""
 
-    def __init__(self, path: pathlib.Path):
-        self.path, self.seen, self.answers = path, [], {}
+    def __init__(self, at: pathlib.Path | tuple):
+        self.seen, self.answers = [], {}
+        self.path = at if isinstance(at, pathlib.Path) else None
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -96,21 +97,29 @@ class Environment:
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = serve
 
-        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer if self.path else socketserver.TCPServer):
+            address_family = socket.AF_UNIX if self.path else socket.AF_INET6 if ":" in at[0] else socket.AF_INET
             daemon_threads = True
             request_queue_size = 128
 
             def handle_error(self, *args):
                 pass
 
-        self.server = Server(str(path), Handler)
-        path.chmod(0o666)
+        self.server = Server(str(at) if self.path else at, Handler)
+        if self.path:
+            self.path.chmod(0o666)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
         self.server.shutdown()
         self.server.server_close()
-        self.path.unlink(missing_ok=True)
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
+    @property
+    def url(self) -> str:
+        host, port = self.server.server_address[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class WebSocket:
@@ -236,14 +245,20 @@ class World:
             "status": {"phase": phase, "port": self.first + index, "sandboxName": sandbox}}))
         return self.first + index
 
-    def endpoint(self, device, uid=None, token=None):
-        folder = self.folder / "run/env" / device
-        self.tell("endpoint", device, uid or f"uid-device-{device}", folder / "s.sock", token or f"token-{device}")
+    def endpoint(self, device, uid=None, token=None, address=None):
+        """`token` "": none."""
+        address = address or f"unix:{self.folder}/run/env/{device}/s.sock"
+        self.tell("endpoint", device, uid or f"uid-device-{device}", address, *([] if token == "" else [token or f"token-{device}"]))
 
     def environment(self, device) -> Environment:
         folder = self.folder / "run/env" / device
         folder.mkdir(exist_ok=True)
         self.environments[device] = Environment(folder / "s.sock")
+        return self.environments[device]
+
+    def address(self, device, host) -> Environment:
+        """One at an address of this machine, with a port of its own."""
+        self.environments[device] = Environment((host, 0))
         return self.environments[device]
 
     def ticket(self, device, user, role=2) -> str:

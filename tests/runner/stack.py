@@ -210,7 +210,7 @@ class Stack:
             connection.close()
         if answer.status != 200:
             return answer.status
-        return answer.headers["X-Open-Hydra-Socket"], answer.headers["X-Open-Hydra-Authorization"]
+        return answer.headers["X-Open-Hydra-Endpoint"].removeprefix("unix:"), answer.headers["X-Open-Hydra-Authorization"]
 
     # ---- what is there --------------------------------------------------------------------------------------
 

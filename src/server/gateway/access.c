@@ -1,3 +1,5 @@
+#include "server/gateway/access.h"
+
 #include <sodium.h>
 #include <string.h>
 
@@ -7,7 +9,7 @@
 #include "kinds/user.h"
 #include "server/accounts/password.h"
 #include "server/gateway/client.h"
-#include "server/gateway/internal.h"
+#include "server/gateway/room.h"
 
 /* Of a pass that hangs on no session and no password: a client certificate's. */
 #define UNBOUND_SECONDS 3600

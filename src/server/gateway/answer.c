@@ -1,17 +1,19 @@
-#include "base/clock.h"
-#include "base/log.h"
+#include "server/gateway/answer.h"
+
 #include "kinds/names.h"
 #include "kinds/sandbox.h"
-#include "server/gateway/internal.h"
+#include "server/gateway/access.h"
+#include "server/gateway/room.h"
 
 /*
  * auth_request lets through 2xx, 401 and 403 alone: whatever else is to be said goes into a header, which nginx turns
  * into the answer (nginx.conf.in, @login and @refused).
  */
-static void pass(struct http_exchange *x, const struct located *at)
+static void pass(struct http_exchange *x, const struct endpoint *at)
 {
-    http_add_header(x, "X-Open-Hydra-Socket", at->socket);
-    http_add_header(x, "X-Open-Hydra-Authorization", arena_printf(http_arena(x), "token %s", at->token));
+    http_add_header(x, "X-Open-Hydra-Endpoint", at->address);
+    if (at->token)
+        http_add_header(x, "X-Open-Hydra-Authorization", arena_printf(http_arena(x), "token %s", at->token));
     http_reply(x, 200, "text/plain", STR(""));
 }
 
@@ -75,19 +77,19 @@ static void not_here(struct gateway *g, struct http_exchange *x, const struct ga
 static void answer_allowed(struct gateway *g, struct http_exchange *x, const struct gateway_request *r,
                            const struct port_device *d, bool last)
 {
-    struct located at;
+    struct endpoint at;
 
     if (d->deleting || d->phase != PHASE_RUNNING) {
         not_here(g, x, r, "starting");
         return;
     }
-    if (gateway_locate(g, d->uid, http_arena(x), &at)) {
+    if (endpoints_find(g->endpoints, d->uid, NULL, http_arena(x), &at)) {
         pass(x, &at);
         return;
     }
-    if (!last && waiting_add(g, x, d->uid))
+    if (!last && waiting_room_enter(g->waiting, x, d->uid))
         return;
-    if (gateway_locate(g, d->uid, http_arena(x), &at))
+    if (endpoints_find(g->endpoints, d->uid, NULL, http_arena(x), &at))
         pass(x, &at);
     else
         refuse(x, "starting");

@@ -1,20 +1,15 @@
+#include "server/gateway/gateway.h"
+
 #include <sodium.h>
-#include <stdatomic.h>
-#include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
-#include "base/random.h"
-#include "server/gateway/internal.h"
+#include "server/gateway/access.h"
+#include "server/gateway/answer.h"
+#include "server/gateway/open.h"
+#include "server/gateway/room.h"
 
 #define SECRET_SCOPE "gateway"
 #define SECRET_COOKIE "cookie"
-#define UNIX_PATH_MAX 107
-#define TOKEN_MAX 256
-
-struct known_endpoint {
-    char *socket, *token;
-};
 
 static int make_key(struct store_txn *t, void *arg, struct error **err)
 {
@@ -28,6 +23,17 @@ static int make_key(struct store_txn *t, void *arg, struct error **err)
     crypto_kdf_keygen(key);
     txn_secret_put(t, SECRET_SCOPE, STR(SECRET_COOKIE), (struct str){(const char *)key, PASS_KEY_BYTES});
     return 0;
+}
+
+static bool is_told(void *arg, const char *device_uid)
+{
+    const struct gateway *g = arg;
+    return endpoints_has(g->endpoints, device_uid);
+}
+
+static void answer_at_last(void *arg, struct http_exchange *x)
+{
+    answer_request(arg, x, true);
 }
 
 struct gateway *gateway_new(const struct config *config, struct store *store, struct identifier *identifier,
@@ -47,103 +53,54 @@ struct gateway *gateway_new(const struct config *config, struct store *store, st
     g->ports = port_index_new(store, config->environments.first, config->environments.last);
     g->tickets = tickets_new();
     g->peers = peers_new(-1);
-    pthread_rwlock_init(&g->endpoints_lock, NULL);
-    g->endpoints = map_new();
-    waiting_start(g);
+    g->endpoints = endpoints_new();
+    g->waiting = waiting_room_new(&(struct waiting_ops){is_told, answer_at_last, g});
     return g;
-}
-
-static void known_endpoint_free(void *p)
-{
-    struct known_endpoint *e = p;
-
-    if (e == NULL)
-        return;
-    if (e->token)
-        sodium_memzero(e->token, strlen(e->token));
-    free(e->token);
-    free(e->socket);
-    free(e);
 }
 
 void gateway_free(struct gateway *g)
 {
     if (g == NULL)
         return;
-    waiting_stop(g);
+    waiting_room_free(g->waiting);
     port_index_free(g->ports);
     tickets_free(g->tickets);
     peers_free(g->peers);
-    map_free(g->endpoints, known_endpoint_free);
-    pthread_rwlock_destroy(&g->endpoints_lock);
+    endpoints_free(g->endpoints);
     gateway_site_clear(&g->site);
     sodium_memzero(&g->keys, sizeof(g->keys));
     free(g);
 }
 
-/* It becomes part of nginx's proxy_pass: nothing but plain names below our own folder. */
-static int check_socket(const struct gateway *g, const char *path, struct error **err)
+static int check_names(const struct endpoint *list, size_t n, struct error **err)
 {
-    _cleanup_free_ char *folder = xasprintf("%s/env/", g->config->runtime);
-
-    if (path == NULL || !starts_with(path, folder) || strlen(path) > UNIX_PATH_MAX)
-        return error_set(err, REASON_INVALID, "an environment's socket lies below %s, in at most %d bytes", folder,
-                         UNIX_PATH_MAX);
-    for (const char *c = path + strlen(folder); *c; c++)
-        if ((!ascii_isalnum(*c) && !strchr("/._-", *c)) || (*c == '.' && c[1] == '.'))
-            return error_set(err, REASON_INVALID,
-                             "a socket's path holds letters, digits, \"/\", \".\", \"_\", \"-\" alone");
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (streq(list[i].name, list[j].name))
+                return error_set(err, REASON_INVALID, "name: there are two of \"%s\"", list[i].name);
     return 0;
 }
 
-/* It becomes a header's value. */
-static int check_token(const char *token, struct error **err)
+int gateway_set_endpoints(struct gateway *g, const char *device_uid, const struct endpoint *list, size_t n,
+                          struct error **err)
 {
-    size_t n = token ? strlen(token) : 0;
-
-    if (n == 0 || n > TOKEN_MAX)
-        return error_set(err, REASON_INVALID, "an environment's token has 1 to %d characters", TOKEN_MAX);
-    for (const char *c = token; *c; c++)
-        if (!ascii_isalnum(*c) && !strchr("-._~+/=", *c))
-            return error_set(err, REASON_INVALID, "an environment's token holds a character that none may have");
+    if (device_uid == NULL || device_uid[0] == '\0')
+        return error_set(err, REASON_INVALID, "endpoints need their device's uid");
+    if (n == 0 || n > ENDPOINTS_MAX)
+        return error_set(err, REASON_INVALID, "a device has 1 to %d endpoints", ENDPOINTS_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (endpoint_check(g->config, &list[i], err) < 0)
+            return error_wrap(err, "endpoints[%zu]", i);
+    if (check_names(list, n, err) < 0)
+        return -1;
+    endpoints_set(g->endpoints, device_uid, list, n);
+    waiting_room_wake(g->waiting, device_uid);
     return 0;
 }
 
-int gateway_set_endpoint(struct gateway *g, const char *device, const struct endpoint *e, struct error **err)
+void gateway_forget_endpoints(struct gateway *g, const char *device_uid)
 {
-    if (e->device_uid == NULL || e->device_uid[0] == '\0')
-        return error_set(err, REASON_INVALID, "device %s: an endpoint needs the device's uid", device);
-    if (check_socket(g, e->socket, err) < 0 || check_token(e->token, err) < 0)
-        return error_wrap(err, "device %s", device);
-    struct known_endpoint *known = xcalloc(1, sizeof(*known));
-    *known = (struct known_endpoint){xstrdup(e->socket), xstrdup(e->token)};
-    pthread_rwlock_wrlock(&g->endpoints_lock);
-    known_endpoint_free(map_set(g->endpoints, str_from(e->device_uid), known));
-    pthread_rwlock_unlock(&g->endpoints_lock);
-    waiting_wake(g, e->device_uid);
-    return 0;
-}
-
-void gateway_forget_endpoint(struct gateway *g, const char *device_uid)
-{
-    pthread_rwlock_wrlock(&g->endpoints_lock);
-    known_endpoint_free(map_remove(g->endpoints, str_from(device_uid)));
-    pthread_rwlock_unlock(&g->endpoints_lock);
-}
-
-bool gateway_locate(struct gateway *g, const char *device_uid, struct arena *arena, struct located *out)
-{
-    pthread_rwlock_rdlock(&g->endpoints_lock);
-    const struct known_endpoint *e = map_get(g->endpoints, str_from(device_uid));
-    if (e)
-        *out = (struct located){arena_strdup(arena, e->socket), arena_strdup(arena, e->token)};
-    pthread_rwlock_unlock(&g->endpoints_lock);
-    return e != NULL;
-}
-
-int64_t gateway_now(const struct gateway *g)
-{
-    return clock_realtime_us() + atomic_load_explicit(&g->clock_offset_us, memory_order_relaxed);
+    endpoints_forget(g->endpoints, device_uid);
 }
 
 void gateway_set_peers(struct gateway *g, int fd)

@@ -2,6 +2,7 @@
 
 #include "config/config.h"
 #include "http/http.h"
+#include "server/gateway/endpoint.h"
 #include "server/identity/identity.h"
 #include "server/store/store.h"
 
@@ -34,15 +35,11 @@ void gateway_set_peers(struct gateway *g, int fd);
 /* For tests: as if it were that much later. */
 void gateway_move_clock(struct gateway *g, int64_t us);
 
-struct endpoint {
-    const char *device_uid;
-    const char *socket; /* absolute path inside the runtime directory's env/ */
-    const char *token;
-};
-/* From the runner. Checks that the socket lies where it may. */
-int gateway_set_endpoint(struct gateway *g, const char *device, const struct endpoint *e, struct error **err)
-    _must_check_;
-void gateway_forget_endpoint(struct gateway *g, const char *device_uid);
+/* From the runner: all of a device. The first is where its address leads. Checks that each lies where it may. */
+#define ENDPOINTS_MAX 16
+int gateway_set_endpoints(struct gateway *g, const char *device_uid, const struct endpoint *list, size_t n,
+                          struct error **err) _must_check_;
+void gateway_forget_endpoints(struct gateway *g, const char *device_uid);
 
 /* A one-use link to a device's environment for that caller, 60 s. The caller frees. NULL with a reason where it has no
  * address. */

@@ -64,9 +64,10 @@ static int check_options(const struct nginx_options *o, struct error **err)
 {
     const struct config *c = o->config;
 
-    if (check_path("prefix", o->prefix, err) < 0 || (o->pid && check_path("pid", o->pid, err) < 0) ||
-        check_path("pages", o->pages, err) < 0 || check_path("pki", o->pki, err) < 0 ||
-        check_path("web", o->web, err) < 0 || check_socket("gateway socket", o->gateway_socket, err) < 0 ||
+    if (check_path("prefix", o->prefix, err) < 0 || check_path("runtime directory", c->runtime, err) < 0 ||
+        (o->pid && check_path("pid", o->pid, err) < 0) || check_path("pages", o->pages, err) < 0 ||
+        check_path("pki", o->pki, err) < 0 || check_path("web", o->web, err) < 0 ||
+        check_socket("gateway socket", o->gateway_socket, err) < 0 ||
         check_socket("auth socket", o->auth_socket, err) < 0)
         return -1;
     if (check_host("dashboard address", c->dashboard.host, err) < 0 ||
@@ -210,6 +211,8 @@ enum {
     AUTH_SERVERS,
     API_ERRORS,
     API_PROXY,
+    ENDPOINT_PATTERN,
+    ENDPOINT_NETWORKS,
     PAGE_LIMITS,
     ENVIRONMENT_LIMITS,
     PIECES
@@ -355,6 +358,8 @@ static void write_pieces(struct buffer *pieces, const struct nginx_options *o)
     write_servers(&pieces[API_SERVERS], o->gateway_socket);
     write_servers(&pieces[AUTH_SERVERS], o->auth_socket);
     write_api_errors(&pieces[API_ERRORS]);
+    endpoint_write_pattern(&pieces[ENDPOINT_PATTERN], c);
+    endpoint_write_networks(&pieces[ENDPOINT_NETWORKS], c);
 }
 
 static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_options *o, struct error **err)
@@ -384,6 +389,8 @@ static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_
         {"API_PROXY", buffer_str(&pieces[API_PROXY])},
         {"PAGE_LIMITS", buffer_str(&pieces[PAGE_LIMITS])},
         {"ENVIRONMENT_LIMITS", buffer_str(&pieces[ENVIRONMENT_LIMITS])},
+        {"ENDPOINT_PATTERN", buffer_str(&pieces[ENDPOINT_PATTERN])},
+        {"ENDPOINT_NETWORKS", buffer_str(&pieces[ENDPOINT_NETWORKS])},
         {"WEB", str_from(o->web)},
         {"DASHBOARD_URL", str_from(dashboard)},
         {"DASHBOARD_LISTEN", buffer_str(&pieces[LISTEN_DASHBOARD])},

@@ -1,7 +1,8 @@
-#include "base/clock.h"
-#include "base/log.h"
+#include "server/gateway/open.h"
+
 #include "server/api/api.h"
-#include "server/gateway/internal.h"
+#include "server/gateway/access.h"
+#include "server/gateway/room.h"
 
 /*
  * A ticket's link, at the environment's own port. The dashboard redeems it by fetch before it opens the page: a service

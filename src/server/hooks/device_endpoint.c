@@ -3,20 +3,57 @@
 #include "base/alloc.h"
 #include "server/api/api.h"
 
-static int set_endpoint(struct gateway *gateway, const struct object *object, struct str body, struct error **err)
+struct told {
+    struct endpoint list[ENDPOINTS_MAX];
+    size_t n;
+};
+
+/* As it was told before there could be several. */
+static int read_one_socket(yyjson_val *root, struct told *out, struct arena *arena, struct error **err)
+{
+    const char *socket = json_str_at(root, "socket"), *token = json_str_at(root, "token");
+
+    if (socket == NULL || token == NULL)
+        return error_set(err, REASON_BAD_REQUEST, "deviceUid and endpoints are required");
+    out->list[out->n++] = (struct endpoint){"main", arena_printf(arena, "unix:%s", socket), token};
+    return 0;
+}
+
+static int read_list(yyjson_val *list, struct told *out, struct error **err)
+{
+    yyjson_val *one;
+    size_t i, n;
+
+    if (yyjson_arr_size(list) > ENDPOINTS_MAX)
+        return error_set(err, REASON_BAD_REQUEST, "endpoints: at most %d", ENDPOINTS_MAX);
+    yyjson_arr_foreach (list, i, n, one) {
+        struct endpoint e = {json_str_at(one, "name"), json_str_at(one, "address"), json_str_at(one, "token")};
+        if (e.name == NULL || e.address == NULL)
+            return error_set(err, REASON_BAD_REQUEST, "endpoints[%zu]: name and address are required", i);
+        out->list[out->n++] = e;
+    }
+    return 0;
+}
+
+static int set_endpoints(const struct hook_context *context, const struct object *object, struct str body,
+                         struct error **err)
 {
     _cleanup_json_ yyjson_doc *doc = json_parse(body, err);
-    yyjson_val *root = yyjson_doc_get_root(doc);
+    _cleanup_arena_ struct arena *arena = arena_new();
+    yyjson_val *root = yyjson_doc_get_root(doc), *list = json_at(root, "endpoints");
+    const char *uid = json_str_at(root, "deviceUid");
+    struct told told = {0};
 
     if (doc == NULL)
         return -1;
-    struct endpoint e = {json_str_at(root, "deviceUid"), json_str_at(root, "socket"), json_str_at(root, "token")};
-    if (e.device_uid == NULL || e.socket == NULL || e.token == NULL)
-        return error_set(err, REASON_BAD_REQUEST, "deviceUid, socket and token are required");
-    if (!streq(e.device_uid, object->uid))
+    if (uid == NULL)
+        return error_set(err, REASON_BAD_REQUEST, "deviceUid and endpoints are required");
+    if ((yyjson_is_arr(list) ? read_list(list, &told, err) : read_one_socket(root, &told, arena, err)) < 0)
+        return -1;
+    if (!streq(uid, object->uid))
         return error_set(err, REASON_CONFLICT, "the device has been created anew meanwhile: its uid is %s",
                          object->uid);
-    return gateway_set_endpoint(gateway, object->name, &e, err);
+    return gateway_set_endpoints(context->gateway, uid, told.list, told.n, err);
 }
 
 void device_endpoint(struct http_exchange *x, struct object *object, const struct identity *who, void *context_arg)
@@ -24,7 +61,7 @@ void device_endpoint(struct http_exchange *x, struct object *object, const struc
     const struct hook_context *context = context_arg;
     struct error *err = NULL;
 
-    if (set_endpoint(context->gateway, object, http_body(x), &err) < 0)
+    if (set_endpoints(context, object, http_body(x), &err) < 0)
         api_reply_error(x, err);
     else
         http_reply(x, 200, "application/json", STR("{}"));
@@ -38,7 +75,7 @@ struct forgotten {
 static void forget(void *arg)
 {
     const struct forgotten *f = arg;
-    gateway_forget_endpoint(f->gateway, f->uid);
+    gateway_forget_endpoints(f->gateway, f->uid);
 }
 
 static void free_forgotten(void *arg)

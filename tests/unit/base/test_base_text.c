@@ -1,4 +1,5 @@
 /* Strings, buffers, encodings, time: what protocol code stands on. */
+#include "base/address.h"
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/buffer.h"
@@ -348,9 +349,45 @@ static void logs_plain_lines(void **state)
     assert_true(text_is_plain((struct str){second, (size_t)(text + n - 1 - second)}, ""));
 }
 
+static bool holds(const char *outer, const char *inner)
+{
+    struct network o, i;
+
+    assert_int_equal(network_parse(str_from(outer), &o), 0);
+    assert_int_equal(network_parse(str_from(inner), &i), 0);
+    return network_holds(&o, &i);
+}
+
+static void networks_hold_addresses(void **state)
+{
+    static const char *const none[] = {
+        "",          "10.0.0.0/33", "10.0.0.0/",    "10.0.0.0/a", "10.0.0/8",     "::/129",
+        "10.0.0.0 ", "localhost",   "10.0.0.0/8/8", "fe80::1%lo", "1.2.3.4.5/32", "/8"};
+    struct network n;
+
+    assert_true(holds("10.42.0.0/16", "10.42.255.1"));
+    assert_false(holds("10.42.0.0/16", "10.43.0.0"));
+    assert_true(holds("10.42.0.128/25", "10.42.0.200"));
+    assert_false(holds("10.42.0.128/25", "10.42.0.127"));
+    assert_true(holds("0.0.0.0/0", "255.255.255.255"));
+    assert_false(holds("0.0.0.0/0", "::1"));
+    assert_true(holds("::/0", "::ffff:10.0.0.1"));
+    assert_true(holds("10.0.0.0/8", "::ffff:10.0.0.1"));
+    assert_true(holds("10.0.0.1", "10.0.0.1"));
+    assert_false(holds("10.0.0.1", "10.0.0.0"));
+    assert_true(holds("fd00::/8", "fdff::1"));
+    assert_false(holds("fd00::/8", "fe00::1"));
+    assert_true(holds("10.0.0.0/8", "10.1.0.0/16"));
+    assert_false(holds("10.1.0.0/16", "10.0.0.0/8"));
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+        assert_int_equal(network_parse(str_from(none[i]), &n), -1);
+    assert_int_equal(network_parse((struct str){"10.0.0.1\0", 9}, &n), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(networks_hold_addresses),
         cmocka_unit_test(splits_and_trims),
         cmocka_unit_test(reads_numbers_strictly),
         cmocka_unit_test(knows_dns_names),

@@ -250,6 +250,25 @@ static void images_are_allowed_by_patterns(void **state)
     }
 }
 
+static void networks_are_networks(void **state)
+{
+    static const char *const wrong[] = {"[10.0.0.0/33]", "[pods.example]", "['10.0.0.0/8', '']", "10.0.0.0/8"};
+    struct config *c =
+        load("environmentNetworks: [10.42.0.0/16, 'fd00::/8']\n", (struct config_flags){.data = "/srv/state"}, NULL);
+
+    assert_non_null(c);
+    assert_string_equal(c->environment_networks[0], "10.42.0.0/16");
+    assert_string_equal(c->environment_networks[1], "fd00::/8");
+    assert_null(c->environment_networks[2]);
+    config_free(c);
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        _cleanup_free_ char *yaml = xasprintf("environmentNetworks: %s\n", wrong[i]);
+        _cleanup_error_ struct error *err = NULL;
+        assert_null(load(yaml, (struct config_flags){.data = "/srv/state"}, &err));
+        assert_non_null(strstr(err->message, "environmentNetworks"));
+    }
+}
+
 static void tls_unless_everything_is_local(void **state)
 {
     static const struct {
@@ -822,6 +841,7 @@ int main(void)
         cmocka_unit_test(the_bounds_are_these),
         cmocka_unit_test(every_key_sets_its_own_field),
         cmocka_unit_test(images_are_allowed_by_patterns),
+        cmocka_unit_test(networks_are_networks),
         cmocka_unit_test(tls_unless_everything_is_local),
         cmocka_unit_test(folders_that_environments_must_not_get),
         cmocka_unit_test(the_storage_of_an_ordinary_users_engine),

@@ -10,7 +10,9 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/io.h"
-#include "server/gateway/internal.h"
+#include "server/gateway/access.h"
+#include "server/gateway/gateway.h"
+#include "server/gateway/room.h"
 #include "unit/auth/fixture.h"
 
 #define S ((int64_t)1000000)

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "server/gateway/room.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/device_status.h"
 #include "unit/hooks/world.h"
@@ -444,6 +445,106 @@ static void without_a_runner(void **state)
     assert_string_equal(said("a", "status.reason"), "Queued");
 }
 
+/* --- Where it listens --- */
+
+static struct answer *tell(long code, const char *body, ...) _printf_(2, 3);
+
+/* As the runner does; %s of the body is the device's uid. */
+static struct answer *tell(long code, const char *body, ...)
+{
+    _cleanup_free_ char *uid = uid_of(PLURAL_DEVICES, "a"), *text = NULL;
+    va_list args;
+
+    va_start(args, body);
+    assert_true(vasprintf(&text, body, args) >= 0);
+    va_end(args);
+    _cleanup_free_ char *whole = xasprintf("{\"deviceUid\":\"%s\",%s}", uid, text);
+    struct call c = {.method = "PUT", .path = GROUP "devices/a/endpoint", .body = whole, .user = RUNNER};
+    return expect(code, call(&world.f, &c));
+}
+
+/* «ADDRESS TOKEN» of that name, or of the first. */
+static const char *listens_at(struct arena *arena, const char *name)
+{
+    _cleanup_free_ char *uid = uid_of(PLURAL_DEVICES, "a");
+    struct endpoint e;
+
+    if (!endpoints_find(world.gateway->endpoints, uid, name, arena, &e))
+        return "nowhere";
+    return arena_printf(arena, "%s %s", e.address + strlen("unix:") + strlen(world.f.directory),
+                        e.token ? e.token : "-");
+}
+
+static void an_environment_listens_where_the_runner_says(void **state)
+{
+    _cleanup_arena_ struct arena *arena = arena_new();
+    const char *env = arena_printf(arena, "%s/env", world.f.directory);
+
+    make_users("a");
+    make_device(201, "a");
+    assert_string_equal(listens_at(arena, NULL), "nowhere");
+    tell(200,
+         "\"endpoints\":[{\"name\":\"main\",\"address\":\"unix:%s/1/s\",\"token\":\"t\"},"
+         "{\"name\":\"app\",\"address\":\"unix:%s/1/app\"}]",
+         env, env);
+    assert_string_equal(listens_at(arena, NULL), "/env/1/s t");
+    assert_string_equal(listens_at(arena, "app"), "/env/1/app -");
+    assert_string_equal(listens_at(arena, "other"), "nowhere");
+    /* The list stands for all that was told before. */
+    tell(200, "\"endpoints\":[{\"name\":\"web\",\"address\":\"unix:%s/2/s\",\"token\":null}]", env);
+    assert_string_equal(listens_at(arena, NULL), "/env/2/s -");
+    assert_string_equal(listens_at(arena, "main"), "nowhere");
+    /* As it was told before there could be several. */
+    tell(200, "\"socket\":\"%s/3/s\",\"token\":\"t\"", env);
+    assert_string_equal(listens_at(arena, "main"), "/env/3/s t");
+    /* It goes with the device. */
+    _cleanup_free_ char *uid = uid_of(PLURAL_DEVICES, "a");
+    delete_(200, "devices/a");
+    runner_lets_go("a");
+    assert_false(endpoints_has(world.gateway->endpoints, uid));
+}
+
+static void endpoints_are_checked(void **state)
+{
+    _cleanup_arena_ struct arena *arena = arena_new();
+    const char *one = arena_printf(arena, "\"address\":\"unix:%s/env/s\"", world.f.directory);
+    struct {
+        long code;
+        const char *body, *said;
+    } cases[] = {
+        {422, "\"endpoints\":[]", "1 to 16"},
+        {400, "\"endpoints\":7", "endpoints are required"},
+        {400, "\"endpoints\":[{}]", "endpoints[0]: name and address"},
+        {400, "\"endpoints\":[7]", "endpoints[0]: name and address"},
+        {422, arena_printf(arena, "\"endpoints\":[{\"name\":\"a\",%s},{\"name\":\"B\",%s}]", one, one),
+         "endpoints[1]: name"},
+        {422, arena_printf(arena, "\"endpoints\":[{\"name\":\"a\",%s},{\"name\":\"a\",%s}]", one, one), "two of"},
+        {422, arena_printf(arena, "\"endpoints\":[{\"name\":\"a\",\"token\":\"\",%s}]", one), "endpoints[0]: token"},
+        {422, "\"endpoints\":[{\"name\":\"a\",\"address\":\"unix:/etc/passwd\"}]", "endpoints[0]: address"},
+        {422, "\"endpoints\":[{\"name\":\"a\",\"address\":\"http://127.0.0.1:80\"}]", "environmentNetworks"},
+        {400, "\"token\":\"t\"", "endpoints are required"},
+    };
+    _cleanup_buffer_ struct buffer many = BUFFER_MAX(65536);
+
+    make_users("a");
+    make_device(201, "a");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct answer *a = tell(cases[i].code, "%s", cases[i].body);
+        if (!answer_has(a, cases[i].said))
+            fail_msg("case %zu does not say «%s»", i, cases[i].said);
+    }
+    for (int i = 0; i < 17; i++)
+        buffer_printf(&many, "%s{\"name\":\"n%d\",%s}", i ? "," : "\"endpoints\":[", i, one);
+    buffer_puts(&many, "]");
+    assert_true(answer_has(tell(400, "%s", buffer_str(&many).p), "at most 16"));
+    struct call another = {.method = "PUT",
+                           .path = GROUP "devices/a/endpoint",
+                           .body = "{\"deviceUid\":\"another\",\"endpoints\":[]}",
+                           .user = RUNNER};
+    assert_true(answer_has(expect(409, call(&world.f, &another)), "created anew"));
+    assert_string_equal(listens_at(arena, NULL), "nowhere");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +565,8 @@ int main(void)
         TEST(one_that_cannot_be_read),
         TEST(what_the_server_gave_stays),
         TEST(without_a_runner),
+        TEST(an_environment_listens_where_the_runner_says),
+        TEST(endpoints_are_checked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
