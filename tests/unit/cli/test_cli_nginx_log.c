@@ -98,24 +98,40 @@ static pid_t only_child(void)
     return text ? (pid_t)atoi(text) : -1;
 }
 
-static void test_process(void **state)
+/* Returns the end to write to; what comes out is read from *from. */
+static int start_writer(int *from)
 {
-    static const char said[] = "2026/11/27 22:02:44 [error] a\033]0;T\007\302\233b\342\200\256Z\nhalf";
-    static const char rest[] = " a line\n\nlast";
-    int out[2];
-    int saved = dup(STDERR_FILENO);
-    struct error *err = NULL;
-    char text[4096] = "";
-    size_t n = 0;
-    ssize_t got;
+    int out[2], saved = dup(STDERR_FILENO);
 
     assert_int_equal(pipe(out), 0);
     dup2(out[1], STDERR_FILENO);
-    int fd = nginx_log_start(geteuid(), &err);
+    int fd = nginx_log_start(geteuid(), NULL);
     dup2(saved, STDERR_FILENO);
     close(saved);
     close(out[1]);
     assert_true(fd >= 0);
+    *from = out[0];
+    return fd;
+}
+
+static void read_all(int from, char *text, size_t max)
+{
+    size_t n = 0;
+    ssize_t got;
+
+    while ((got = read(from, text + n, max - 1 - n)) > 0)
+        n += (size_t)got;
+    text[n] = '\0';
+    close(from);
+}
+
+static void test_process(void **state)
+{
+    static const char said[] = "2026/11/27 22:02:44 [error] a\033]0;T\007\302\233b\342\200\256Z\nhalf";
+    static const char rest[] = " a line\n\nlast";
+    char text[4096];
+    int from, fd = start_writer(&from);
+
     assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK); /* nginx waits for nobody */
     pid_t writer = only_child();
     for (int i = 0; i < 1000 && getpgid(writer) != writer; i++)
@@ -124,13 +140,31 @@ static void test_process(void **state)
     assert_int_equal(write_all(fd, said, sizeof(said) - 1, NULL), 0);
     assert_int_equal(write_all(fd, rest, sizeof(rest) - 1, NULL), 0);
     close(fd);
-    while ((got = read(out[0], text + n, sizeof(text) - 1 - n)) > 0)
-        n += (size_t)got;
-    close(out[0]);
+    read_all(from, text, sizeof(text));
     assert_non_null(strstr(text, "gateway: nginx: [error] a?]0;T??b?Z\n"));
     assert_non_null(strstr(text, "error gateway: nginx: half a line\n"));
     assert_non_null(strstr(text, "error gateway: nginx: last\n"));
     assert_null(strchr(text, '\033'));
+}
+
+/* Said once, with the next line that is written. */
+static void test_what_was_left_out_is_said(void **state)
+{
+    static const char later[] = "first\nsecond\n";
+    char text[8192], burst[2 * (NGINX_LOG_AT_ONCE + 7)];
+    int from, fd = start_writer(&from);
+
+    for (size_t i = 0; i < sizeof(burst); i += 2)
+        memcpy(burst + i, "x\n", 2);
+    assert_int_equal(write(fd, burst, sizeof(burst)), sizeof(burst)); /* in one piece: at one time */
+    usleep(3 * NGINX_LOG_EVERY_US);
+    assert_int_equal(write_all(fd, later, sizeof(later) - 1, NULL), 0);
+    close(fd);
+    read_all(from, text, sizeof(text));
+    const char *said = strstr(text, "7 lines of nginx were left out\n");
+    assert_non_null(said);
+    assert_null(strstr(strchr(said, '\n'), "left out"));
+    assert_non_null(strstr(said, "nginx: second\n"));
 }
 
 int main(void)
@@ -138,7 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),   cmocka_unit_test(test_queries_are_dropped),
         cmocka_unit_test(test_length),  cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_process),
+        cmocka_unit_test(test_process), cmocka_unit_test(test_what_was_left_out_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
