@@ -329,6 +329,9 @@ static void test_validate_update(void **state)
     assert_int_equal(
         update_refused(dying, "{\"metadata\":{\"name\":\"a\",\"finalizers\":[\"a/b\",\"a/c\"]}}", "[]string{\"a/c\"}"),
         REASON_INVALID);
+    assert_int_equal(update_refused("{\"metadata\":{\"name\":\"a\",\"uid\":\"u\",\"deletionTimestamp\":\"d\"}}",
+                                    "{\"metadata\":{\"name\":\"a\",\"finalizers\":[\"a/b\"]}}", "no new finalizers"),
+                     REASON_INVALID);
     assert_int_equal(update_refused(alive, "{\"metadata\":{\"name\":\"A\"}}", "RFC 1123"), REASON_INVALID);
 }
 

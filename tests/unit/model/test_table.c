@@ -151,11 +151,30 @@ static void test_partial(void **state)
     gadget_free(&g);
 }
 
+static void test_so_many_rows(void **state)
+{
+    struct gadget g = gadget_parse(OBJECT);
+
+    for (size_t rows = 0; rows < 5; rows++) {
+        struct table t = {.kind = kind, .now_us = NOW};
+        _cleanup_buffer_ struct buffer b = BUFFER_MAX(1 << 16);
+        table_open(&t, &b);
+        for (size_t i = 0; i < rows; i++)
+            table_row(&t, &b, yyjson_doc_get_root(g.text), STR(OBJECT));
+        table_close(&t, &b, 9, NULL, -1);
+        _cleanup_json_ yyjson_doc *doc = json_parse(buffer_str(&b), NULL);
+        assert_non_null(doc);
+        assert_int_equal(yyjson_arr_size(json_at(yyjson_doc_get_root(doc), "rows")), rows);
+    }
+    gadget_free(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ages),       cmocka_unit_test(test_include),    cmocka_unit_test(test_list),
-        cmocka_unit_test(test_empty_list), cmocka_unit_test(test_one_object), cmocka_unit_test(test_partial),
+        cmocka_unit_test(test_ages),         cmocka_unit_test(test_include),    cmocka_unit_test(test_list),
+        cmocka_unit_test(test_so_many_rows), cmocka_unit_test(test_empty_list), cmocka_unit_test(test_one_object),
+        cmocka_unit_test(test_partial),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
