@@ -13,10 +13,12 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/workers.h"
+#include "server/api/over_http.h"
 #include "server/api/stored.h"
 #include "server/auth/routes.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/context.h"
+#include "server/identity/nginx_headers.h"
 #include "server/identity/roles.h"
 #include "server/presence.h"
 #include "server/shipped.h"
@@ -227,22 +229,21 @@ static void handle(struct http_exchange *x, void *arg)
 static int body_gate(struct http_exchange *x, void *arg, size_t *max, struct error **err)
 {
     struct server *s = arg;
-    const char *address = http_header(x, "X-Real-IP");
-    struct flow_caller caller = flow_stranger(address ? address : "");
+    struct identity who = {.address = nginx_says_address(x)};
+    struct flow_caller caller = api_caller(s->api, &who);
 
     if (http_role(x) != HTTP_GATEWAY)
         return 0;
     if (auth_owns(http_path(x))) {
         *max = MAX_AUTH_BODY;
     } else {
-        struct identity who;
         int known = identity_peek(s->identifier, x, &who, err);
         if (known < 0)
             return -1;
         if (known && who.role == ROLE_NONE)
             return error_set(err, REASON_UNAUTHORIZED, "Unauthorized");
         if (known)
-            caller = api_caller(s->api, x, &who);
+            caller = api_caller(s->api, &who);
     }
     unsigned long long n = http_announced(x) ? http_announced(x) : *max;
     return n <= SMALL_BODY || n > *max

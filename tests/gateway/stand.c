@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "server/api/over_http.h"
 #include "base/thread.h"
 #include "base/workers.h"
 #include "pki/pki.h"

@@ -4,7 +4,7 @@
 
 #include "kinds/kind.h"
 
-/* Who is asking. The strings live as long as the exchange. What may be done is decided by `role`; the last three are told
+/* Who is asking. The strings live as long as the operation. What may be done is decided by `role`; the last three are told
  * to others (audit, reviews). */
 struct identity {
     const char *name;          /* user name; "system:runner", "system:anonymous" */

@@ -44,15 +44,15 @@ static int unsupported(struct request *r, enum body_types types, struct error **
 
     /* RFC 5789 §3.1 */
     if (types == BODY_MERGE_PATCH)
-        http_add_header(r->x, "Accept-Patch", accepted);
+        request_add_header(r, "Accept-Patch", accepted);
     return error_set(err, REASON_UNSUPPORTED_MEDIA_TYPE,
                      "the body of the request was in an unknown format - accepted media types include: %s", accepted);
 }
 
 int body_read(struct request *r, enum body_types types, bool optional, yyjson_doc **out, struct error **err)
 {
-    struct str body = http_body(r->x);
-    const char *content_type = http_header(r->x, "Content-Type");
+    struct str body = r->op->body;
+    const char *content_type = r->op->media_type;
     enum format format = read_format(content_type);
 
     *out = NULL;
@@ -84,7 +84,7 @@ static void free_findings(void *findings)
 
 int field_findings_begin(struct request *r, struct arena *a, struct field_findings *f, struct error **err)
 {
-    const char *text = r ? http_query(r->x, "fieldValidation") : "Ignore";
+    const char *text = r ? operation_parameter(r->op, "fieldValidation") : "Ignore";
 
     *f = (struct field_findings){.unknown = BUFFER_MAX(FINDINGS_MAX), .duplicate = BUFFER_MAX(FINDINGS_MAX), .r = r};
     arena_defer(a, free_findings, f);
@@ -164,5 +164,5 @@ void add_warning(struct request *r, const char *text)
     if (b.overflow || b.n > WARNINGS_MAX - r->warnings)
         return;
     r->warnings += b.n;
-    http_add_header(r->x, "Warning", b.p);
+    request_add_header(r, "Warning", b.p);
 }

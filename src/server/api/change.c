@@ -1,6 +1,7 @@
 /* create, update and patch, of the main resource and of /status. */
 #include "base/clock.h"
 #include "server/api/own.h"
+#include "server/api/refuse.h"
 #include "server/api/verbs.h"
 #include "server/api/write.h"
 #include "server/model/merge_patch.h"
@@ -76,7 +77,7 @@ static int create(struct write *w, struct error **err)
 {
     yyjson_doc *sent;
 
-    if (request_dry_run(w->r, &w->a.dry_run, err) < 0 ||
+    if (operation_dry_run(w->r->op, &w->a.dry_run, err) < 0 ||
         field_findings_begin(w->r, w->a.arena, &w->findings, err) < 0 ||
         body_read(w->r, BODY_OBJECT, false, &sent, err) < 0)
         return -1;
@@ -95,7 +96,7 @@ void verb_create(struct request *r)
     write_start(w);
 }
 
-static int create_in_txn(struct write *w, struct store_txn *t, yyjson_val *object, struct error **err)
+int write_create(struct write *w, struct store_txn *t, yyjson_val *object, struct error **err)
 {
     const struct kind_hooks *hooks = w->resource->hooks;
 
@@ -104,22 +105,6 @@ static int create_in_txn(struct write *w, struct store_txn *t, yyjson_val *objec
     if (hooks && hooks->prepare && hooks->prepare(&w->a, w->name, err) < 0)
         return -1;
     return w->apply(w, t, err);
-}
-
-int api_create_in_txn(struct api *a, struct store_txn *t, const struct kind *kind, yyjson_val *object,
-                      const struct identity *who, struct error **err)
-{
-    _cleanup_arena_ struct arena *arena = arena_new();
-    struct request r = {.api = a, .arena = arena, .who = *who};
-
-    for (size_t i = 0; i < a->resources_len; i++)
-        if (a->resources[i].kind == kind)
-            r.resource = &a->resources[i];
-    if (r.resource == NULL)
-        return error_set(err, REASON_INTERNAL, "%s is none of this server's kinds", kind->kind);
-    struct write *w = write_new(&r, OPERATION_CREATE);
-    w->r = NULL;
-    return create_in_txn(w, t, object, err);
 }
 
 /* --- Update and patch --- */
@@ -237,7 +222,7 @@ static int check_target(struct write *w, struct error **err)
 
     if (o == NULL)
         return error_absent(err, r);
-    return r->verdict == VERDICT_OWN && !owned_by(w->a.kind, o->json, &r->who) ? error_forbidden(err, r) : 0;
+    return r->verdict == VERDICT_OWN && !owned_by(w->a.kind, o->json, &r->op->who) ? error_forbidden(err, r) : 0;
 }
 
 static void free_doc(void *doc)
@@ -247,7 +232,7 @@ static void free_doc(void *doc)
 
 static int read_sent(struct write *w, struct error **err)
 {
-    bool is_patch = w->r->verb == VERB_PATCH;
+    bool is_patch = w->r->op->verb == VERB_PATCH;
     yyjson_doc *sent;
 
     if (body_read(w->r, is_patch ? BODY_MERGE_PATCH : BODY_OBJECT, false, &sent, err) < 0)
@@ -271,7 +256,7 @@ static int read_sent(struct write *w, struct error **err)
 static int change(struct write *w, struct error **err)
 {
     w->apply = apply_change;
-    if (request_dry_run(w->r, &w->a.dry_run, err) < 0 ||
+    if (operation_dry_run(w->r->op, &w->a.dry_run, err) < 0 ||
         field_findings_begin(w->r, w->a.arena, &w->findings, err) < 0 || check_target(w, err) < 0)
         return -1;
     return read_sent(w, err);
@@ -280,7 +265,7 @@ static int change(struct write *w, struct error **err)
 void verb_update(struct request *r)
 {
     struct error *err = NULL;
-    struct write *w = write_new(r, r->subresource ? OPERATION_UPDATE_STATUS : OPERATION_UPDATE);
+    struct write *w = write_new(r, r->op->subresource ? OPERATION_UPDATE_STATUS : OPERATION_UPDATE);
 
     if (change(w, &err) < 0)
         return request_fail(r, err);

@@ -9,7 +9,7 @@
 #include "server/model/metadata.h"
 
 struct deletion {
-    struct write w;             /* first */
+    struct write w;
     const char *uid, *revision; /* preconditions; NULL: none */
     struct filter filter;       /* of a collection */
     bool gone;                  /* no finalizer held it */
@@ -74,9 +74,10 @@ static int read_options(struct deletion *d, struct error **err)
     struct request *r = d->w.r;
     yyjson_doc *sent;
     unsigned long long ignored;
-    const char *grace = http_query(r->x, "gracePeriodSeconds");
+    const char *grace = operation_parameter(r->op, "gracePeriodSeconds");
 
-    if (request_dry_run(r, &d->w.a.dry_run, err) < 0 || check_policy(http_query(r->x, "propagationPolicy"), err) < 0 ||
+    if (operation_dry_run(r->op, &d->w.a.dry_run, err) < 0 ||
+        check_policy(operation_parameter(r->op, "propagationPolicy"), err) < 0 ||
         body_read(r, BODY_OBJECT, true, &sent, err) < 0)
         return -1;
     if (grace && grace[0] && str_to_u64(str_from(grace), INT64_MAX, &ignored) < 0)
@@ -173,7 +174,7 @@ static int remove_or_mark(struct deletion *d, struct store_txn *t, struct error 
 
 static int apply_delete(struct write *w, struct store_txn *t, struct error **err)
 {
-    struct deletion *d = (struct deletion *)w;
+    struct deletion *d = container_of(w, struct deletion, w);
 
     if (remove_or_mark(d, t, err) < 0)
         return -1;
@@ -207,7 +208,7 @@ static bool collect_name(void *arg, struct object *o)
 /* One transaction: all go, or none and the error of the first that may not. */
 static int apply_delete_collection(struct write *w, struct store_txn *t, struct error **err)
 {
-    struct deletion *d = (struct deletion *)w;
+    struct deletion *d = container_of(w, struct deletion, w);
     struct names names = {.d = d};
     struct buffer b = BUFFER_MAX((size_t)1 << 30);
     int rc = 0;

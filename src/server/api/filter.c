@@ -1,11 +1,13 @@
 #include "server/api/filter.h"
 
+#include "server/api/refuse.h"
+
 int filter_read(struct request *r, struct filter *out, struct error **err)
 {
-    *out = (struct filter){.kind = r->resource->kind, .owner = r->verdict == VERDICT_OWN ? &r->who : NULL};
-    if (selector_parse(r->arena, http_query(r->x, "labelSelector"), &out->labels, err) < 0)
+    *out = (struct filter){.kind = r->op->kind, .owner = r->verdict == VERDICT_OWN ? &r->op->who : NULL};
+    if (selector_parse(r->arena, operation_parameter(r->op, "labelSelector"), &out->labels, err) < 0)
         return -1;
-    return field_selector_parse(r->arena, out->kind, http_query(r->x, "fieldSelector"), &out->fields, err);
+    return field_selector_parse(r->arena, out->kind, operation_parameter(r->op, "fieldSelector"), &out->fields, err);
 }
 
 bool filter_is_open(const struct filter *f)

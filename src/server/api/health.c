@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "server/api/metrics.h"
+#include "server/api/watch.h"
 
 static bool add_check(struct buffer *b, const char *check, const char *failure, const char *note)
 {
@@ -33,14 +34,14 @@ static bool check_store(struct buffer *b, struct store *store)
 static void check(struct request *r, struct str path)
 {
     struct buffer b = BUFFER_MAX(4096);
-    bool verbose = http_query(r->x, "verbose") != NULL;
+    bool verbose = operation_parameter(r->op, "verbose") != NULL;
     const char *name = path.p + 1;
 
     bool good = add_check(&b, "ping", NULL, "");
     if (!str_is(path, "/livez"))
         good = check_store(&b, r->api->options.store) && good;
     buffer_printf(&b, "%.*s check %s\n", (int)path.n - 1, name, good ? "passed" : "failed");
-    http_add_header(r->x, "X-Content-Type-Options", "nosniff");
+    request_add_header(r, "X-Content-Type-Options", "nosniff");
     request_reply(r, good ? 200 : 503, "text/plain; charset=utf-8", good && !verbose ? STR("ok") : buffer_str(&b));
     buffer_free(&b);
 }
@@ -61,11 +62,37 @@ static void version(struct request *r, struct str path)
     request_reply_json(r, 200, buffer_steal(&b), n);
 }
 
+/* What there is now. */
+static void write_gauges(const struct api *api, struct buffer *b)
+{
+    metrics_head(b, "open_hydra_api_watchers", "gauge", "Open watches.");
+    for (size_t i = 0; i < api->resources_len; i++)
+        buffer_printf(b, "open_hydra_api_watchers{resource=\"%s\"} %zu\n", api->resources[i].kind->plural,
+                      watch_count(api->watches, i));
+    metrics_head(b, "open_hydra_store_objects", "gauge", "Objects that there are.");
+    for (size_t i = 0; i < api->resources_len; i++)
+        buffer_printf(b, "open_hydra_store_objects{resource=\"%s\"} %zu\n", api->resources[i].kind->plural,
+                      store_count(api->options.store, api->resources[i].kind->plural));
+    metrics_head(b, "open_hydra_store_damaged_objects", "gauge",
+                 "Objects that were set aside, as they cannot be read.");
+    for (size_t i = 0; i < api->resources_len; i++)
+        buffer_printf(b, "open_hydra_store_damaged_objects{resource=\"%s\"} %zu\n", api->resources[i].kind->plural,
+                      store_damaged_count(api->options.store, api->resources[i].kind->plural));
+    struct store_log_size log = store_log_size(api->options.store);
+    metrics_head(b, "open_hydra_store_log_events", "gauge", "Events that watches can resume from.");
+    buffer_printf(b, "open_hydra_store_log_events %zu\n", log.events);
+    metrics_head(b, "open_hydra_store_log_bytes", "gauge", "Memory that they keep, at most.");
+    buffer_printf(b, "open_hydra_store_log_bytes %zu\n", log.bytes);
+    metrics_head(b, "open_hydra_store_revision", "counter", "Revision of the last write.");
+    buffer_printf(b, "open_hydra_store_revision %llu\n", (unsigned long long)store_revision(api->options.store));
+}
+
 static void metrics(struct request *r, struct str path)
 {
     struct buffer b = BUFFER_MAX((size_t)1 << 20);
 
     metrics_write(r->api->metrics, &b);
+    write_gauges(r->api, &b);
     request_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buffer_str(&b));
     buffer_free(&b);
 }

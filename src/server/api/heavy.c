@@ -3,7 +3,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/workers.h"
-#include "server/api/write.h"
 
 #define BODY_AT_ONCE ((size_t)16 << 10)
 #define LIST_AT_ONCE ((size_t)128 << 10)
@@ -16,7 +15,7 @@
 
 int heavy_check_body(const struct request *r, struct error **err)
 {
-    size_t n = http_body(r->x).n, max = BODY_FACTOR * request_object_max(r);
+    size_t n = r->op->body.n, max = BODY_FACTOR * request_object_max(r);
 
     if (r->own)
         max = r->own->max_bytes;
@@ -41,16 +40,16 @@ static bool add(void *arg, struct object *o)
 
 static bool is_given(struct request *r, const char *parameter)
 {
-    const char *text = http_query(r->x, parameter);
+    const char *text = operation_parameter(r->op, parameter);
 
     return text && *text;
 }
 
 static bool is_heavy_list(struct request *r)
 {
-    const char *fields = http_query(r->x, "fieldSelector");
-    bool copied = r->representation == REPRESENT_OBJECT && r->verdict != VERDICT_OWN && !is_given(r, "labelSelector") &&
-                  !is_given(r, "fieldSelector");
+    const char *fields = operation_parameter(r->op, "fieldSelector");
+    bool copied = r->op->representation == REPRESENT_OBJECT && r->verdict != VERDICT_OWN &&
+                  !is_given(r, "labelSelector") && !is_given(r, "fieldSelector");
     struct sum sum = {.enough = copied ? COPY_AT_ONCE : LIST_AT_ONCE};
 
     /* At most one object. */
@@ -64,7 +63,7 @@ static bool is_heavy(struct request *r)
 {
     if (r->api->options.parsers == NULL || r->handler)
         return false;
-    return http_body(r->x).n > BODY_AT_ONCE || (r->verb == VERB_LIST && is_heavy_list(r));
+    return r->op->body.n > BODY_AT_ONCE || (r->op->verb == VERB_LIST && is_heavy_list(r));
 }
 
 struct piece {
@@ -83,7 +82,7 @@ static void run(void *arg)
     p.verb(p.r);
     int64_t now = clock_monotonic_us();
     flow_charge(p.api->options.flow, &p.caller, now - began, now);
-    writes_end(p.api);
+    pending_end(&p.api->pending);
 }
 
 int heavy_run(struct request *r, void (*verb)(struct request *r), struct error **err)
@@ -93,12 +92,12 @@ int heavy_run(struct request *r, void (*verb)(struct request *r), struct error *
         return 0;
     }
     struct piece *p = arena_alloc(r->arena, sizeof(*p));
-    *p = (struct piece){r->api, r, verb, api_caller(r->api, r->x, &r->who)};
-    const struct work work = {run, p, r->who.name, request_is_reserved(r), http_body(r->x).n};
-    writes_begin(r->api);
+    *p = (struct piece){r->api, r, verb, request_caller(r->api, &r->op->who)};
+    const struct work work = {run, p, r->op->who.name, request_is_reserved(r), r->op->body.n};
+    pending_begin(&r->api->pending);
     if (workers_submit(r->api->options.parsers, &work) == 0)
         return 0;
-    writes_end(r->api);
+    pending_end(&r->api->pending);
     error_set(err, REASON_TOO_MANY_REQUESTS, "too many large requests are waiting already: try again later");
     (*err)->retry_after = 1;
     return -1;

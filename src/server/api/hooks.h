@@ -2,16 +2,15 @@
 
 #include "base/arena.h"
 #include "base/json.h"
-#include "http/http.h"
-#include "server/api/authorize.h"
+#include "server/api/answer.h"
 #include "server/api/flow.h"
 #include "server/store/store.h"
 
-enum operation { OPERATION_CREATE, OPERATION_UPDATE, OPERATION_UPDATE_STATUS, OPERATION_DELETE };
+enum write_operation { OPERATION_CREATE, OPERATION_UPDATE, OPERATION_UPDATE_STATUS, OPERATION_DELETE };
 
 /* One write on its way through. Objects are whole (apiVersion … status). */
 struct admission {
-    enum operation operation;
+    enum write_operation operation;
     const struct kind *kind;
     const struct identity *who;
     bool dry_run;
@@ -43,10 +42,10 @@ struct kind_hooks {
     const struct subresource_handler *subresources; /* ended by name == NULL */
 };
 
-/* The handler answers the exchange; `object` is a reference that lives until the handler returns; authorisation is
- * done. */
+/* The handler answers the request (answer.h); `object` is a reference that lives until the handler returns; routing and
+ * authorisation are done. */
 struct subresource_handler {
     const char *name;
     enum flow_what load; /* as what a request for it counts */
-    void (*handle)(struct http_exchange *x, struct object *object, const struct identity *who, void *context);
+    void (*handle)(struct request *r, struct object *object, void *context);
 };

@@ -29,11 +29,11 @@ struct list {
 /* The reply ends with its metadata, since the revision is known once the objects are. */
 static void open_list(struct list *l)
 {
-    const struct kind *k = l->r->resource->kind;
+    const struct kind *k = l->r->op->kind;
 
-    if (l->r->representation == REPRESENT_TABLE)
+    if (l->r->op->representation == REPRESENT_TABLE)
         table_open(&l->table, &l->out);
-    else if (l->r->representation == REPRESENT_METADATA)
+    else if (l->r->op->representation == REPRESENT_METADATA)
         buffer_puts(&l->out, "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/v1\",\"items\":[");
     else
         buffer_printf(&l->out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"items\":[", k->list_kind, k->api_version);
@@ -46,7 +46,7 @@ static void close_list(struct list *l)
     bool counted = more && filter_is_open(&l->filter);
     _cleanup_free_ char *token = more ? continue_encode(l->revision, l->last) : NULL;
 
-    if (l->r->representation == REPRESENT_TABLE) {
+    if (l->r->op->representation == REPRESENT_TABLE) {
         table_close(&l->table, &l->out, l->revision, token, counted ? (int64_t)l->left : -1);
         return;
     }
@@ -62,15 +62,15 @@ static void show(struct list *l, struct object *o)
 {
     _cleanup_json_ yyjson_doc *doc = NULL;
 
-    if (l->r->representation == REPRESENT_TABLE) {
+    if (l->r->op->representation == REPRESENT_TABLE) {
         doc = json_parse(o->json, NULL);
         table_row(&l->table, &l->out, yyjson_doc_get_root(doc), o->json);
     } else {
         if (l->shown)
             buffer_append(&l->out, ",", 1);
-        if (l->r->representation == REPRESENT_METADATA)
+        if (l->r->op->representation == REPRESENT_METADATA)
             doc = json_parse(o->json, NULL);
-        represent_object(l->r->representation, &l->table, &l->out, doc ? yyjson_doc_get_root(doc) : NULL, o->json,
+        represent_object(l->r->op->representation, &l->table, &l->out, doc ? yyjson_doc_get_root(doc) : NULL, o->json,
                          false);
     }
     l->shown++;
@@ -165,7 +165,7 @@ static void walk(struct list *l)
     const char *name = field_selector_name(l->filter.fields);
     uint64_t first_page = l->revision;
 
-    l->direct = filter_is_open(&l->filter) && l->r->representation == REPRESENT_OBJECT;
+    l->direct = filter_is_open(&l->filter) && l->r->op->representation == REPRESENT_OBJECT;
     if (l->direct)
         make_room(l, collection);
     open_list(l);
@@ -210,7 +210,7 @@ static int check_revision(struct list *l, struct error **err)
 {
     struct revision_query q;
     bool changed = false;
-    const char *token = http_query(l->r->x, "continue");
+    const char *token = operation_parameter(l->r->op, "continue");
 
     if (revision_query(l->r, &q, err) < 0)
         return -1;
@@ -237,7 +237,7 @@ static int check_revision(struct list *l, struct error **err)
 
 static int read_limit(struct list *l, struct error **err)
 {
-    const char *text = http_query(l->r->x, "limit");
+    const char *text = operation_parameter(l->r->op, "limit");
     unsigned long long limit = 0;
 
     if (text && text[0] && str_to_u64(str_from(text), SIZE_MAX / 2, &limit) < 0)

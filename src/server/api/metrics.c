@@ -4,9 +4,8 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "server/api/watch.h"
 
-/* A code that is none of these is counted as 0: it was answered by a subresource of a kind's own. */
+/* A code that is none of these is counted as 0. */
 static const unsigned codes[] = {0,   200, 201, 304, 400, 401, 403, 404, 405, 406,
                                  409, 410, 413, 415, 422, 429, 500, 503, 504, 507};
 #define CODES ARRAY_SIZE(codes)
@@ -24,15 +23,18 @@ struct counters {
 };
 
 struct metrics {
-    const struct api *api;
+    const struct kind *const *kinds;
+    size_t kinds_len;
     struct histogram durations[VERBS];
     struct counters counters[]; /* one for each resource, and one for what is none */
 };
 
-struct metrics *metrics_new(const struct api *api)
+struct metrics *metrics_new(const struct kind *const *kinds, size_t n)
 {
-    struct metrics *m = xcalloc(1, sizeof(*m) + (api->resources_len + 1) * sizeof(struct counters));
-    m->api = api;
+    struct metrics *m = xcalloc(1, sizeof(*m) + (n + 1) * sizeof(struct counters));
+
+    m->kinds = kinds;
+    m->kinds_len = n;
     return m;
 }
 
@@ -59,34 +61,43 @@ static uint64_t value(atomic_uint_fast64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-void metrics_count(struct metrics *m, const struct api_resource *resource, enum verb verb, unsigned code, int64_t us)
+static size_t kind_index(const struct metrics *m, const struct kind *kind)
 {
-    size_t which = resource ? (size_t)(resource - m->api->resources) : m->api->resources_len;
     size_t i = 0;
 
-    add(&m->counters[which].requests[verb][code_index(code)], 1);
-    while (i < BUCKETS && us > buckets_us[i])
+    while (i < m->kinds_len && m->kinds[i] != kind)
         i++;
-    add(&m->durations[verb].bucket[i], 1);
-    add(&m->durations[verb].sum_us, us > 0 ? (uint64_t)us : 0);
+    return i;
 }
 
-static void head(struct buffer *b, const char *name, const char *type, const char *help)
+void metrics_count(struct metrics *m, const struct operation *op, const struct operation_outcome *outcome)
+{
+    enum verb verb = op->kind ? op->verb : VERB_NONE;
+    size_t i = 0;
+
+    add(&m->counters[kind_index(m, op->kind)].requests[verb][code_index(outcome->code)], 1);
+    while (i < BUCKETS && outcome->us > buckets_us[i])
+        i++;
+    add(&m->durations[verb].bucket[i], 1);
+    add(&m->durations[verb].sum_us, outcome->us > 0 ? (uint64_t)outcome->us : 0);
+}
+
+void metrics_head(struct buffer *b, const char *name, const char *type, const char *help)
 {
     buffer_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 static void write_requests(struct metrics *m, struct buffer *b)
 {
-    head(b, "open_hydra_api_requests_total", "counter", "Answered requests.");
-    for (size_t i = 0; i <= m->api->resources_len; i++)
+    metrics_head(b, "open_hydra_api_requests_total", "counter", "Answered requests.");
+    for (size_t i = 0; i <= m->kinds_len; i++)
         for (int verb = 0; verb < VERBS; verb++)
             for (size_t c = 0; c < CODES; c++) {
                 uint64_t n = value(&m->counters[i].requests[verb][c]);
                 if (n)
                     buffer_printf(b, "open_hydra_api_requests_total{verb=\"%s\",resource=\"%s\",code=\"%u\"} %llu\n",
-                                  verb_name(verb), i < m->api->resources_len ? m->api->resources[i].kind->plural : "",
-                                  codes[c], (unsigned long long)n);
+                                  verb_name(verb), i < m->kinds_len ? m->kinds[i]->plural : "", codes[c],
+                                  (unsigned long long)n);
             }
 }
 
@@ -113,30 +124,9 @@ static void write_duration(struct histogram *h, const char *verb, struct buffer 
 
 void metrics_write(struct metrics *m, struct buffer *b)
 {
-    const struct api *api = m->api;
-
     write_requests(m, b);
-    head(b, "open_hydra_api_request_duration_seconds", "histogram",
-         "From the whole request to its answer; of a watch, to its start.");
+    metrics_head(b, "open_hydra_api_request_duration_seconds", "histogram",
+                 "From the whole request to its answer; of a watch, to its start.");
     for (int verb = 0; verb < VERBS; verb++)
         write_duration(&m->durations[verb], verb_name(verb), b);
-    head(b, "open_hydra_api_watchers", "gauge", "Open watches.");
-    for (size_t i = 0; i < api->resources_len; i++)
-        buffer_printf(b, "open_hydra_api_watchers{resource=\"%s\"} %zu\n", api->resources[i].kind->plural,
-                      watch_count(api->watches, i));
-    head(b, "open_hydra_store_objects", "gauge", "Objects that there are.");
-    for (size_t i = 0; i < api->resources_len; i++)
-        buffer_printf(b, "open_hydra_store_objects{resource=\"%s\"} %zu\n", api->resources[i].kind->plural,
-                      store_count(api->options.store, api->resources[i].kind->plural));
-    head(b, "open_hydra_store_damaged_objects", "gauge", "Objects that were set aside, as they cannot be read.");
-    for (size_t i = 0; i < api->resources_len; i++)
-        buffer_printf(b, "open_hydra_store_damaged_objects{resource=\"%s\"} %zu\n", api->resources[i].kind->plural,
-                      store_damaged_count(api->options.store, api->resources[i].kind->plural));
-    struct store_log_size log = store_log_size(api->options.store);
-    head(b, "open_hydra_store_log_events", "gauge", "Events that watches can resume from.");
-    buffer_printf(b, "open_hydra_store_log_events %zu\n", log.events);
-    head(b, "open_hydra_store_log_bytes", "gauge", "Memory that they keep, at most.");
-    buffer_printf(b, "open_hydra_store_log_bytes %zu\n", log.bytes);
-    head(b, "open_hydra_store_revision", "counter", "Revision of the last write.");
-    buffer_printf(b, "open_hydra_store_revision %llu\n", (unsigned long long)store_revision(api->options.store));
 }

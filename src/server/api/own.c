@@ -8,7 +8,7 @@
 
 bool own_is_own_name(const struct request *r, const char *name)
 {
-    return r->verdict != VERDICT_OWN || streq(name, r->who.name);
+    return r->verdict != VERDICT_OWN || streq(name, r->op->who.name);
 }
 
 static int check_name(const struct request *r, yyjson_mut_val *object, struct error **err)
@@ -19,7 +19,7 @@ static int check_name(const struct request *r, yyjson_mut_val *object, struct er
         return error_set(err, REASON_FORBIDDEN, "metadata.generateName: only an administrator may leave names to us");
     if (name == NULL || own_is_own_name(r, name)) /* none at all: validation says so */
         return 0;
-    return error_set(err, REASON_FORBIDDEN, "metadata.name: must be \"%s\", the name of its owner", r->who.name);
+    return error_set(err, REASON_FORBIDDEN, "metadata.name: must be \"%s\", the name of its owner", r->op->who.name);
 }
 
 static int check_unchanged(const char *path, yyjson_val *old, yyjson_mut_val *object, struct error **err)
@@ -77,7 +77,7 @@ static int check_pair(const struct pairs *p, struct str key, struct str value, s
 {
     if (is_unchanged(p, key, value))
         return 0;
-    if (is_reserved(p->r->resource->kind, key))
+    if (is_reserved(p->r->op->kind, key))
         return error_set(err, REASON_FORBIDDEN, "%s: the prefix of \"%.*s\" is reserved", p->path,
                          (int)(key.n > 253 ? 253 : key.n), key.p);
     if (!text_is_plain(key, "") || !text_is_plain(value, "\n\t"))
@@ -92,7 +92,7 @@ static int check_removed(const struct pairs *p, struct error **err)
 
     while ((k = yyjson_obj_iter_next(&iter))) {
         struct str key = {yyjson_get_str(k), yyjson_get_len(k)};
-        if (is_reserved(p->r->resource->kind, key) && !yyjson_mut_obj_getn(p->now, key.p, key.n))
+        if (is_reserved(p->r->op->kind, key) && !yyjson_mut_obj_getn(p->now, key.p, key.n))
             return error_set(err, REASON_FORBIDDEN, "%s: \"%s\" is not yours to remove", p->path, key.p);
     }
     return 0;

@@ -1,3 +1,4 @@
+#include "server/api/refuse.h"
 #include "server/api/represent.h"
 #include "server/api/revision.h"
 #include "server/api/verbs.h"
@@ -11,7 +12,7 @@ static int find(struct request *r, struct object **out, struct error **err)
     _cleanup_object_ struct object *o = store_get(r->api->options.store, request_collection(r), str_from(r->name));
     if (o == NULL)
         return error_absent(err, r);
-    if (r->verdict == VERDICT_OWN && !owned_by(r->resource->kind, o->json, &r->who))
+    if (r->verdict == VERDICT_OWN && !owned_by(r->op->kind, o->json, &r->op->who))
         return error_forbidden(err, r);
     *out = steal_ptr(o);
     return 0;
@@ -27,7 +28,7 @@ static int reply_as(struct request *r, struct object *o, struct error **err)
     _cleanup_json_ yyjson_doc *doc = json_parse(o->json, err);
     if (doc == NULL)
         return -1;
-    represent_object(r->representation, &table, &b, yyjson_doc_get_root(doc), o->json, true);
+    represent_object(r->op->representation, &table, &b, yyjson_doc_get_root(doc), o->json, true);
     size_t n = b.n;
     request_reply_json(r, 200, buffer_steal(&b), n);
     return 0;
@@ -39,7 +40,7 @@ static int get(struct request *r, struct error **err)
 
     if (find(r, &o, err) < 0)
         return -1;
-    if (r->representation != REPRESENT_OBJECT)
+    if (r->op->representation != REPRESENT_OBJECT)
         return reply_as(r, o, err);
     request_reply_object(r, 200, steal_ptr(o));
     return 0;
@@ -60,6 +61,5 @@ void verb_of_handler(struct request *r)
 
     if (find(r, &o, &err) < 0)
         return request_fail(r, err);
-    request_count(r, 0);
-    r->handler->handle(r->x, o, &r->who, r->api->options.context);
+    r->handler->handle(r, o, r->api->options.context);
 }

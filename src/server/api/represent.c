@@ -4,10 +4,10 @@
 
 int represent_begin(struct request *r, struct table *t, struct error **err)
 {
-    *t = (struct table){.kind = r->resource->kind, .version = "v1", .now_us = clock_realtime_us()};
-    if (r->representation != REPRESENT_TABLE)
+    *t = (struct table){.kind = r->op->kind, .version = "v1", .now_us = clock_realtime_us()};
+    if (r->op->representation != REPRESENT_TABLE)
         return 0;
-    return table_include_parse(http_query(r->x, "includeObject"), &t->include, err);
+    return table_include_parse(operation_parameter(r->op, "includeObject"), &t->include, err);
 }
 
 void represent_object(enum representation how, const struct table *t, struct buffer *b, yyjson_val *object,

@@ -33,7 +33,7 @@ static int read_match(const char *text, enum revision_match *out, struct error *
 
 int revision_query(struct request *r, struct revision_query *out, struct error **err)
 {
-    const char *text = http_query(r->x, "resourceVersion");
+    const char *text = operation_parameter(r->op, "resourceVersion");
     unsigned long long revision = 0;
 
     *out = (struct revision_query){.given = text && text[0]};
@@ -41,7 +41,7 @@ int revision_query(struct request *r, struct revision_query *out, struct error *
         return error_set(err, REASON_BAD_REQUEST, "resourceVersion: Invalid value: \"%s\": it is no decimal number",
                          text);
     out->revision = revision;
-    if (read_match(http_query(r->x, "resourceVersionMatch"), &out->match, err) < 0)
+    if (read_match(operation_parameter(r->op, "resourceVersionMatch"), &out->match, err) < 0)
         return -1;
     uint64_t present = store_revision(r->api->options.store);
     return revision > present ? too_large(revision, present, err) : 0;

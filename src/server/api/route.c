@@ -4,17 +4,22 @@
 
 #include "base/encoding.h"
 
-int route_method_not_allowed(struct request *r, const char *allow, struct error **err)
+struct route {
+    struct operation *op;
+    enum http_method method;
+    const char **allow;
+};
+
+static int not_found(struct error **err)
 {
-    http_add_header(r->x, "Allow", allow);
-    return error_set(err, REASON_METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource");
+    return error_set(err, REASON_NOT_FOUND, "the server could not find the requested resource");
 }
 
-static enum verb collection_verb(struct request *r)
+static enum verb collection_verb(const struct route *r)
 {
-    switch (http_method(r->x)) {
+    switch (r->method) {
     case HTTP_GET:
-        return request_flag(r, "watch") ? VERB_WATCH : VERB_LIST;
+        return operation_flag(r->op, "watch") ? VERB_WATCH : VERB_LIST;
     case HTTP_HEAD:
         return VERB_LIST;
     case HTTP_POST:
@@ -50,17 +55,18 @@ static enum verb object_verb(enum http_method method)
     }
 }
 
-static int set_verb(struct request *r, enum verb verb, const char *allow, struct error **err)
+static int set_verb(struct route *r, enum verb verb, const char *allow, struct error **err)
 {
-    if (verb == VERB_NONE)
-        return route_method_not_allowed(r, allow, err);
-    r->verb = verb;
-    return 1;
+    r->op->verb = verb;
+    if (verb != VERB_NONE)
+        return 0;
+    *r->allow = allow;
+    return error_set(err, REASON_METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource");
 }
 
-static int route_status(struct request *r, struct error **err)
+static int route_status(struct route *r, struct error **err)
 {
-    enum verb verb = object_verb(http_method(r->x));
+    enum verb verb = object_verb(r->method);
 
     return set_verb(r, verb == VERB_DELETE ? VERB_NONE : verb, "GET, HEAD, PUT, PATCH", err);
 }
@@ -78,44 +84,32 @@ static const char *allowed_methods(const struct kind_subresource *s, struct aren
     return all;
 }
 
-const struct subresource_handler *subresource_handler_find(const struct subresource_handler *h, const char *name)
+static int route_own(struct route *r, const struct kind_subresource *s, struct error **err)
 {
-    for (; h && h->name; h++)
-        if (streq(h->name, name))
-            return h;
-    return NULL;
-}
+    enum verb verb = r->method == HTTP_POST ? VERB_CREATE : object_verb(r->method);
 
-static int route_handler(struct request *r, const struct kind_subresource *s, struct error **err)
-{
-    enum http_method method = http_method(r->x);
-    enum verb verb = method == HTTP_POST ? VERB_CREATE : object_verb(method);
-
-    r->own = s;
-    r->handler = subresource_handler_find(r->resource->hooks->subresources, s->name);
     if (verb != VERB_NONE && !kind_subresource_has(s, verb_name(verb)))
         verb = VERB_NONE;
-    return set_verb(r, verb, allowed_methods(s, r->arena), err);
+    return set_verb(r, verb, allowed_methods(s, r->op->arena), err);
 }
 
-static int route_subresource(struct request *r, struct error **err)
+static int route_subresource(struct route *r, struct error **err)
 {
-    const struct kind_subresource *own = kind_subresource(r->resource->kind, r->subresource);
+    const struct kind *k = r->op->kind;
+    const struct kind_subresource *own = kind_subresource(k, r->op->subresource);
 
-    if (streq(r->subresource, "status") && r->resource->kind->has_status)
+    if (streq(r->op->subresource, "status") && k->has_status)
         return route_status(r, err);
-    if (own)
-        return route_handler(r, own, err);
-    return error_set(err, REASON_NOT_FOUND, "the server could not find the requested resource");
+    return own ? route_own(r, own, err) : not_found(err);
 }
 
-static const struct api_resource *find_resource(const struct api *a, const char *group, const char *version,
-                                                const char *plural)
+static const struct kind *find_kind(const struct api_resource *resources, size_t n, const char *group,
+                                    const char *version, const char *plural)
 {
-    for (size_t i = 0; i < a->resources_len; i++) {
-        const struct kind *k = a->resources[i].kind;
+    for (size_t i = 0; i < n; i++) {
+        const struct kind *k = resources[i].kind;
         if (streq(k->plural, plural) && streq(k->group, group) && streq(k->version, version))
-            return &a->resources[i];
+            return k;
     }
     return NULL;
 }
@@ -144,21 +138,30 @@ static size_t split_path(struct arena *a, struct str path, const char **out, siz
     return n;
 }
 
-int route(struct request *r, struct str path, struct error **err)
+/* What is no resource is read, if anything. */
+static enum verb document_verb(enum http_method method)
 {
-    const char *segment[6] = {NULL};
-    size_t n = split_path(r->arena, path, segment, ARRAY_SIZE(segment));
+    return method == HTTP_GET || method == HTTP_HEAD ? VERB_GET : VERB_NONE;
+}
 
-    if (n < 4 || n > ARRAY_SIZE(segment) || !streq(segment[0], "apis"))
+int route_operation(const struct api_resource *resources, size_t n, enum http_method method, struct str path,
+                    struct operation *op, const char **allow, struct error **err)
+{
+    struct route r = {op, method, allow};
+    const char *segment[6] = {NULL};
+    size_t segments = split_path(op->arena, path, segment, ARRAY_SIZE(segment));
+
+    if (segments >= 4 && segments <= ARRAY_SIZE(segment) && streq(segment[0], "apis"))
+        op->kind = find_kind(resources, n, segment[1], segment[2], segment[3]);
+    if (op->kind == NULL) {
+        op->verb = document_verb(method);
         return 0;
-    r->resource = find_resource(r->api, segment[1], segment[2], segment[3]);
-    if (r->resource == NULL)
-        return 0;
-    r->name = segment[4];
-    r->subresource = segment[5];
-    if (r->subresource)
-        return route_subresource(r, err);
-    if (r->name)
-        return set_verb(r, object_verb(http_method(r->x)), "GET, HEAD, PUT, PATCH, DELETE", err);
-    return set_verb(r, collection_verb(r), "GET, HEAD, POST, DELETE", err);
+    }
+    op->name = segment[4];
+    op->subresource = segment[5];
+    if (op->subresource)
+        return route_subresource(&r, err);
+    if (op->name)
+        return set_verb(&r, object_verb(method), "GET, HEAD, PUT, PATCH, DELETE", err);
+    return set_verb(&r, collection_verb(&r), "GET, HEAD, POST, DELETE", err);
 }

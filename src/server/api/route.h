@@ -1,14 +1,12 @@
 #pragma once
 
-#include "server/api/request.h"
+#include "http/http.h"
+#include "server/api/options.h"
 
 /*
- * /apis/GROUP/VERSION/PLURAL[/NAME[/SUBRESOURCE]] and the method: fills in resource, name, subresource, handler and
- * verb. 1: it is a resource; 0: it is none; -1: it would be one, but not so (404, or 405 with Allow).
+ * /apis/GROUP/VERSION/PLURAL[/NAME[/SUBRESOURCE]] and the method: fills in kind, name, subresource and verb; reads the
+ * parameter `watch`. What is no resource has a verb alone. Fails where it would be a resource, but not so (404, or 405;
+ * then *allow is what the header Allow says).
  */
-int route(struct request *r, struct str path, struct error **err) _must_check_;
-
-/* Of a table that ends with name == NULL; NULL: none. */
-const struct subresource_handler *subresource_handler_find(const struct subresource_handler *h, const char *name);
-
-int route_method_not_allowed(struct request *r, const char *allow, struct error **err);
+int route_operation(const struct api_resource *resources, size_t n, enum http_method method, struct str path,
+                    struct operation *op, const char **allow, struct error **err) _must_check_;

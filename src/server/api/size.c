@@ -11,16 +11,16 @@ static size_t size_of(yyjson_mut_val *v)
     return n;
 }
 
-static size_t old_size(const struct write *w)
+static size_t old_size(const struct admission *a)
 {
-    yyjson_val *status = yyjson_obj_get(w->a.old, "status");
+    yyjson_val *status = yyjson_obj_get(a->old, "status");
     size_t all = 0, without = 0;
 
-    if (w->a.old)
-        free(json_write(w->a.old, &all));
+    if (a->old)
+        free(json_write(a->old, &all));
     if (status)
         free(json_write(status, &without));
-    return w->a.operation == OPERATION_UPDATE_STATUS ? without : all - without;
+    return a->operation == OPERATION_UPDATE_STATUS ? without : all - without;
 }
 
 struct largest {
@@ -40,31 +40,30 @@ static void look(struct largest *l, yyjson_mut_val *object, const char *parent)
     }
 }
 
-static int too_large(const struct write *w, size_t n, size_t max, struct error **err)
+static int too_large(const struct admission *a, size_t n, size_t max, struct error **err)
 {
-    bool is_status = w->a.operation == OPERATION_UPDATE_STATUS;
+    bool is_status = a->operation == OPERATION_UPDATE_STATUS;
     struct largest l = {"", "", 0};
 
     if (is_status) {
-        look(&l, w->a.object, "status");
+        look(&l, a->object, "status");
     } else {
-        look(&l, w->a.object, "metadata");
-        look(&l, w->a.object, "spec");
+        look(&l, a->object, "metadata");
+        look(&l, a->object, "spec");
     }
     return error_set(err, REASON_REQUEST_TOO_LARGE,
                      "the %s would have %zu bytes (%s.%.63s has %zu); at most %zu are allowed%s",
                      is_status ? "status" : "object without its status", n, l.parent, l.name, l.n, max,
-                     max < w->a.kind->max_bytes ? " without an administrator" : "");
+                     max < a->kind->max_bytes ? " without an administrator" : "");
 }
 
-int size_check(struct write *w, struct error **err)
+int size_check(const struct admission *a, size_t n, size_t max, struct error **err)
 {
-    size_t max = w->r ? request_object_max(w->r) : w->a.kind->max_bytes, n = w->json_len;
 
     /* A deletion adds its time, and must not fail. */
-    if (n <= max || w->a.operation == OPERATION_DELETE)
+    if (n <= max || a->operation == OPERATION_DELETE)
         return 0;
-    size_t status = size_of(yyjson_mut_obj_get(w->a.object, "status"));
-    n = w->a.operation == OPERATION_UPDATE_STATUS ? status : n - status;
-    return n <= max || n <= old_size(w) ? 0 : too_large(w, n, max, err);
+    size_t status = size_of(yyjson_mut_obj_get(a->object, "status"));
+    n = a->operation == OPERATION_UPDATE_STATUS ? status : n - status;
+    return n <= max || n <= old_size(a) ? 0 : too_large(a, n, max, err);
 }

@@ -1,11 +1,10 @@
-#include <stdio.h>
+#include "server/api/status.h"
+
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/text.h"
-#include "server/api/api.h"
-
-/* metav1.Status: Kubernetes API conventions, «Response Status Kind». */
 
 #define STATUS_MAX ((size_t)1 << 20)
 #define CAUSES_MAX 100 /* a reader has enough to do with these */
@@ -77,7 +76,7 @@ static void add_details(struct buffer *b, const struct error *err, const struct 
     buffer_puts(b, "}");
 }
 
-char *api_status_json(const struct error *err, const struct kind *kind, const char *name, size_t *n)
+char *status_json(const struct error *err, const struct kind *kind, const char *name, size_t *n)
 {
     struct buffer b = BUFFER_MAX(STATUS_MAX);
 
@@ -100,26 +99,28 @@ char *api_status_json(const struct error *err, const struct kind *kind, const ch
     return buffer_steal(&b);
 }
 
-void api_reply_object_error(struct http_exchange *x, const struct kind *kind, const char *name, struct error *err)
+static struct header *add_header(struct arena *a, struct header *next, const char *name, const char *value)
 {
-    char seconds[16];
-    size_t n;
-    char *text = api_status_json(err, kind, name, &n);
+    struct header *h = arena_alloc(a, sizeof(*h));
 
-    if (err->retry_after) {
-        snprintf(seconds, sizeof(seconds), "%u", err->retry_after);
-        http_add_header(x, "Retry-After", seconds);
-    }
-    /* RFC 9110 §11.6.1: a 401 says which scheme is spoken. */
-    if (err->reason == REASON_UNAUTHORIZED)
-        http_add_header(x, "WWW-Authenticate", "Bearer realm=\"open-hydra\"");
-    http_add_header(x, "Cache-Control", "no-cache, private");
-    unsigned code = reason_code(err->reason);
-    error_free(err);
-    http_reply_shared(x, code, "application/json", (struct str){text, n}, text, free);
+    *h = (struct header){next, name, value};
+    return h;
 }
 
-void api_reply_error(struct http_exchange *x, struct error *err)
+struct result status_result(struct arena *a, const struct error *err, const struct kind *kind, const char *name)
 {
-    api_reply_object_error(x, NULL, NULL, err);
+    struct result r = {.code = reason_code(err->reason), .media_type = "application/json", .release = free};
+    struct header *headers = NULL;
+    size_t n;
+
+    if (err->retry_after)
+        headers = add_header(a, headers, "Retry-After", arena_printf(a, "%u", err->retry_after));
+    /* RFC 9110 §11.6.1: a 401 says which scheme is spoken. */
+    if (err->reason == REASON_UNAUTHORIZED)
+        headers = add_header(a, headers, "WWW-Authenticate", "Bearer realm=\"open-hydra\"");
+    char *text = status_json(err, kind, name, &n);
+    r.headers = headers;
+    r.body = (struct str){text, n};
+    r.owner = text;
+    return r;
 }

@@ -16,6 +16,7 @@
 #include "server/api/filter.h"
 #include "server/api/represent.h"
 #include "server/api/revision.h"
+#include "server/api/status.h"
 #include "server/api/verbs.h"
 #include "server/api/watch_state.h"
 #include "server/api/watch_time.h"
@@ -38,6 +39,7 @@ struct line {
 struct watcher {
     struct watcher *next, *previous; /* of the hub */
     struct store_watch link;
+    struct source source;
     struct request *r;
     struct filter filter;
     struct table table;
@@ -70,7 +72,7 @@ static bool right_has_ended(const struct watcher *w)
 {
     const struct api_options *o = &w->r->api->options;
 
-    return o->still_holds && !o->still_holds(o->context, &w->r->who);
+    return o->still_holds && !o->still_holds(o->context, &w->r->op->who);
 }
 
 static bool look_at_right(struct watcher *w, int64_t now_us)
@@ -89,7 +91,7 @@ static void wake_due(struct watch_hub *hub)
 
     for (struct watcher *w = hub->first; w; w = w->next)
         if (look_at_right(w, now) || atomic_load_explicit(&w->due_us, memory_order_relaxed) <= now)
-            http_stream_wake(w->r->x);
+            source_wake(&w->source);
 }
 
 /* Once a second, and not at all while nobody watches. */
@@ -150,7 +152,7 @@ static size_t resource_index(const struct watcher *w)
 static void wake_watcher(void *arg)
 {
     struct watcher *w = arg;
-    http_stream_wake(w->r->x);
+    source_wake(&w->source);
 }
 
 /* In the first read and not before the stream begins: from then on close is sure to come, and not before. */
@@ -248,7 +250,7 @@ static void set_shown(struct watcher *w, enum event_type type, struct str json)
 
     /* Ages in tables are of the moment in which they are shown. */
     w->table.now_us = clock_realtime_us();
-    represent_object(w->r->representation, &w->table, &b, yyjson_doc_get_root(doc), json, !w->headers_sent);
+    represent_object(w->r->op->representation, &w->table, &b, yyjson_doc_get_root(doc), json, !w->headers_sent);
     w->headers_sent = true;
     size_t n = b.n;
     line_set_text(&w->line, prefixes[type], buffer_steal(&b), n);
@@ -256,7 +258,7 @@ static void set_shown(struct watcher *w, enum event_type type, struct str json)
 
 static void set_object(struct watcher *w, enum event_type type, struct object *o)
 {
-    if (w->r->representation != REPRESENT_OBJECT)
+    if (w->r->op->representation != REPRESENT_OBJECT)
         set_shown(w, type, o->json);
     else
         w->line = (struct line){.prefix = prefixes[type], .object = object_ref(o), .body = o->json};
@@ -276,7 +278,7 @@ static void set_gone(struct watcher *w, const struct event *e)
     snprintf(revision, sizeof(revision), "%llu", (unsigned long long)e->revision);
     json_mut_set_str(copy, json_mut_make_obj(copy, root, "metadata"), "resourceVersion", revision);
     char *json = json_mut_write(root, &n);
-    if (w->r->representation == REPRESENT_OBJECT) {
+    if (w->r->op->representation == REPRESENT_OBJECT) {
         line_set_text(&w->line, prefixes[EVENT_DELETED], json, n);
         return;
     }
@@ -287,7 +289,7 @@ static void set_gone(struct watcher *w, const struct event *e)
 static void set_error(struct watcher *w, struct error *err)
 {
     size_t n;
-    char *text = api_status_json(err, NULL, NULL, &n);
+    char *text = status_json(err, NULL, NULL, &n);
 
     if (n && text[n - 1] == '\n')
         n--;
@@ -298,15 +300,15 @@ static void set_error(struct watcher *w, struct error *err)
 
 static void set_bookmark(struct watcher *w, bool initial_end)
 {
-    const struct kind *k = w->r->resource->kind;
+    const struct kind *k = w->r->op->kind;
     struct buffer b = BUFFER_MAX(4096), shown = BUFFER_MAX(65536);
 
     buffer_printf(&b, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"", k->kind,
                   k->api_version, (unsigned long long)w->position);
     buffer_puts(&b, initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}" : "}}");
-    if (w->r->representation != REPRESENT_OBJECT) {
+    if (w->r->op->representation != REPRESENT_OBJECT) {
         _cleanup_json_ yyjson_doc *doc = json_parse(buffer_str(&b), NULL);
-        represent_object(w->r->representation, &w->table, &shown, yyjson_doc_get_root(doc), buffer_str(&b),
+        represent_object(w->r->op->representation, &w->table, &shown, yyjson_doc_get_root(doc), buffer_str(&b),
                          !w->headers_sent);
         w->headers_sent = true;
         buffer_free(&b);
@@ -467,9 +469,9 @@ static bool step(struct watcher *w, char *out, size_t max, size_t *n)
     return copy_events(w, out, max, n) || (w->state && advance_initial(w));
 }
 
-static ssize_t watch_read(void *state, char *out, size_t max)
+static ssize_t watch_read(struct source *source, char *out, size_t max)
 {
-    struct watcher *w = state;
+    struct watcher *w = container_of(source, struct watcher, source);
     size_t n = 0;
 
     if (!w->registered)
@@ -481,16 +483,14 @@ static ssize_t watch_read(void *state, char *out, size_t max)
     return w->ended ? -1 : 0;
 }
 
-static void watch_close(void *state)
+static void watch_close(struct source *source)
 {
-    struct watcher *w = state;
+    struct watcher *w = container_of(source, struct watcher, source);
 
     leave_hub(w);
     line_clear(&w->line);
     watch_state_free(w->state);
 }
-
-static const struct http_stream_ops watch_ops = {.read = watch_read, .close = watch_close};
 
 /* --- The request --- */
 
@@ -500,7 +500,8 @@ static int read_deadline(struct watcher *w, struct error **err)
     int64_t us;
 
     random_bytes(&jitter, sizeof(jitter));
-    if (watch_duration(http_query(w->r->x, "timeoutSeconds"), w->r->api->options.watch_seconds, jitter, &us, err) < 0)
+    if (watch_duration(operation_parameter(w->r->op, "timeoutSeconds"), w->r->api->options.watch_seconds, jitter, &us,
+                       err) < 0)
         return -1;
     w->deadline_us = clock_monotonic_us() + us;
     return 0;
@@ -512,8 +513,8 @@ static int read_start(struct watcher *w, struct error **err)
 {
     struct request *r = w->r;
     struct revision_query q;
-    const char *initial = http_query(r->x, "sendInitialEvents");
-    bool asked = initial && initial[0], send = request_flag(r, "sendInitialEvents");
+    const char *initial = operation_parameter(r->op, "sendInitialEvents");
+    bool asked = initial && initial[0], send = operation_flag(r->op, "sendInitialEvents");
 
     if (revision_query(r, &q, err) < 0)
         return -1;
@@ -539,7 +540,7 @@ static int watch(struct watcher *w, struct error **err)
 {
     struct request *r = w->r;
 
-    w->bookmarks = request_flag(r, "allowWatchBookmarks");
+    w->bookmarks = operation_flag(r->op, "allowWatchBookmarks");
     if (filter_read(r, &w->filter, err) < 0 || represent_begin(r, &w->table, err) < 0 || read_deadline(w, err) < 0)
         return -1;
     return read_start(w, err);
@@ -551,6 +552,7 @@ void verb_watch(struct request *r)
     struct watcher *w = arena_alloc(r->arena, sizeof(*w));
 
     w->r = r;
+    w->source = (struct source){.read = watch_read, .close = watch_close};
     if (watch(w, &err) < 0)
         return request_fail(r, err);
     set_due(w);
@@ -558,7 +560,5 @@ void verb_watch(struct request *r)
      * a silent watch would look like none. */
     if (w->bookmarks)
         atomic_store_explicit(&w->due_us, 0, memory_order_relaxed);
-    request_count(r, 200);
-    http_add_header(r->x, "Cache-Control", "no-cache, private");
-    http_stream(r->x, 200, "application/json", &watch_ops, w);
+    request_stream(r, 200, "application/json", &w->source);
 }

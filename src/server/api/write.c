@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/workers.h"
+#include "server/api/refuse.h"
 #include "server/api/represent.h"
 #include "server/api/size.h"
 #include "server/model/metadata.h"
@@ -32,19 +33,19 @@ static size_t write_only_len(const struct kind *k)
     return n;
 }
 
-void write_init(struct write *w, struct request *r, enum operation operation)
+void write_init(struct write *w, struct request *r, enum write_operation operation)
 {
     *w = (struct write){.api = r->api, .r = r, .resource = r->resource, .name = r->name};
     w->a.operation = operation;
-    w->a.kind = r->resource->kind;
-    w->a.who = &r->who;
+    w->a.kind = r->op->kind;
+    w->a.who = &r->op->who;
     w->a.arena = r->arena;
     w->a.secrets = arena_alloc(r->arena, (write_only_len(w->a.kind) + 1) * sizeof(*w->a.secrets));
     w->a.context = r->api->options.context;
     arena_defer(r->arena, free_json, w);
 }
 
-struct write *write_new(struct request *r, enum operation operation)
+struct write *write_new(struct request *r, enum write_operation operation)
 {
     struct write *w = arena_alloc(r->arena, sizeof(*w));
 
@@ -98,29 +99,10 @@ static void reply_shown(struct write *w)
 
     if (represent_begin(r, &table, &err) < 0 || !(doc = json_parse((struct str){w->json, w->json_len}, &err)))
         return request_fail(r, err);
-    represent_object(r->representation, &table, &b, yyjson_doc_get_root(doc), (struct str){w->json, w->json_len}, true);
+    represent_object(r->op->representation, &table, &b, yyjson_doc_get_root(doc), (struct str){w->json, w->json_len},
+                     true);
     size_t n = b.n;
     request_reply_json(r, w->code, buffer_steal(&b), n);
-}
-
-void writes_begin(struct api *a)
-{
-    LOCK_SCOPE(&a->writes_lock);
-    a->writes++;
-}
-
-void writes_end(struct api *a)
-{
-    LOCK_SCOPE(&a->writes_lock);
-    if (--a->writes == 0)
-        pthread_cond_signal(&a->writes_done);
-}
-
-void writes_wait(struct api *a)
-{
-    LOCK_SCOPE(&a->writes_lock);
-    while (a->writes)
-        pthread_cond_wait(&a->writes_done, &a->writes_lock);
 }
 
 static void finished(void *arg, struct error *err)
@@ -130,11 +112,11 @@ static void finished(void *arg, struct error *err)
 
     if (err)
         request_fail(w->r, err);
-    else if (w->r->representation != REPRESENT_OBJECT && !w->is_status)
+    else if (w->r->op->representation != REPRESENT_OBJECT && !w->is_status)
         reply_shown(w);
     else
         request_reply_json(w->r, w->code, steal_ptr(w->json), w->json_len);
-    writes_end(a);
+    pending_end(&a->pending);
 }
 
 /* Ending and saying how it is frees the disk, or loses nothing else. */
@@ -191,7 +173,7 @@ void write_start(struct write *w)
 {
     struct error *err = NULL;
 
-    writes_begin(w->api);
+    pending_begin(&w->api->pending);
     if (!needs_prepare(w)) {
         store_submit(w->api->options.store, transact, w, finished);
         return;
@@ -281,7 +263,7 @@ int write_put(struct write *w, struct store_txn *t, unsigned code, struct error 
         metadata_set_revision(w->a.doc, w->a.object, txn_next_revision(t));
     answer_object(w, code);
     /* A merge patch adds to what is there: what was sent says nothing of how large it becomes. */
-    if (size_check(w, err) < 0)
+    if (size_check(&w->a, w->json_len, w->r ? request_object_max(w->r) : w->a.kind->max_bytes, err) < 0)
         return -1;
     if (json_deeper_than((struct str){w->json, w->json_len}, JSON_OBJECT_MAX_DEPTH))
         return error_set(err, REASON_BAD_REQUEST, "the object would be nested more than %d levels deep",
@@ -308,7 +290,7 @@ int write_remove(struct write *w, struct store_txn *t, struct error **err)
 
 void admission_warn(struct admission *a, const char *fmt, ...)
 {
-    struct write *w = (struct write *)a;
+    struct write *w = container_of(a, struct write, a);
     char text[512];
     va_list args;
 

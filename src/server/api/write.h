@@ -7,7 +7,7 @@
  * applied in the writer's transaction, answered once that is on disk. All of it lies in the request's arena.
  */
 struct write {
-    struct admission a; /* first: admission_warn finds the rest from it */
+    struct admission a;
     struct api *api;
     struct request *r; /* NULL: the server's own */
     const struct api_resource *resource;
@@ -24,8 +24,8 @@ struct write {
 };
 
 /* In the arena of the request. */
-struct write *write_new(struct request *r, enum operation operation);
-void write_init(struct write *w, struct request *r, enum operation operation); /* likewise in that arena */
+struct write *write_new(struct request *r, enum write_operation operation);
+void write_init(struct write *w, struct request *r, enum write_operation operation); /* likewise in that arena */
 /* Empty, freed with the request. */
 yyjson_mut_doc *write_new_doc(struct write *w);
 /* Takes what was sent as a mutable object: duplicates reported and gone. */
@@ -34,11 +34,8 @@ void write_take(struct write *w, yyjson_val *sent);
 int write_take_secrets(struct write *w, struct error **err) _must_check_;
 /* Hands on to worker and writer. Whoever calls must not touch the request afterwards. */
 void write_start(struct write *w);
-/* Something is handed on to another thread, and has been answered. */
-void writes_begin(struct api *a);
-void writes_end(struct api *a);
-/* Until all that was handed on is answered: the store takes no notice of a server that stops. */
-void writes_wait(struct api *a);
+/* The server's own create of `object`, all of it in the transaction. */
+int write_create(struct write *w, struct store_txn *t, yyjson_val *object, struct error **err) _must_check_;
 
 /* Inside apply. */
 /* The present object into a.old; 404, or 403 where it is not the caller's. */

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "server/accounts/attempt.h"
 #include "server/accounts/cookie.h"
+#include "server/api/over_http.h"
 
 #define REPLY_MAX 4096
 

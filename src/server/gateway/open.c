@@ -1,6 +1,6 @@
 #include "server/gateway/open.h"
 
-#include "server/api/api.h"
+#include "server/api/over_http.h"
 #include "server/gateway/access.h"
 #include "server/gateway/room.h"
 

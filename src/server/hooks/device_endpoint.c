@@ -1,7 +1,6 @@
 #include "server/hooks/device_endpoint.h"
 
 #include "base/alloc.h"
-#include "server/api/api.h"
 
 struct told {
     struct endpoint list[ENDPOINTS_MAX];
@@ -56,15 +55,15 @@ static int set_endpoints(const struct hook_context *context, const struct object
     return gateway_set_endpoints(context->gateway, uid, told.list, told.n, err);
 }
 
-void device_endpoint(struct http_exchange *x, struct object *object, const struct identity *who, void *context_arg)
+void device_endpoint(struct request *r, struct object *object, void *context_arg)
 {
     const struct hook_context *context = context_arg;
     struct error *err = NULL;
 
-    if (set_endpoints(context, object, http_body(x), &err) < 0)
-        api_reply_error(x, err);
+    if (set_endpoints(context, object, request_operation(r)->body, &err) < 0)
+        request_fail(r, err);
     else
-        http_reply(x, 200, "application/json", STR("{}"));
+        request_reply(r, 200, "application/json", STR("{}"));
 }
 
 struct forgotten {

@@ -8,5 +8,5 @@
  *     {"deviceUid": "…", "endpoints": [{"name": "main", "address": "unix:/…" or "http://10.0.0.7:8888", "token": "…"}]}
  *
  * Without a token none is sent to the environment. */
-void device_endpoint(struct http_exchange *x, struct object *object, const struct identity *who, void *context_arg);
+void device_endpoint(struct request *r, struct object *object, void *context_arg);
 void endpoint_forget_after_commit(struct admission *a, struct store_txn *t);

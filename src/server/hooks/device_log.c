@@ -9,7 +9,6 @@
 
 #include "base/alloc.h"
 #include "base/thread.h"
-#include "server/api/api.h"
 
 #define MAX_LOGS 64
 #define BUFFER_BYTES ((size_t)64 * 1024)
@@ -22,8 +21,9 @@ static atomic_uint open_logs;
 
 struct log {
     pthread_mutex_t lock;
-    pthread_cond_t room; /* for the thread: bytes were taken, or nobody listens any more */
-    struct http_exchange *x;
+    pthread_cond_t room;  /* for the thread: bytes were taken, or nobody listens any more */
+    struct source source; /* what the reader pulls */
+    struct request *request;
     char *url, *socket;
     CURLM *multi; /* what the thread waits in, to be woken from */
     CURL *curl;   /* the thread's own, as the next three */
@@ -54,9 +54,9 @@ static void log_unref(struct log *l)
     atomic_fetch_sub(&open_logs, 1);
 }
 
-static ssize_t log_read(void *state, char *out, size_t max)
+static ssize_t log_read(struct source *source, char *out, size_t max)
 {
-    struct log *l = state;
+    struct log *l = container_of(source, struct log, source);
     LOCK_SCOPE(&l->lock);
 
     if (l->used == 0)
@@ -83,13 +83,13 @@ static void stop_reading(void *state)
     curl_multi_wakeup(l->multi);
 }
 
-static void log_close(void *state)
+static void log_close(struct source *source)
 {
-    stop_reading(state);
-    log_unref(state);
-}
+    struct log *l = container_of(source, struct log, source);
 
-static const struct http_stream_ops log_ops = {log_read, log_close};
+    stop_reading(l);
+    log_unref(l);
+}
 
 /* Under the lock. */
 static size_t put(struct log *l, const char *p, size_t n)
@@ -114,8 +114,9 @@ static void begin(struct log *l)
     pthread_mutex_lock(&l->lock);
     l->references++;
     pthread_mutex_unlock(&l->lock);
-    http_add_header(l->x, "X-Content-Type-Options", "nosniff");
-    http_stream(l->x, 200, "text/plain; charset=utf-8", &log_ops, l);
+    request_add_header(l->request, "X-Content-Type-Options", "nosniff");
+    l->source = (struct source){.read = log_read, .close = log_close};
+    request_stream(l->request, 200, "text/plain; charset=utf-8", &l->source);
 }
 
 /* The answer begins with the runner's, so that a refusal can still be said with a status, and a reader need not wait
@@ -149,7 +150,7 @@ static size_t received(char *p, size_t size, size_t count, void *arg)
         if (l->closed)
             return 0;
         at += put(l, p + at, n - at);
-        http_stream_wake(l->x);
+        source_wake(&l->source);
     }
     return n;
 }
@@ -224,17 +225,17 @@ static void *run(void *arg)
     pthread_mutex_lock(&l->lock);
     l->ended = true;
     if (l->streaming && !l->closed)
-        http_stream_wake(l->x);
+        source_wake(&l->source);
     pthread_mutex_unlock(&l->lock);
     if (!l->streaming)
-        api_reply_error(l->x, failure(l, rc));
+        request_fail(l->request, failure(l, rc));
     log_unref(l);
     return NULL;
 }
 
-static int tail_lines(struct http_exchange *x, unsigned long long *lines, struct error **err)
+static int tail_lines(const struct operation *op, unsigned long long *lines, struct error **err)
 {
-    const char *text = http_query(x, "tailLines");
+    const char *text = operation_parameter(op, "tailLines");
 
     *lines = MAX_TAIL_LINES;
     if (text && str_to_u64(str_from(text), MAX_TAIL_LINES, lines) < 0)
@@ -242,34 +243,35 @@ static int tail_lines(struct http_exchange *x, unsigned long long *lines, struct
     return 0;
 }
 
-void device_log(struct http_exchange *x, struct object *object, const struct identity *who, void *context_arg)
+void device_log(struct request *r, struct object *object, void *context_arg)
 {
     const struct hook_context *context = context_arg;
     struct error *err = NULL;
+    const struct operation *op = request_operation(r);
     unsigned long long lines;
 
-    if (tail_lines(x, &lines, &err) < 0) {
-        api_reply_error(x, err);
+    if (tail_lines(op, &lines, &err) < 0) {
+        request_fail(r, err);
         return;
     }
     if (atomic_fetch_add(&open_logs, 1) >= MAX_LOGS) {
         atomic_fetch_sub(&open_logs, 1);
         error_set(&err, REASON_TOO_MANY_REQUESTS, "%d logs are being read already", MAX_LOGS);
         err->retry_after = RETRY_SECONDS;
-        api_reply_error(x, err);
+        request_fail(r, err);
         return;
     }
-    bool follow = streq(http_query(x, "follow"), "true");
+    bool follow = streq(operation_parameter(op, "follow"), "true");
     struct log *l = xcalloc(1, sizeof(*l));
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->room, NULL);
-    l->x = x;
+    l->request = r;
     l->references = 1;
     l->reason = BUFFER_MAX(MAX_REASON);
     l->multi = curl_multi_init();
     l->socket = xstrdup(context->logs_socket);
     l->url = xasprintf("http://runner/devices/%s/log?follow=%s&tailLines=%llu", object->uid, follow ? "true" : "false",
                        lines);
-    http_on_gone(x, stop_reading, l);
+    request_on_gone(r, stop_reading, l);
     pthread_detach(thread_start("device-log", run, l));
 }

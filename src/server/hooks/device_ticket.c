@@ -4,20 +4,19 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "kinds/device.h"
-#include "server/api/api.h"
 
 #define TICKET_MAX_BYTES 4096
 
-void device_ticket(struct http_exchange *x, struct object *object, const struct identity *who, void *context_arg)
+void device_ticket(struct request *r, struct object *object, void *context_arg)
 {
     const struct hook_context *context = context_arg;
     struct error *err = NULL;
     int64_t expires;
     char when[TIMESTAMP_SIZE];
-    _cleanup_free_ char *url = gateway_ticket(context->gateway, object, who, &expires, &err);
+    _cleanup_free_ char *url = gateway_ticket(context->gateway, object, &request_operation(r)->who, &expires, &err);
 
     if (url == NULL) {
-        api_reply_error(x, err);
+        request_fail(r, err);
         return;
     }
     timestamp(when, expires);
@@ -27,5 +26,5 @@ void device_ticket(struct http_exchange *x, struct object *object, const struct 
     buffer_puts(&b, "},\"status\":{\"url\":");
     buffer_json_string(&b, str_from(url));
     buffer_printf(&b, ",\"expirationTimestamp\":\"%s\"}}", when);
-    http_reply(x, 201, "application/json", buffer_str(&b));
+    request_reply(r, 201, "application/json", buffer_str(&b));
 }

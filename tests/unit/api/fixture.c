@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/io.h"
+#include "server/api/over_http.h"
 #include "server/api/stored.h"
 #include "unit/api/widget.h"
 
@@ -33,7 +34,8 @@ static void handle(struct http_exchange *x, void *arg)
 {
     struct fixture *f = arg;
     const char *role = http_header(x, "X-Role");
-    struct identity who = {.name = http_header(x, "X-User"), .role = role ? role[0] - '0' : 1};
+    struct identity who = {
+        .name = http_header(x, "X-User"), .role = role ? role[0] - '0' : 1, .address = http_header(x, "X-Real-IP")};
 
     if (who.name == NULL)
         who.name = who.role ? "tester" : "system:anonymous";
@@ -64,6 +66,7 @@ static void start(struct fixture *f)
                                   .resources_len = 1,
                                   .authorize = authorize,
                                   .reserved = reserved,
+                                  .audit = f->audit,
                                   .workers = f->workers,
                                   .parsers = f->parsers,
                                   .watch_seconds = f->watch_seconds,

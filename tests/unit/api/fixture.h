@@ -22,6 +22,8 @@ struct fixture {
     int listen_fd;
     size_t log_max_events;                    /* 0: 10000; set before the start */
     unsigned watch_seconds, bookmark_seconds; /* likewise; 0: the default */
+    /* Likewise; NULL: nobody. */
+    void (*audit)(void *context, const struct operation *op, const struct operation_outcome *outcome);
 };
 
 void fixture_start(struct fixture *f);
@@ -36,7 +38,7 @@ void fixture_restart(struct fixture *f);
 /* What the widget's hooks saw last. */
 struct seen {
     int prepared, admitted, removed;
-    enum operation operation;
+    enum write_operation operation;
     bool dry_run, had_old;
     char secret[64];
 };

@@ -469,7 +469,7 @@ static void refuses_to_start(const struct kind_hooks *hooks, const char *why)
     error_free(err);
 }
 
-static void handle_nothing(struct http_exchange *x, struct object *object, const struct identity *who, void *context)
+static void handle_nothing(struct request *r, struct object *object, void *context)
 {
 }
 

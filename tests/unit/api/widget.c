@@ -141,10 +141,10 @@ static int removed(struct admission *a, struct store_txn *t, struct error **err)
     return 0;
 }
 
-static void ticket(struct http_exchange *x, struct object *object, const struct identity *who, void *context)
+static void ticket(struct request *r, struct object *object, void *context)
 {
-    _cleanup_free_ char *text = xasprintf("%s for %s", object->name, who->name);
-    http_reply(x, 201, "text/plain", str_from(text));
+    _cleanup_free_ char *text = xasprintf("%s for %s", object->name, request_operation(r)->who.name);
+    request_reply(r, 201, "text/plain", str_from(text));
 }
 
 static const struct subresource_handler subresources[] = {

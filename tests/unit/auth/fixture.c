@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/workers.h"
+#include "server/api/over_http.h"
 #include "server/identity/roles.h"
 
 static void show(struct http_exchange *x, const struct identity *who, struct error *err, void *arg)

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "server/api/over_http.h"
 #include "server/identity/roles.h"
 
 struct world world;

@@ -1,0 +1,157 @@
+#include "server/api/over_http.h"
+
+#include "server/api/health.h"
+#include "server/api/route.h"
+#include "server/api/status.h"
+
+struct http_call {
+    struct http_exchange *x;
+    struct operation op;
+};
+
+static bool is_below(struct str path, const char *root)
+{
+    size_t n = strlen(root);
+    return path.n >= n && memcmp(path.p, root, n) == 0 && (path.n == n || path.p[n] == '/');
+}
+
+static struct str without_slash(struct str path)
+{
+    while (path.n > 1 && path.p[path.n - 1] == '/')
+        path.n--;
+    return path;
+}
+
+bool api_owns(struct str path)
+{
+    bool public;
+
+    return is_below(path, "/apis") || is_below(path, "/api") || is_below(path, "/openapi") ||
+           health_owns(without_slash(path), &public);
+}
+
+/* --- The answer --- */
+
+static ssize_t read_source(void *source, char *out, size_t max)
+{
+    struct source *s = source;
+    return s->read(s, out, max);
+}
+
+static void close_source(void *source)
+{
+    struct source *s = source;
+    s->close(s);
+}
+
+static const struct http_stream_ops source_ops = {.read = read_source, .close = close_source};
+
+static void wake_stream(void *x)
+{
+    http_stream_wake(x);
+}
+
+static void reply_source(struct http_exchange *x, const struct result *r)
+{
+    r->source->wake = wake_stream;
+    r->source->wake_arg = x;
+    http_stream(x, r->code, r->media_type, &source_ops, r->source);
+}
+
+static void reply_result(struct http_exchange *x, const struct result *r)
+{
+    for (const struct header *h = r->headers; h; h = h->next)
+        http_add_header(x, h->name, h->value);
+    http_add_header(x, "Cache-Control", "no-cache, private");
+    if (r->source)
+        reply_source(x, r);
+    else if (r->release)
+        http_reply_shared(x, r->code, r->media_type, r->body, r->owner, r->release);
+    else
+        http_reply(x, r->code, r->media_type, r->body);
+}
+
+static void done(void *call, const struct result *result)
+{
+    reply_result(((struct http_call *)call)->x, result);
+}
+
+void api_reply_error(struct http_exchange *x, struct error *err)
+{
+    struct result result = status_result(http_arena(x), err, NULL, NULL);
+
+    error_free(err);
+    reply_result(x, &result);
+}
+
+/* --- The operation --- */
+
+static void read_parameters(struct http_exchange *x, struct operation *op)
+{
+    struct parameter p, *all;
+    size_t n = 0;
+
+    for (size_t at = 0; http_next_query(x, &at, &p.name, &p.value);)
+        n++;
+    if (n == 0)
+        return;
+    op->parameters = all = arena_alloc(op->arena, n * sizeof(*all));
+    for (size_t at = 0; op->parameters_len < n; op->parameters_len++)
+        http_next_query(x, &at, &all[op->parameters_len].name, &all[op->parameters_len].value);
+}
+
+static const char *copy_text(struct arena *a, const char *s)
+{
+    return s ? arena_strdup(a, s) : NULL;
+}
+
+static void read_identity(struct http_exchange *x, struct operation *op, const struct identity *who)
+{
+    struct arena *a = op->arena;
+
+    op->who = *who;
+    op->who.name = arena_strdup(a, who->name ? who->name : "system:anonymous");
+    op->who.uid = copy_text(a, who->uid);
+    op->who.session = copy_text(a, who->session);
+    op->who.certificate = copy_text(a, who->certificate);
+    op->who.method = copy_text(a, who->method);
+    op->who.address = copy_text(a, who->address);
+}
+
+static void ask_gone(const struct operation *op, void (*gone)(void *arg), void *arg)
+{
+    http_on_gone(container_of(op, const struct http_call, op)->x, gone, arg);
+}
+
+static void read_operation(struct api *a, struct http_exchange *x, struct operation *op)
+{
+    struct str path = http_path(x), plain = without_slash(path);
+    const char *allow = NULL;
+    struct error *err = NULL;
+    size_t n;
+
+    op->path = arena_strndup(op->arena, plain.p, plain.n);
+    op->body = http_body(x);
+    op->media_type = http_header(x, "Content-Type");
+    op->accept = http_header(x, "Accept");
+    op->held = http_header(x, "If-None-Match");
+    op->representation = negotiate(op->accept);
+    op->on_gone = ask_gone;
+    read_parameters(x, op);
+    const struct api_resource *resources = api_resources(a, &n);
+    if (route_operation(resources, n, http_method(x), path, op, &allow, &err) < 0)
+        op->wrong = err;
+    if (allow)
+        http_add_header(x, "Allow", allow);
+}
+
+void api_handle(struct api *a, struct http_exchange *x, const struct identity *who)
+{
+    struct http_call *c = arena_alloc(http_arena(x), sizeof(*c));
+
+    c->x = x;
+    c->op.arena = http_arena(x);
+    read_identity(x, &c->op, who);
+    read_operation(a, x, &c->op);
+    api_call(a, &c->op, done, c);
+}

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "http/http.h"
+#include "server/api/api.h"
+
+/* The API over HTTP, as Kubernetes' clients speak it: an operation from an exchange, an answer from its result. */
+
+/* Whether this path is ours: /apis…, /api, /openapi…, /version, /healthz, /livez, /readyz, /metrics. */
+bool api_owns(struct str path);
+/* Answers (or defers) a request of an identified caller; from an event thread or a worker. `who` is copied. */
+void api_handle(struct api *a, struct http_exchange *x, const struct identity *who);
+
+/* metav1.Status for an error, on whatever path it occurred. Takes `err`. */
+void api_reply_error(struct http_exchange *x, struct error *err);
