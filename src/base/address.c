@@ -4,22 +4,35 @@
 #include <stdio.h>
 #include <string.h>
 
-static int parse_address(struct str text, struct network *out)
+size_t address_parse(const char *text, unsigned char raw[static 16])
+{
+    if (inet_pton(AF_INET, text, raw) == 1)
+        return 4;
+    return inet_pton(AF_INET6, text, raw) == 1 ? 16 : 0;
+}
+
+bool is_address(const char *text)
+{
+    unsigned char raw[16];
+
+    return address_parse(text, raw) != 0;
+}
+
+static int parse_network_address(struct str text, struct network *out)
 {
     char copy[INET6_ADDRSTRLEN];
-    struct in_addr v4;
 
     if (text.n == 0 || text.n >= sizeof(copy) || memchr(text.p, '\0', text.n))
         return -1;
     memcpy(copy, text.p, text.n);
     copy[text.n] = '\0';
     *out = (struct network){.bits = 128};
-    if (inet_pton(AF_INET6, copy, out->address) == 1)
-        return 0;
-    if (inet_pton(AF_INET, copy, &v4) != 1)
-        return -1;
+    size_t n = address_parse(copy, out->address);
+    if (n != 4)
+        return n ? 0 : -1;
+    memcpy(out->address + 12, out->address, 4);
+    memset(out->address, 0, 10);
     memset(out->address + 10, 0xff, 2);
-    memcpy(out->address + 12, &v4, sizeof(v4));
     return 0;
 }
 
@@ -28,7 +41,7 @@ int network_parse(struct str text, struct network *out)
     struct str address;
     unsigned long long bits;
 
-    if (!str_split(&text, '/', &address) || parse_address(address, out) < 0)
+    if (!str_split(&text, '/', &address) || parse_network_address(address, out) < 0)
         return -1;
     if (text.p == NULL)
         return 0;

@@ -4,6 +4,10 @@
 
 #define ADDRESS_MAX 64
 
+/* A literal one, IPv4 or IPv6 without brackets. Returns how many bytes of `raw` it is (4, 16), or 0: it is none. */
+size_t address_parse(const char *text, unsigned char raw[static 16]);
+bool is_address(const char *text);
+
 /* Who is one client: an IPv4 address (written within an IPv6 one too, RFC 4291 §2.5.5.2, as a listener for both does),
  * or the network of an IPv6 one: a home has a whole /64 to itself (RFC 6177), and browsers change the rest from day to
  * day. */

@@ -44,7 +44,7 @@ char *base64_decode(struct str s, size_t *n)
     return NULL;
 }
 
-static int hex_digit(char c)
+int hex_value(char c)
 {
     if (ascii_isdigit(c))
         return c - '0';
@@ -63,8 +63,8 @@ char *percent_decode(struct str s, bool plus)
         } else if (s.p[i] != '%') {
             out[n++] = s.p[i];
         } else {
-            int high = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-            int low = high >= 0 ? hex_digit(s.p[i + 2]) : -1;
+            int high = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
+            int low = high >= 0 ? hex_value(s.p[i + 2]) : -1;
             if (low < 0 || (high == 0 && low == 0))
                 return NULL;
             out[n++] = (char)(high * 16 + low);

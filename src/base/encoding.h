@@ -6,6 +6,8 @@
 #include "base/buffer.h"
 #include "base/str.h"
 
+/* Of a hexadecimal digit, either case; -1: it is none. */
+int hex_value(char c);
 /* The caller frees what these return. */
 char *hex_encode(const void *p, size_t n);
 char *base64_encode(const void *p, size_t n);    /* RFC 4648 §4, padded */

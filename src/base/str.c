@@ -17,18 +17,13 @@ bool str_split(struct str *rest, char sep, struct str *part)
     return true;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 struct str str_trim(struct str s)
 {
-    while (s.n && is_blank(s.p[0])) {
+    while (s.n && ascii_isspace(s.p[0])) {
         s.p++;
         s.n--;
     }
-    while (s.n && is_blank(s.p[s.n - 1]))
+    while (s.n && ascii_isspace(s.p[s.n - 1]))
         s.n--;
     return s;
 }

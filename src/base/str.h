@@ -56,6 +56,11 @@ static inline bool ascii_isalnum(char c)
 {
     return ascii_isdigit(c) || ascii_islower(c) || (c >= 'A' && c <= 'Z');
 }
+/* Blank, tab, and the ends of lines. */
+static inline bool ascii_isspace(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 static inline char ascii_tolower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;

@@ -3,6 +3,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 
+#include "base/address.h"
 #include "base/alloc.h"
 #include "base/str.h"
 #include "config/internal.h"
@@ -21,12 +22,6 @@ static int parse_ports(struct str text, struct listen_address *out)
     out->first = (uint16_t)a;
     out->last = (uint16_t)b;
     return 0;
-}
-
-static bool is_address(const char *host)
-{
-    unsigned char raw[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, host, raw) == 1 || inet_pton(AF_INET6, host, raw) == 1;
 }
 
 int listen_parse(const char *text, struct listen_address *out, struct error **err)

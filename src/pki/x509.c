@@ -1,6 +1,5 @@
 #include "pki/x509.h"
 
-#include <arpa/inet.h>
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/address.h"
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -69,32 +69,21 @@ static int add_extension(X509 *c, X509V3_CTX *context, int nid, const char *valu
     return result;
 }
 
-static bool parse_address(const char *host, unsigned char out[16], size_t *n)
-{
-    *n = 4;
-    if (inet_pton(AF_INET, host, out) == 1)
-        return true;
-    *n = 16;
-    return inet_pton(AF_INET6, host, out) == 1;
-}
-
 /* An address goes in as one, anything else as a DNS name; not through OpenSSL's text form, in which a comma would start
  * another. */
 static GENERAL_NAME *general_name(const char *host)
 {
     unsigned char address[16];
-    size_t n;
-    bool is_address = parse_address(host, address, &n);
-    ASN1_STRING *value = is_address ? ASN1_OCTET_STRING_new() : ASN1_IA5STRING_new();
+    size_t n = address_parse(host, address);
+    ASN1_STRING *value = n ? ASN1_OCTET_STRING_new() : ASN1_IA5STRING_new();
     GENERAL_NAME *out = GENERAL_NAME_new();
 
-    if (value == NULL || out == NULL ||
-        !ASN1_STRING_set(value, is_address ? (const void *)address : host, is_address ? (int)n : -1)) {
+    if (value == NULL || out == NULL || !ASN1_STRING_set(value, n ? (const void *)address : host, n ? (int)n : -1)) {
         ASN1_STRING_free(value);
         GENERAL_NAME_free(out);
         return NULL;
     }
-    GENERAL_NAME_set0_value(out, is_address ? GEN_IPADD : GEN_DNS, value);
+    GENERAL_NAME_set0_value(out, n ? GEN_IPADD : GEN_DNS, value);
     return out;
 }
 
@@ -281,8 +270,8 @@ bool x509_signed_by(X509 *certificate, X509 *authority)
 /* A host in a form that is the same for every spelling of an address. */
 static struct str host_key(const char *host, unsigned char address[16])
 {
-    size_t n;
-    return parse_address(host, address, &n) ? (struct str){(const char *)address, n} : str_from(host);
+    size_t n = address_parse(host, address);
+    return n ? (struct str){(const char *)address, n} : str_from(host);
 }
 
 static struct str name_key(GENERAL_NAME *name)

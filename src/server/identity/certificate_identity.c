@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/encoding.h"
+
 #define DN_MAX 4096
 #define SERIAL_MAX 64
 
@@ -10,14 +12,6 @@ struct dn {
     struct str rest;
     struct arena *arena;
 };
-
-static int hex_value(char c)
-{
-    if (ascii_isdigit(c))
-        return c - '0';
-    c = ascii_tolower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static bool at_separator(const struct dn *d)
 {

@@ -1,8 +1,8 @@
 #include "server/identity/origin.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/alloc.h"
 #include "base/str.h"
 
@@ -45,12 +45,6 @@ static int parse_host(const char *text, struct host_port *out)
     for (size_t i = 0; i < host.n; i++)
         out->host[i] = ascii_tolower(host.p[i]);
     return *end == ':' ? parse_port(str_from(end + 1), &out->port) : 0;
-}
-
-static bool is_address(const char *host)
-{
-    struct in6_addr out;
-    return inet_pton(AF_INET, host, &out) == 1 || inet_pton(AF_INET6, host, &out) == 1;
 }
 
 static bool knows_host(const struct origin_policy *policy, const char *host)

@@ -51,11 +51,6 @@ static bool is_symbol(char c)
     return c && strchr("=!(),<>", c);
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static struct token symbol(struct str s)
 {
     static const struct {
@@ -77,11 +72,11 @@ static struct token peek(struct parser *p)
 {
     size_t n = 0;
 
-    while (p->rest.n && is_blank(*p->rest.p))
+    while (p->rest.n && ascii_isspace(*p->rest.p))
         p->rest = (struct str){p->rest.p + 1, p->rest.n - 1};
     if (p->rest.n == 0)
         return (struct token){TOKEN_END, {"", 0}};
-    while (n < p->rest.n && !is_symbol(p->rest.p[n]) && !is_blank(p->rest.p[n]))
+    while (n < p->rest.n && !is_symbol(p->rest.p[n]) && !ascii_isspace(p->rest.p[n]))
         n++;
     return n ? (struct token){TOKEN_WORD, {p->rest.p, n}} : symbol(p->rest);
 }
