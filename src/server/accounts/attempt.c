@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "server/accounts/password.h"
@@ -100,9 +101,13 @@ unsigned attempt_start(struct accounts *a, const struct attempt *t, void (*work)
     const struct throttle_attempt attempt = counted(t);
     const struct throttle_verdict v = throttle_begin(a->throttle, &attempt, now);
 
+    char client[ADDRESS_MAX];
+
     if (v.refused)
         return v.refused;
-    const struct work piece = {.fn = work, .arg = arg, .owner = t->address};
+    /* As the throttle counts: a network of IPv6 would have as many turns as it has addresses. */
+    address_client(client, str_from(t->address));
+    const struct work piece = {.fn = work, .arg = arg, .owner = client};
     int rc =
         v.wait_us ? workers_submit_at(a->workers, now + v.wait_us, &piece, drop) : workers_submit(a->workers, &piece);
     return rc < 0 ? 1 : 0;

@@ -5,7 +5,7 @@
 
 /*
  * One try of a password, by whatever way it came: counted (throttle.h), perhaps kept waiting, then looked at by a
- * worker.
+ * worker, in turn with those of other clients.
  */
 struct attempt {
     char *account, *address;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/address.h"
 #include "base/alloc.h"
 #include "base/secret.h"
 #include "server/auth/reply.h"
@@ -39,8 +40,10 @@ void auth_call_fail(struct auth_call *c, struct error *err)
 
 void auth_call_start(struct auth_call *c, void (*work)(void *))
 {
-    const struct work piece = {.fn = work, .arg = c, .owner = nginx_says_address(c->x)};
+    char client[ADDRESS_MAX];
+    const struct work piece = {.fn = work, .arg = c, .owner = client};
 
+    address_client(client, str_from(nginx_says_address(c->x)));
     if (workers_submit(c->auth->accounts->workers, &piece) == 0)
         return;
     auth_reply_busy(c->x, 1);
