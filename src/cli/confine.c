@@ -16,7 +16,7 @@
 #include "cli/apart.h"
 #include "cli/rootless.h"
 
-/* --- network ------------------------------------------------------------------------------------------------- */
+/* --- Network --- */
 
 static int enter_without_root(void *arg, struct error **err)
 {
@@ -36,7 +36,7 @@ int confine_network(struct error **err)
     return 0;
 }
 
-/* --- system calls -------------------------------------------------------------------------------------------- */
+/* --- System calls --- */
 
 #if defined(__x86_64__)
 #define OWN_ARCHITECTURE AUDIT_ARCH_X86_64

@@ -48,7 +48,7 @@ void handover_free(struct handover *h)
     free(h);
 }
 
-/* ---- reading, with our rights ---- */
+/* --- Reading, with our rights --- */
 
 static void take(struct handover *h, const char *name, char *content, size_t n, mode_t mode, bool watched)
 {
@@ -104,7 +104,7 @@ int handover_add_tree(struct handover *h, const char *from, const char *name, st
     return 0;
 }
 
-/* ---- writing, with the folder's owner's ---- */
+/* --- Writing, with the folder's owner's --- */
 
 /* Whatever it is: a link itself, a folder with what is in it. */
 static int clear_way(int folder, const char *name, unsigned depth)

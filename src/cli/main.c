@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "base/str.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/title.h"
 
@@ -30,22 +30,6 @@ static const struct command commands[] = {
     {"version", "", "print the version", NULL},
 };
 
-static const char usage_options[] =
-    "Options (before or after the command's name):\n"
-    "  --config FILE                   configuration (default: /etc/open-hydra/config.yaml where it exists)\n"
-    "  --data DIR                      state: database, certificates, homes (default: /var/lib/open-hydra)\n"
-    "  --runtime DIR                   sockets (default: /run/open-hydra)\n"
-    "  --web DIR                       the dashboard's files\n"
-    "  --dashboard-listen HOST:PORT    dashboard (default: 127.0.0.1:30001)\n"
-    "  --environment-listen HOST:FIRST-LAST\n"
-    "                                  a port for each user's environment (default: 127.0.0.1:31000-31999)\n"
-    "  --api-listen HOST:PORT          API for kubectl, TLS (default: 127.0.0.1:30443)\n"
-    "  --engine-socket PATH            Podman's or Docker's socket (default: looked for, else started)\n"
-    "  --insecure                      plain HTTP on other than loopback addresses: passwords can be read on the "
-    "network\n"
-    "  --debug                         more lines in the log\n"
-    "  --help, -h                      this text\n";
-
 static void usage(FILE *out)
 {
     fputs("open-hydra-server: Jupyter and VS Code environments for a class, behind a Kubernetes-style API.\n\n"
@@ -55,89 +39,8 @@ static void usage(FILE *out)
         _cleanup_free_ char *left = xasprintf("%s %s", commands[i].name, commands[i].arguments);
         fprintf(out, "  %-22s %s\n", left, commands[i].summary);
     }
-    fprintf(out, "\n%s", usage_options);
-}
-
-enum {
-    OPTION_CONFIG = 256,
-    OPTION_DATA,
-    OPTION_RUNTIME,
-    OPTION_WEB,
-    OPTION_DASHBOARD,
-    OPTION_ENVIRONMENT,
-    OPTION_API,
-    OPTION_ENGINE,
-    OPTION_INSECURE,
-    OPTION_DEBUG,
-    OPTION_RENEW
-};
-
-static const struct option options[] = {
-    {"config", required_argument, NULL, OPTION_CONFIG},
-    {"open-hydra-server-config", required_argument, NULL, OPTION_CONFIG}, /* the original's name for it */
-    {"data", required_argument, NULL, OPTION_DATA},
-    {"runtime", required_argument, NULL, OPTION_RUNTIME},
-    {"web", required_argument, NULL, OPTION_WEB},
-    {"dashboard-listen", required_argument, NULL, OPTION_DASHBOARD},
-    {"environment-listen", required_argument, NULL, OPTION_ENVIRONMENT},
-    {"api-listen", required_argument, NULL, OPTION_API},
-    {"engine-socket", required_argument, NULL, OPTION_ENGINE},
-    {"insecure", no_argument, NULL, OPTION_INSECURE},
-    {"debug", no_argument, NULL, OPTION_DEBUG},
-    {"renew", no_argument, NULL, OPTION_RENEW},
-    {"help", no_argument, NULL, 'h'},
-    {0},
-};
-
-/* Returns 0, or the exit code of what has been answered already (2: wrong, 3: help was asked for). */
-static int read_options(int argc, char **argv, struct config_flags *flags, bool *renew)
-{
-    int c;
-
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        switch (c) {
-        case OPTION_CONFIG:
-            flags->file = optarg;
-            break;
-        case OPTION_DATA:
-            flags->data = optarg;
-            break;
-        case OPTION_RUNTIME:
-            flags->runtime = optarg;
-            break;
-        case OPTION_WEB:
-            flags->web = optarg;
-            break;
-        case OPTION_DASHBOARD:
-            flags->dashboard_listen = optarg;
-            break;
-        case OPTION_ENVIRONMENT:
-            flags->environment_listen = optarg;
-            break;
-        case OPTION_API:
-            flags->api_listen = optarg;
-            break;
-        case OPTION_ENGINE:
-            flags->engine_socket = optarg;
-            break;
-        case OPTION_INSECURE:
-            flags->insecure = true;
-            break;
-        case OPTION_DEBUG:
-            log_set_level(LOG_DEBUG);
-            break;
-        case OPTION_RENEW:
-            *renew = true;
-            break;
-        case 'h':
-            usage(stdout);
-            return 3;
-        default:
-            fputs("Try: open-hydra-server --help\n", stderr);
-            return 2;
-        }
-    }
-    return 0;
+    fputc('\n', out);
+    options_describe(out);
 }
 
 static const struct command *find_command(const char *name)
@@ -190,10 +93,47 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Returns the exit code of what was answered, or -1 where a command is to be run. */
+static int answer_without_command(const struct options *o, int argc)
+{
+    if (o->help)
+        usage(stdout);
+    else if (o->words == argc)
+        usage(stderr);
+    else
+        return -1;
+    return o->help ? 0 : 2;
+}
+
+static int wrong_use(const char *what, const char *word)
+{
+    fprintf(stderr, "open-hydra-server: %s%s\nTry: open-hydra-server --help\n", what, word);
+    return 2;
+}
+
+/* `words`: the command's name and what follows it. Its arguments in capitals are words; the others are options, which
+ * have been read. */
+static int answer_command(const struct options *o, char **words, int n)
+{
+    const struct command *command = find_command(words[0]);
+
+    if (command == NULL)
+        return wrong_use("unknown command ", words[0]);
+    if (command->run == NULL) {
+        puts("version: " OPEN_HYDRA_VERSION);
+        return 0;
+    }
+    int allowed = command->arguments[0] >= 'A' && command->arguments[0] <= 'Z' ? 1 : 0;
+    if (n - 1 > allowed) {
+        _cleanup_free_ char *word = xasprintf("%s does not take \"%s\"", command->name, words[1 + allowed]);
+        return wrong_use(word, "");
+    }
+    return run_command(command, &o->flags, o->renew, words, n);
+}
+
 int main(int argc, char **argv)
 {
-    struct config_flags flags = {0};
-    bool renew = false;
+    struct options options;
 
     title_take(argc, argv);
     signal(SIGPIPE, SIG_IGN);
@@ -202,28 +142,12 @@ int main(int argc, char **argv)
     raise_descriptor_limit();
     if (sodium_init() < 0)
         return 1;
-    int answered = read_options(argc, argv, &flags, &renew);
-    if (answered)
-        return answered == 3 ? 0 : answered;
-    if (optind == argc) {
-        usage(stderr);
+    if (options_read(argc, argv, &options) < 0) {
+        fputs("Try: open-hydra-server --help\n", stderr);
         return 2;
     }
-    const struct command *command = find_command(argv[optind]);
-    if (command == NULL) {
-        fprintf(stderr, "open-hydra-server: unknown command %s\nTry: open-hydra-server --help\n", argv[optind]);
-        return 2;
-    }
-    if (command->run == NULL) {
-        puts("version: " OPEN_HYDRA_VERSION);
-        return 0;
-    }
-    /* Its arguments in capitals are words; the others are options, which have been read. */
-    int words = command->arguments[0] >= 'A' && command->arguments[0] <= 'Z' ? 1 : 0;
-    if (argc - optind - 1 > words) {
-        fprintf(stderr, "open-hydra-server: %s does not take \"%s\"\nTry: open-hydra-server --help\n", command->name,
-                argv[optind + 1 + words]);
-        return 2;
-    }
-    return run_command(command, &flags, renew, argv + optind, argc - optind);
+    if (options.debug)
+        log_set_level(LOG_DEBUG);
+    int answered = answer_without_command(&options, argc);
+    return answered >= 0 ? answered : answer_command(&options, argv + options.words, argc - options.words);
 }

@@ -24,7 +24,7 @@
 #define ENDING_MS 10000
 #define LOOK_AGAIN_MS 20
 
-/* ---- ports ---- */
+/* --- Ports --- */
 
 static int check_port(const char *what, const struct listen_address *a, const char *flag, struct error **err)
 {
@@ -70,7 +70,7 @@ int nginx_check_ports(const struct config *c, const struct layout *l, struct err
     return write_excluded(l, taken, (size_t)n, err);
 }
 
-/* ---- the process ---- */
+/* --- The process --- */
 
 const char *nginx_program(void)
 {

@@ -39,7 +39,7 @@ void rootless_free(struct rootless *r)
     free(r);
 }
 
-/* --- finding -------------------------------------------------------------------------------------------------- */
+/* --- Finding --- */
 
 /* A process in there: says its number and lives until its input ends (executing another program meanwhile, it would
  * have no variables for a moment). */
@@ -219,7 +219,7 @@ struct rootless *rootless_find(void)
     return NULL;
 }
 
-/* --- going there ---------------------------------------------------------------------------------------------- */
+/* --- Going there --- */
 
 int rootless_enter(const struct rootless *r, struct error **err)
 {

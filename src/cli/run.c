@@ -79,7 +79,7 @@ static void leave_parent(struct supervisor *s)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
-/* ---- what the server tells ---- */
+/* --- What the server tells --- */
 
 static void set_reason(struct supervisor *s, struct str reason)
 {
@@ -130,7 +130,7 @@ static void read_told(struct supervisor *s)
     }
 }
 
-/* ---- children ---- */
+/* --- Children --- */
 
 static int server_body(struct supervisor *s)
 {
