@@ -12,9 +12,9 @@ struct server_options {
     int peers_fd;                       /* of peers_socket (gateway/peers.h), or -1 */
     uid_t gateway_uid, runner_uid;      /* who may speak on them; (uid_t)-1: whoever can connect */
     const char *logs_socket;            /* the runner's */
-    const char
-        *excluded_ports_file; /* ports taken by others, one a line; written by the gateway's start. May be absent */
-    int ready_fd;             /* a line "ready" and, where there is no administrator, "setup CODE"; -1: nobody waits */
+    /* Ports taken by others, one a line; written by the gateway's start. May be absent. */
+    const char *excluded_ports_file;
+    int ready_fd; /* a line "ready" and, where there is no administrator, "setup CODE"; -1: nobody waits */
 };
 
 /* On the runner's socket, for root: the code of the set-up link, or nothing where there is an administrator. */

@@ -19,8 +19,8 @@ struct identity {
 
 struct attributes {
     const char *verb; /* get list watch create update patch delete deletecollection */
-    const struct kind
-        *kind; /* NULL: not a resource (discovery, /metrics), verb get; health and /version are not asked about */
+    /* NULL: not a resource (discovery, /metrics), verb get; health and /version are not asked about. */
+    const struct kind *kind;
     const char *name;        /* NULL for collections; where kind is NULL: the path */
     const char *subresource; /* NULL: the main resource */
 };

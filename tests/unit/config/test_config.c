@@ -159,6 +159,96 @@ static void the_bounds_are_these(void **state)
     }
 }
 
+enum { TEXT = 1, PATH = 2, SWITCH = 4, LISTEN = 8, HOSTS = 16, LIST = 32, NUMBER = 64, ANYTHING = 128 };
+
+static const struct {
+    const char *key;
+    int type;
+    const char *expected; /* what an error says */
+} typed[] = {
+    {"defaultCpuPerDevice", NUMBER, "a whole number"},
+    {"serverIP", HOSTS, "a host name"},
+    {"disableAuth", SWITCH, "true or false"},
+    {"workspacePath", PATH, "an absolute path"},
+    {"jupyterLabHostBaseDir", PATH, "an absolute path"},
+    {"vscodeBasePath", PATH, "an absolute path"},
+    {"datasetBasePath", PATH, "an absolute path"},
+    {"courseBasePath", PATH, "an absolute path"},
+    {"datasetStudentMountPath", PATH, "an absolute path"},
+    {"courseStudentMountPath", PATH, "an absolute path"},
+    {"dataDirectory", PATH, "an absolute path"},
+    {"runtimeDirectory", PATH, "an absolute path"},
+    {"webDirectory", PATH, "an absolute path"},
+    {"dashboardListen", LISTEN, "HOST:PORT"},
+    {"environmentListen", LISTEN, "HOST:PORT"},
+    {"apiListen", LISTEN, "HOST:PORT"},
+    {"insecure", SWITCH, "true or false"},
+    {"allowRootImages", SWITCH, "true or false"},
+    {"tlsCertificate", PATH, "an absolute path"},
+    {"tlsCertificateKey", PATH, "an absolute path"},
+    {"defaultSandbox", TEXT, "a text"},
+    {"engineSocket", PATH, "an absolute path"},
+    {"allowedImages", LIST, "a list of texts"},
+    {"podAllocatableLimit", ANYTHING, NULL},
+    {"mysqlConfig", ANYTHING, NULL},
+    {"authDelegateConfig", ANYTHING, NULL},
+};
+
+/* Which types take it. What stands for nothing (null) leaves the default. */
+static const struct {
+    const char *value;
+    int fits;
+} values[] = {
+    {"some-text", TEXT | HOSTS},
+    {"''", 0},
+    {"/srv/some/path", TEXT | PATH},
+    {"127.0.0.9:4000", TEXT | HOSTS | LISTEN},
+    {"true", SWITCH},
+    {"'true'", TEXT | HOSTS},
+    {"1000", NUMBER},
+    {"'1000'", TEXT | HOSTS},
+    {"1.5", 0},
+    {"[]", LIST},
+    {"[a, b]", LIST},
+    {"{}", 0},
+    {"{a: b}", 0},
+    {"null", TEXT | PATH | SWITCH | LISTEN | HOSTS | LIST | NUMBER},
+};
+
+static void assert_type(size_t k, size_t v)
+{
+    _cleanup_free_ char *yaml = xasprintf("\n%s: %s\n", typed[k].key, values[v].value);
+    _cleanup_free_ char *says = xasprintf(":2: %s: expected %s", typed[k].key, typed[k].expected);
+    _cleanup_free_ char *in_wrong_form = xasprintf(":2: %s: \"", typed[k].key);
+    _cleanup_error_ struct error *err = NULL;
+    struct config *c = load(yaml, (struct config_flags){0}, &err);
+    bool refused = err && (strstr(err->message, says) || strstr(err->message, in_wrong_form));
+
+    /* Where its type is right, another rule may refuse the value: folders, one certificate without its key. */
+    if (refused == (typed[k].type == ANYTHING || (values[v].fits & typed[k].type)))
+        fail_msg("%s%s", yaml, err ? err->message : "was taken");
+    config_free(c);
+}
+
+static void every_key_takes_its_type_alone(void **state)
+{
+    for (size_t k = 0; k < ARRAY_SIZE(typed); k++)
+        for (size_t v = 0; v < ARRAY_SIZE(values); v++)
+            assert_type(k, v);
+}
+
+static void no_key_is_given_twice(void **state)
+{
+    for (size_t k = 0; k < ARRAY_SIZE(typed); k++) {
+        _cleanup_free_ char *yaml = xasprintf("%s: null\n%s: null\n", typed[k].key, typed[k].key);
+        _cleanup_free_ char *says = xasprintf("%s is given twice", typed[k].key);
+        _cleanup_error_ struct error *err = NULL;
+        assert_null(load(yaml, (struct config_flags){0}, &err));
+        if (strstr(err->message, says) == NULL)
+            fail_msg("%s", err->message);
+    }
+}
+
 /* Each key reaches the field that is its own. */
 static void every_key_sets_its_own_field(void **state)
 {
@@ -291,6 +381,10 @@ static void tls_unless_everything_is_local(void **state)
         config_free(c);
     }
     struct config *c = load("tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\n", (struct config_flags){0}, NULL);
+    assert_true(config_browser_tls(c));
+    config_free(c);
+    /* A certificate of one's own is used, insecure or not. */
+    c = load("tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\ninsecure: true\n", (struct config_flags){0}, NULL);
     assert_true(config_browser_tls(c));
     config_free(c);
 }
@@ -839,6 +933,8 @@ int main(void)
         cmocka_unit_test(defaults_are_the_documented_ones),
         cmocka_unit_test(every_number_has_its_bounds),
         cmocka_unit_test(the_bounds_are_these),
+        cmocka_unit_test(every_key_takes_its_type_alone),
+        cmocka_unit_test(no_key_is_given_twice),
         cmocka_unit_test(every_key_sets_its_own_field),
         cmocka_unit_test(images_are_allowed_by_patterns),
         cmocka_unit_test(networks_are_networks),
