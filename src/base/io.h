@@ -28,4 +28,5 @@ bool path_exists(const char *path);
 /* Whether the folder holds anything but names that begin with a dot. */
 bool has_entry(const char *folder);
 /* A listening unix socket with that mode; a stale file in its place is removed. Returns the descriptor (CLOEXEC). */
+#define SOCKET_PATH_MAX 107 /* bytes of a unix socket's path */
 int listen_unix(const char *path, mode_t mode, struct error **err) _must_check_;

@@ -18,17 +18,24 @@ static size_t refuse_body(char *p, size_t size, size_t n, void *arg)
     return CURL_WRITEFUNC_ERROR;
 }
 
-static CURL *put(struct question *q, unsigned timeout_ms)
+const char *address_socket(const char *address)
+{
+    return starts_with(address, "unix:") ? address + strlen("unix:") : NULL;
+}
+
+static CURL *put_question(struct question *q, unsigned timeout_ms)
 {
     CURL *easy = curl_easy_init();
-    _cleanup_free_ char *url = xasprintf("http://localhost%s", q->path);
+    const char *socket = address_socket(q->address);
+    _cleanup_free_ char *url = xasprintf("%s%s", socket ? "http://localhost" : q->address, q->path);
 
     if (easy == NULL)
         abort();
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, q->socket);
+    if (socket)
+        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket);
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
@@ -38,7 +45,7 @@ static CURL *put(struct question *q, unsigned timeout_ms)
 }
 
 /* By the system's own word: libcurl's differs with its version where the queue of a hung listener is full. */
-static bool is_closed(const char *path)
+static bool refuses(const char *path)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -50,6 +57,12 @@ static bool is_closed(const char *path)
            (errno == ECONNREFUSED || errno == ENOENT || errno == ELOOP);
 }
 
+static bool is_closed(const struct question *q, CURLcode code)
+{
+    const char *socket = address_socket(q->address);
+    return socket ? refuses(socket) : code == CURLE_COULDNT_CONNECT;
+}
+
 static void judge(CURL *easy, CURLcode code)
 {
     struct question *q;
@@ -59,9 +72,9 @@ static void judge(CURL *easy, CURLcode code)
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     q->status = (unsigned)status;
     /* Where somebody listens and hangs, each further connection would only wait in its queue. */
-    q->outcome = status                                                     ? ASK_ANSWERED
-                 : code != CURLE_OPERATION_TIMEDOUT && is_closed(q->socket) ? ASK_CLOSED
-                                                                            : ASK_SILENT;
+    q->outcome = status                                                   ? ASK_ANSWERED
+                 : code != CURLE_OPERATION_TIMEDOUT && is_closed(q, code) ? ASK_CLOSED
+                                                                          : ASK_SILENT;
 }
 
 static void drive(CURLM *multi, int stop_fd)
@@ -89,7 +102,7 @@ void transport_ask(struct question *questions, size_t n, unsigned timeout_ms, in
     for (size_t i = 0; i < n; i++) {
         questions[i].outcome = ASK_STOPPED;
         questions[i].status = 0;
-        easy[i] = put(&questions[i], timeout_ms);
+        easy[i] = put_question(&questions[i], timeout_ms);
         curl_multi_add_handle(multi, easy[i]);
     }
     drive(multi, stop_fd);

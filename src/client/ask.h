@@ -2,18 +2,22 @@
 
 #include <stddef.h>
 
-/* Whether somebody answers, asked of many unix sockets at once: one GET each, whose answer is not read beyond its
+/* Whether somebody answers, asked at many addresses at once: one GET each, whose answer is not read beyond its
  * status. Each on a connection of its own, so that a request that lasts holds none up. */
 enum ask_outcome {
     ASK_STOPPED,  /* not found out */
     ASK_ANSWERED, /* `status` says what */
-    ASK_CLOSED,   /* nobody listens: no such socket, or one whose listener has gone */
+    ASK_CLOSED,   /* nobody listens: no such socket, one whose listener has gone, a refused connection */
     ASK_SILENT,   /* somebody listens, and gives no answer in time */
 };
 
 struct question {
-    const char *socket, *path;
+    const char *address; /* «unix:/path», «http://10.0.0.7:8888» */
+    const char *path;
     enum ask_outcome outcome;
     unsigned status;
 };
 void transport_ask(struct question *questions, size_t n, unsigned timeout_ms, int stop_fd);
+
+/* The path of a unix socket's address; NULL: it is another. */
+const char *address_socket(const char *address);

@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/thread.h"
 #include "kinds/names.h"
+#include "runner/environment/environment.h"
 
 #define MAX_REQUESTS 64
 #define BUFFER_BYTES (64u << 10)
@@ -29,7 +30,7 @@ struct logs {
 struct request {
     struct logs *logs;
     struct http_exchange *x;
-    char *uid;
+    char *instance;
     bool usage;
     struct runtime_log_options options; /* stop_fd: readable once the peer is gone */
     pthread_mutex_t lock;
@@ -49,7 +50,7 @@ static void request_free(struct request *r)
     buffer_free(&r->text);
     pthread_cond_destroy(&r->room);
     pthread_mutex_destroy(&r->lock);
-    free(r->uid);
+    free(r->instance);
     free(r);
     LOCK_SCOPE(&l->lock);
     l->requests--;
@@ -151,7 +152,7 @@ static void serve_log(struct request *r)
     struct runtime *runtime = r->logs->runtime;
 
     /* Asked first: once the stream has begun, there is no other status than 200. */
-    if (runtime->ops->inspect(runtime, r->uid, &i, &err) < 0) {
+    if (runtime->ops->inspect(runtime, r->instance, &i, &err) < 0) {
         reply_error(r->x, err);
         answered(r);
         return;
@@ -159,7 +160,7 @@ static void serve_log(struct request *r)
     r->refs++; /* nobody else has it yet */
     http_stream(r->x, 200, "text/plain; charset=utf-8", &stream_ops, r);
     answered(r);
-    if (runtime->ops->logs(runtime, r->uid, &r->options, push, r, &err) < 0 && err) {
+    if (runtime->ops->logs(runtime, r->instance, &r->options, push, r, &err) < 0 && err) {
         _cleanup_free_ char *text = xasprintf("%s\n", err->message);
         push(r, str_from(text));
     }
@@ -172,7 +173,7 @@ static void serve_usage(struct request *r)
     struct runtime_usage u;
     struct runtime *runtime = r->logs->runtime;
 
-    if (runtime->ops->usage(runtime, r->uid, &u, &err) < 0) {
+    if (runtime->ops->usage(runtime, r->instance, &u, &err) < 0) {
         reply_error(r->x, err);
         return;
     }
@@ -208,22 +209,14 @@ static bool take_place(struct logs *l)
     return true;
 }
 
-static bool is_uid(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (!ascii_isalnum(s.p[i]) && s.p[i] != '-')
-            return false;
-    return s.n > 0 && s.n <= 64;
-}
-
 /* "/devices/UID/log" */
 static bool parse_path(struct str path, struct str *uid, struct str *what)
 {
     struct str part;
 
     return str_split(&path, '/', &part) && part.n == 0 && str_split(&path, '/', &part) &&
-           str_is(part, PLURAL_DEVICES) && str_split(&path, '/', uid) && is_uid(*uid) && str_split(&path, '/', what) &&
-           path.n == 0 && (str_is(*what, "log") || str_is(*what, "usage"));
+           str_is(part, PLURAL_DEVICES) && str_split(&path, '/', uid) && is_plain_id(*uid) &&
+           str_split(&path, '/', what) && path.n == 0 && (str_is(*what, "log") || str_is(*what, "usage"));
 }
 
 static int parse_options(struct http_exchange *x, struct runtime_log_options *o)
@@ -242,9 +235,10 @@ static void begin(struct logs *l, struct http_exchange *x, struct str uid, bool 
                   struct runtime_log_options options)
 {
     struct request *r = xcalloc(1, sizeof(*r));
+    _cleanup_free_ char *device_uid = xstrndup(uid.p, uid.n);
 
     *r = (struct request){
-        .logs = l, .x = x, .uid = xstrndup(uid.p, uid.n), .usage = usage, .options = options, .refs = 1};
+        .logs = l, .x = x, .instance = environment_instance(device_uid), .usage = usage, .options = options, .refs = 1};
     r->text = BUFFER_MAX(BUFFER_BYTES);
     r->options.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&r->lock, NULL);

@@ -3,7 +3,7 @@
 #include "http/http.h"
 #include "runner/runtime/runtime.h"
 
-/* What the server asks the runner, as kube-apiserver asks a kubelet:
+/* What the server asks the runner of a device's environment, by the device's uid, as kube-apiserver asks a kubelet:
  *   GET /devices/UID/log?follow=true&tailLines=N   plain text, as it comes
  *   GET /devices/UID/usage                         {"memoryBytes", "memoryLimitBytes", "cpuNanoseconds", "pids"}
  *   GET /healthz */

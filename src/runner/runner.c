@@ -12,9 +12,9 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "runner/engine/engine.h"
+#include "runner/engine/place.h"
 #include "runner/environment/controller.h"
-#include "runner/environment/environment.h"
-#include "runner/environment/place.h"
 #include "runner/logs.h"
 
 #define API_PREFIX "/apis/open-hydra-server.openhydra.io/v1"
@@ -43,7 +43,10 @@ static struct runtime *open_runtime(const struct runner_options *o, int stop_fd)
                                                .directory = directory,
                                                .installation = id,
                                                .rootless = o->rootless,
-                                               .stop_fd = stop_fd});
+                                               .stop_fd = stop_fd,
+                                               .config = o->config,
+                                               .places = o->environments,
+                                               .gateway_gid = o->gateway_gid});
 }
 
 int runner_run(const struct runner_options *o, int stop_fd, struct error **err)
@@ -64,8 +67,7 @@ int runner_run(const struct runner_options *o, int stop_fd, struct error **err)
         client_free(client);
         return -1;
     }
-    struct controller *c =
-        controller_start(&(struct controller_options){o->config, client, runtime, o->environments, o->gateway_gid});
+    struct controller *c = controller_start(&(struct controller_options){o->config, client, runtime});
     while (!stop_wait(stop_fd, TICK_MS))
         controller_tick(c);
     log_info("stopping; environments go on");
@@ -104,7 +106,7 @@ static void say(const struct instance *i, const char *what)
     fflush(stdout);
 }
 
-static int remove_all(const struct runner_options *o, struct runtime *r, int stop_fd, struct error **err)
+static int remove_all(struct runtime *r, int stop_fd, struct error **err)
 {
     struct instance *list;
     size_t n, left = 0;
@@ -115,7 +117,7 @@ static int remove_all(const struct runner_options *o, struct runtime *r, int sto
         _cleanup_error_ struct error *why = NULL;
         if (stop_said(stop_fd))
             left++;
-        else if (environment_remove(r, o->environments, list[i].uid, STOP_GRACE_SECONDS, &why) == 0)
+        else if (r->ops->remove(r, list[i].id, STOP_GRACE_SECONDS, &why) == 0)
             say(&list[i], "removed");
         else {
             say(&list[i], why->message);
@@ -128,19 +130,8 @@ static int remove_all(const struct runner_options *o, struct runtime *r, int sto
     return left ? error_set(err, REASON_INTERNAL, "%zu environments are left", left) : 0;
 }
 
-static int remove_places(const struct runner_options *o, struct error **err)
+static void want_nothing(void *arg, struct map *ids)
 {
-    char **names;
-    size_t n = place_list(o->environments, &names);
-    int rc = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (rc == 0)
-            rc = place_remove(o->environments, names[i], err);
-        free(names[i]);
-    }
-    free(names);
-    return rc;
 }
 
 int runner_down(const struct runner_options *o, int stop_fd, struct error **err)
@@ -155,9 +146,9 @@ int runner_down(const struct runner_options *o, int stop_fd, struct error **err)
     struct runtime *r = open_runtime(o, end_fd);
     int rc = wait_for_engine(r, stop_fd, &why);
     if (rc == 0)
-        rc = remove_all(o, r, stop_fd, &why);
+        rc = remove_all(r, stop_fd, &why);
     if (rc == 0)
-        rc = remove_places(o, &why);
+        rc = r->ops->sweep(r, want_nothing, NULL, &why);
     ssize_t ignored _unused_ = write(end_fd, &one, sizeof(one));
     r->ops->free(r);
     if (rc < 0)

@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "fuzz/fuzz.h"
 #include "runner/environment/lines.h"
-#include "runner/runtime/engine.h"
+#include "runner/engine/logs.h"
 
 /* What a container prints goes through the engine's stream format into a status: whatever it is, the lines must be
  * valid JSON text. */

@@ -815,6 +815,36 @@ def test_a_killed_runner_adopts(stack):
     stack.wait_gone("ada")
 
 
+def test_what_a_build_before_started_is_adopted(stack, engine):
+    """Its containers say the device's uid alone, and go by it."""
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    stack.stop("runner")
+    uid, socket = stack.uid("ada"), pathlib.Path(stack.socket("ada"))
+    ours = stack.inspect(uid)
+    labels = ours["Config"]["Labels"]
+    assert labels.pop("io.openhydra.instance") and labels["io.openhydra.device-uid"] == uid
+    ids = {"HostUIDMapping": False, "HostGIDMapping": False, **{key: [{"container_id": 0, "host_id": stack.status("ada")["hostId"], "size": 65536}] for key in ("UIDMap", "GIDMap")}}
+    assert ask(engine, "DELETE", f"/v1.41/containers/open-hydra-{uid}?force=true")[0] in (200, 204)
+    socket.unlink()
+    status, answer = ask(engine, "POST", "/v4.0.0/libpod/containers/create", {
+        "name": f"open-hydra-{uid}", "image": IMAGE, "user": "1000:1000", "labels": labels, "env": dict(v.split("=", 1) for v in ours["Config"]["Env"]),
+        "userns": {"nsmode": "private"}, "idmappings": ids, "netns": {"nsmode": "none"},
+        "mounts": [{"type": "bind", "source": m["Source"], "destination": m["Destination"], "options": ["rbind", "rw"]} for m in ours["Mounts"]]})
+    assert status == 201, answer
+    assert ask(engine, "POST", f"/v1.41/containers/open-hydra-{uid}/start")[0] == 204
+    wait_until(socket.exists, what="its socket")
+    before = stack.inspect(uid)["Id"]
+    stack.start("runner")
+    wait_until(lambda: "adopted" in stack.log("runner"), what="adopted")
+    wait_until(lambda: stack.route("ada")[0] == str(socket), what="the server was told where it is")
+    assert stack.inspect(uid)["Id"] == before and "uid 1000" in stack.inside("ada", "/who")[1]
+    assert ask(stack.runtime / "logs.sock", "GET", f"/devices/{uid}/usage")[0] == 200
+    stack.delete("ada")
+    stack.wait_gone("ada")
+    assert stack.inspect(uid) is None
+
+
 def test_kill_at_any_moment(stack):
     """Devices come and go; the runner is killed again and again; in the end everything is as the devices say."""
     dice = random.Random(7)

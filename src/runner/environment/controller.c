@@ -110,11 +110,7 @@ struct controller *controller_start(const struct controller_options *options)
     struct controller *c = xcalloc(1, sizeof(*c));
     struct environments *es = &c->all;
 
-    *es = (struct environments){.config = options->config,
-                                .client = options->client,
-                                .runtime = options->runtime,
-                                .folder = options->environments,
-                                .gateway_gid = options->gateway_gid};
+    *es = (struct environments){.config = options->config, .client = options->client, .runtime = options->runtime};
     environments_init(es);
     make_parts(es);
     /* All are known before any begins to call. */

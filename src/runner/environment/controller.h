@@ -13,8 +13,6 @@ struct controller_options {
     const struct config *config;
     struct client *client;
     struct runtime *runtime;
-    const char *environments; /* <runtime>/env */
-    gid_t gateway_gid;
 };
 
 struct controller;

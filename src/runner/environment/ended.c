@@ -55,7 +55,7 @@ void environment_ended(struct environments *es, struct environment *e, const str
         environment_fail(es, e, reason, message, true);
         return;
     }
-    if (es->runtime->ops->remove(es->runtime, e->uid, 0, &err) < 0) {
+    if (es->runtime->ops->end(es->runtime, e->instance, 0, &err) < 0) {
         e->container = CONTAINER_UNKNOWN; /* it is looked at again */
         environment_stumble(es, e, reason, err);
         return;

@@ -27,13 +27,14 @@ static void environment_free(void *p)
         explicit_bzero(e->token, strlen(e->token));
     free(e->name);
     free(e->uid);
+    free(e->instance);
     free(e->owner);
     free(e->sandbox);
     free(e->reason);
     free(e->message);
     free(e->log);
     free(e->token);
-    free(e->socket);
+    runtime_free_endpoints(e->endpoints, e->endpoints_len);
     free(e->readiness_path);
     free(e);
 }
@@ -66,15 +67,22 @@ static char *copy(const char *s)
     return s ? xstrdup(s) : NULL;
 }
 
+/* One of its own, found again by the next runner. */
+char *environment_instance(const char *device_uid)
+{
+    return xstrdup(device_uid);
+}
+
 struct environment *environment_make(struct environments *es, const struct device *d)
 {
     struct environment *e = xcalloc(1, sizeof(*e));
 
     e->name = xstrdup(d->name);
     e->uid = xstrdup(d->uid);
+    e->instance = environment_instance(d->uid);
     e->owner = copy(d->owner);
     e->sandbox = copy(d->sandbox);
-    e->host_id = d->host_id;
+    e->owner_id = d->host_id;
     e->phase = d->phase;
     e->reason = copy(d->reason);
     e->message = copy(d->message);
@@ -83,7 +91,6 @@ struct environment *environment_make(struct environments *es, const struct devic
     e->look = true;
     for (size_t i = 0; i < TIMINGS; i++)
         e->timings[i] = -1;
-    place_name(e->place, e->uid);
     LOCK_SCOPE(&es->lock);
     environment_free(map_set(es->table, str_from(e->name), e));
     return e;
@@ -98,7 +105,7 @@ void environment_forget(struct environments *es, struct environment *e)
     environment_free(e);
 }
 
-bool host_id_in_use(struct environments *es, const struct environment *e, uint32_t host_id)
+bool owner_id_in_use(struct environments *es, const struct environment *e, uint32_t owner_id)
 {
     LOCK_SCOPE(&es->lock);
     struct str name;
@@ -106,10 +113,37 @@ bool host_id_in_use(struct environments *es, const struct environment *e, uint32
 
     for (size_t at = 0; map_next(es->table, &at, &name, &v);) {
         const struct environment *other = v;
-        if (other != e && other->host_id == host_id && !streq(other->owner, e->owner))
+        if (other != e && other->owner_id == owner_id && !streq(other->owner, e->owner))
             return true;
     }
     return false;
+}
+
+static bool same_endpoints(const struct environment *e, const struct instance *i)
+{
+    if (e->endpoints_len != i->endpoints_len)
+        return false;
+    for (size_t k = 0; k < e->endpoints_len; k++)
+        if (!streq(e->endpoints[k].name, i->endpoints[k].name) ||
+            !streq(e->endpoints[k].address, i->endpoints[k].address))
+            return false;
+    return true;
+}
+
+void environment_take_endpoints(struct environment *e, struct instance *i)
+{
+    if (i->endpoints_len == 0 || same_endpoints(e, i))
+        return;
+    runtime_free_endpoints(e->endpoints, e->endpoints_len);
+    e->endpoints = steal_ptr(i->endpoints);
+    e->endpoints_len = i->endpoints_len;
+    i->endpoints_len = 0;
+    e->told_epoch = 0;
+}
+
+const char *environment_address(const struct environment *e)
+{
+    return e->endpoints_len ? e->endpoints[0].address : NULL;
 }
 
 bool environment_ask_look(struct environments *es, const char *name)
@@ -250,23 +284,12 @@ char *environment_log(struct environments *es, struct environment *e)
     struct runtime_log_options o = {.tail = LOG_LINES, .stop_fd = -1};
     _cleanup_buffer_ struct buffer text = BUFFER_MAX(65536);
 
-    if (es->runtime->ops->logs(es->runtime, e->uid, &o, collect_end, &text, NULL) < 0)
+    if (es->runtime->ops->logs(es->runtime, e->instance, &o, collect_end, &text, NULL) < 0)
         return NULL;
     return last_lines(&text, e->token);
 }
 
 /* --- its end -------------------------------------------------------------------------------------------------- */
-
-int environment_remove(struct runtime *r, const char *environments, const char *uid, unsigned grace_seconds,
-                       struct error **err)
-{
-    char place[PLACE_NAME_SIZE];
-
-    place_name(place, uid);
-    if (r->ops->remove(r, uid, grace_seconds, err) < 0)
-        return -1;
-    return place_remove(environments, place, err);
-}
 
 void environment_clear_away(struct environments *es, struct environment *e)
 {
@@ -274,7 +297,7 @@ void environment_clear_away(struct environments *es, struct environment *e)
 
     e->met = false;
     e->container = CONTAINER_ABSENT;
-    if (environment_remove(es->runtime, es->folder, e->uid, limits.stop_grace_seconds, &err) == 0) {
+    if (es->runtime->ops->remove(es->runtime, e->instance, limits.stop_grace_seconds, &err) == 0) {
         pulses_drop(es->pulses, e->name, true);
         return;
     }

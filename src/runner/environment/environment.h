@@ -6,7 +6,6 @@
 #include "config/config.h"
 #include "kinds/device.h"
 #include "runner/environment/limits.h"
-#include "runner/environment/place.h"
 #include "runner/environment/pulse.h"
 #include "runner/environment/queue.h"
 #include "runner/environment/turns.h"
@@ -27,8 +26,8 @@ enum timing { TIMING_QUEUED, TIMING_PREPARING, TIMING_STARTING, TIMINGS };
 /* Belongs to the worker that works on its name, but for `look`. */
 struct environment {
     char *name, *uid, *owner, *sandbox; /* sandbox: what its status says */
-    char place[PLACE_NAME_SIZE];
-    uint32_t host_id;
+    char *instance;                     /* what runs for it, by the runtime's id */
+    uint32_t owner_id;
     bool look; /* its container is to be looked at; under the lock of all */
 
     enum phase phase;
@@ -46,8 +45,10 @@ struct environment {
     int64_t paused_us;         /* until when it was seen paused; monotonic */
     bool unwell;               /* Running, and does not answer as it should */
     char *token;
-    uint64_t endpoint_epoch;       /* in which the server was told of the endpoint; 0: never */
-    char *socket, *readiness_path; /* on the host; as the sandbox said when it was started */
+    struct endpoint *endpoints; /* the first is the one by which it is entered; none: not known yet */
+    size_t endpoints_len;
+    uint64_t told_epoch;  /* in which the server was told of these; 0: never */
+    char *readiness_path; /* as the sandbox said when it was started */
 
     unsigned restarts, restarts_in_window;
     int64_t window_since_us, not_before_us;
@@ -65,8 +66,6 @@ struct environments {
     const struct config *config;
     struct client *client;
     struct runtime *runtime;
-    const char *folder; /* <runtime>/env */
-    gid_t gateway_gid;
     struct queue *queue;
     struct turns *turns;
     struct pulses *pulses;
@@ -89,8 +88,14 @@ void environments_clear(struct environments *es);
 struct environment *environment_find(struct environments *es, const char *name);
 struct environment *environment_make(struct environments *es, const struct device *d);
 void environment_forget(struct environments *es, struct environment *e);
-/* Whether another owner's environment has that range. */
-bool host_id_in_use(struct environments *es, const struct environment *e, uint32_t host_id);
+/* Whether another owner's environment has that number. */
+bool owner_id_in_use(struct environments *es, const struct environment *e, uint32_t owner_id);
+/* The instance that a device gets when it is new to this runner: its id, which the caller frees. */
+char *environment_instance(const char *device_uid);
+/* Takes over where it is reached; if that is new, the server is to be told. */
+void environment_take_endpoints(struct environment *e, struct instance *i);
+/* Where it is asked whether it answers; NULL: not known yet. */
+const char *environment_address(const struct environment *e);
 /* What is there of it is to be looked at again; false: there is none of that name. */
 bool environment_ask_look(struct environments *es, const char *name);
 /* Reads and resets `look`. */
@@ -116,8 +121,5 @@ bool environment_late(const struct environment *e);
 
 /* Its last words. The caller frees; NULL: none. */
 char *environment_log(struct environments *es, struct environment *e);
-/* Ends and removes one with all that is on the host; 0 too where there is none. */
-int environment_remove(struct runtime *r, const char *environments, const char *uid, unsigned grace_seconds,
-                       struct error **err) _must_check_;
 /* Takes away what there is of it; where that fails, later. */
 void environment_clear_away(struct environments *es, struct environment *e);

@@ -1,8 +1,5 @@
 #include "runner/environment/look.h"
 
-#include <string.h>
-#include <unistd.h>
-
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -10,36 +7,33 @@
 #include "runner/environment/ended.h"
 #include "runner/environment/failed.h"
 
-/* What a runner before this one started: container and environment variables say the rest. */
+/* What a runner before this one started: the runtime says the rest. */
 static bool adopt(struct environments *es, struct environment *e, struct instance *i)
 {
     _cleanup_cached_ struct cached *cached = e->sandbox ? informer_get(es->sandboxes, e->sandbox) : NULL;
-    const char *name = i->socket ? strrchr(i->socket, '/') : NULL;
     struct sandbox s = {.readiness_path = "/"};
 
     if (e->token == NULL)
         e->token = steal_ptr(i->token);
-    if (e->token == NULL || (e->socket == NULL && name == NULL))
+    environment_take_endpoints(e, i);
+    if (e->token == NULL || i->cut_off)
         return false;
-    if (e->socket)
+    if (e->readiness_path)
         return true;
     if (cached)
         sandbox_read(cached->object, &s);
-    e->socket = xasprintf("%s/%s%s", es->folder, e->place, name);
-    free(e->readiness_path);
     e->readiness_path = xstrdup(s.readiness_path);
     return true;
 }
 
 static void take_running(struct environments *es, struct environment *e, struct instance *i)
 {
-    if (!adopt(es, e, i) || !place_has_socket(es->folder, e->place)) {
-        environment_ended(es, e, NULL, "its socket directory was lost");
+    if (!adopt(es, e, i)) {
+        environment_ended(es, e, NULL, i->cut_off ? i->cut_off : "its token was lost");
         return;
     }
     e->container = CONTAINER_RUNNING;
-    /* Without root there is one range for all. */
-    pulses_process(es->pulses, e->name, i->pid, e->host_id, geteuid() == 0 ? es->config->host_id_size : 0);
+    pulses_process(es->pulses, e->name, &i->process);
     e->dirty |= e->unsupervised != i->unsupervised;
     e->unsupervised = i->unsupervised;
     if (e->paused || i->paused)
@@ -77,7 +71,7 @@ bool environment_look(struct environments *es, struct environment *e)
 
     if (!environment_take_look(es, e) && e->container != CONTAINER_UNKNOWN)
         return true;
-    if (es->runtime->ops->inspect(es->runtime, e->uid, &i, &err) == 0) {
+    if (es->runtime->ops->inspect(es->runtime, e->instance, &i, &err) == 0) {
         if (i.started_us && e->started_us == 0 && e->phase == PHASE_RUNNING)
             e->started_us = i.started_us;
         if (i.state == INSTANCE_RUNNING)

@@ -82,14 +82,14 @@ bool environment_is_lost(struct environments *es, const struct environment *e)
 /* From a revision that the store has not come to; where the label is missing, nothing is said. */
 bool instance_is_lost(struct environments *es, const struct instance *i, uint64_t at)
 {
-    bool stray = is_lost_uid(es, i->uid);
+    bool stray = is_lost_uid(es, i->device_uid);
 
     if (stray || i->revision == 0 || i->revision < at)
         return stray;
     log_warning(
         "container of device %s (%s) is from revision %llu, and the server's store is at %llu: an older one was "
         "put back; it is left alone (open-hydra-server down removes it)",
-        i->device, i->uid, (unsigned long long)i->revision, (unsigned long long)at);
-    set_lost_uid(es, i->uid, true);
+        i->device, i->device_uid, (unsigned long long)i->revision, (unsigned long long)at);
+    set_lost_uid(es, i->device_uid, true);
     return true;
 }

@@ -6,12 +6,13 @@
 #include "runner/environment/limits.h"
 
 /* Any answer but a server's failure shows that it serves. */
-bool probe_answers(const char *socket, const char *path, int stop_fd)
+bool probe_answers(const char *address, const char *path, int stop_fd)
 {
-    struct question q = {.socket = socket, .path = path};
+    struct question q = {.address = address, .path = path};
+    const char *socket = address_socket(address);
     struct stat st;
 
-    if (lstat(socket, &st) < 0 || !S_ISSOCK(st.st_mode))
+    if (socket && (lstat(socket, &st) < 0 || !S_ISSOCK(st.st_mode)))
         return false;
     transport_ask(&q, 1, limits.ready_answer_ms, stop_fd);
     return q.outcome == ASK_ANSWERED && q.status >= 200 && q.status < 500;

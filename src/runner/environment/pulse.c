@@ -25,11 +25,9 @@
 #define MANY 4 /* of so few most say nothing about the machine */
 
 struct one {
-    char *name, *socket, *path; /* socket NULL: not asked yet */
-    uint64_t serial;            /* of what runs under that name */
-    int process;                /* descriptor; -1: not known */
-    pid_t pid;
-    bool own; /* its ids say that it is of this environment and of nothing else */
+    char *name, *address, *path; /* address NULL: not asked yet */
+    uint64_t serial;             /* of what runs under that name */
+    struct runtime_process process;
     int64_t next_us;
     unsigned misses, refusals; /* in a row */
     struct pulse pulse;
@@ -46,14 +44,19 @@ struct pulses {
 
 /* --- one ------------------------------------------------------------------------------------------------------ */
 
+static bool has_process(const struct one *o)
+{
+    return o->process.pid && o->process.fd >= 0;
+}
+
 static void one_free(void *p)
 {
     struct one *o = p;
 
-    if (o->process >= 0)
-        close(o->process);
+    if (has_process(o))
+        close(o->process.fd);
     free(o->name);
-    free(o->socket);
+    free(o->address);
     free(o->path);
     free(o);
 }
@@ -65,7 +68,7 @@ static struct one *one_of(struct pulses *p, const char *name)
     if (o)
         return o;
     o = xcalloc(1, sizeof(*o));
-    *o = (struct one){.name = xstrdup(name), .process = -1, .serial = ++p->serial};
+    *o = (struct one){.name = xstrdup(name), .serial = ++p->serial};
     map_set(p->all, str_from(name), o);
     return o;
 }
@@ -79,65 +82,39 @@ static unsigned dice(unsigned max)
 
 static bool has_ended(const struct one *o)
 {
-    struct pollfd fd = {.fd = o->process, .events = POLLIN};
-    return o->process >= 0 && poll(&fd, 1, 0) > 0;
-}
-
-/* All four user ids of a process lie in the range. */
-static bool has_ids(pid_t pid, uint32_t first, uint32_t ids)
-{
-    _cleanup_free_ char *path = xasprintf("/proc/%d/status", (int)pid);
-    _cleanup_free_ char *text = read_file(path, 65536, NULL, NULL);
-    const char *line = text ? strstr(text, "\nUid:\t") : NULL;
-    struct str rest, word;
-    unsigned long long id;
-
-    if (line == NULL)
-        return false;
-    line += strlen("\nUid:\t");
-    rest = (struct str){line, strcspn(line, "\n")};
-    while (str_split(&rest, '\t', &word))
-        if (str_to_u64(word, UINT32_MAX, &id) < 0 || id < first || id - first >= ids)
-            return false;
-    return true;
+    struct pollfd fd = {.fd = o->process.fd, .events = POLLIN};
+    return has_process(o) && poll(&fd, 1, 0) > 0;
 }
 
 /* --- what is told --------------------------------------------------------------------------------------------- */
 
-void pulses_watch(struct pulses *p, const char *name, const char *socket, const char *path)
+void pulses_watch(struct pulses *p, const char *name, const char *address, const char *path)
 {
     LOCK_SCOPE(&p->lock);
     struct one *o = one_of(p, name);
 
-    if (o->socket)
+    if (o->address)
         return;
-    o->socket = xstrdup(socket);
+    o->address = xstrdup(address);
     o->path = xstrdup(path);
     o->next_us = clock_monotonic_us() + (int64_t)dice(FIRST_WITHIN_MS) * 1000;
 }
 
-void pulses_process(struct pulses *p, const char *name, pid_t pid, uint32_t first, uint32_t ids)
+void pulses_process(struct pulses *p, const char *name, struct runtime_process *process)
 {
     LOCK_SCOPE(&p->lock);
     struct one *o = one_of(p, name);
 
-    if (pid <= 1 || (o->process >= 0 && o->pid == pid))
+    if (process->pid == 0 || (has_process(o) && o->process.pid == process->pid))
         return;
-    /* The ids are read after the descriptor was taken, and it is not over: they are of the same process. */
-    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    bool own = fd >= 0 && ids && has_ids(pid, first, ids);
-    struct pollfd ended = {.fd = fd, .events = POLLIN};
-    if (fd < 0 || (ids && !own) || poll(&ended, 1, 0) != 0) {
-        o->next_us = 0; /* there is none to be seen: the socket says more */
-        if (fd >= 0)
-            close(fd);
+    if (process->fd < 0) {
+        o->next_us = 0; /* there is none to be seen: the address says more */
         return;
     }
-    if (o->process >= 0)
-        close(o->process);
-    o->process = fd;
-    o->pid = pid;
-    o->own = own;
+    if (has_process(o))
+        close(o->process.fd);
+    o->process = *process;
+    process->fd = -1;
 }
 
 void pulses_drop(struct pulses *p, const char *name, bool end)
@@ -147,9 +124,9 @@ void pulses_drop(struct pulses *p, const char *name, bool end)
 
     if (o == NULL)
         return;
-    if (end && o->own && !has_ended(o)) {
-        log_warning("%s: its process %d outlived its container: killed", name, (int)o->pid);
-        syscall(SYS_pidfd_send_signal, o->process, SIGKILL, NULL, 0);
+    if (end && has_process(o) && o->process.own && !has_ended(o)) {
+        log_warning("%s: its process %d outlived its container: killed", name, (int)o->process.pid);
+        syscall(SYS_pidfd_send_signal, o->process.fd, SIGKILL, NULL, 0);
     }
     one_free(o);
 }
@@ -162,7 +139,7 @@ static bool most_are_silent(const struct pulses *p)
 
     for (size_t at = 0; map_next(p->all, &at, &name, &v);) {
         const struct one *o = v;
-        asked += o->socket != NULL;
+        asked += o->address != NULL;
         silent += o->pulse.state == PULSE_SILENT;
     }
     return asked >= MANY && silent * 2 > asked;
@@ -181,7 +158,7 @@ struct pulse pulses_of(struct pulses *p, const char *name)
 /* --- asking --------------------------------------------------------------------------------------------------- */
 
 struct asked {
-    char *name, *socket, *path;
+    char *name, *address, *path;
     uint64_t serial;
     bool changed;
 };
@@ -222,7 +199,7 @@ static bool note(struct one *o, const struct question *q, int64_t now)
 
 static bool is_due(const struct one *o, int64_t now)
 {
-    return o->pulse.state != PULSE_GONE && o->socket && o->next_us <= now;
+    return o->pulse.state != PULSE_GONE && o->address && o->next_us <= now;
 }
 
 static bool finds_ended(struct one *o, int64_t now)
@@ -248,7 +225,7 @@ static size_t collect(struct pulses *p, int64_t now, struct asked **out)
         if (finds_ended(o, now))
             list[n++] = (struct asked){.name = xstrdup(o->name), .changed = true};
         else if (is_due(o, now))
-            list[n++] = (struct asked){xstrdup(o->name), xstrdup(o->socket), xstrdup(o->path), o->serial, false};
+            list[n++] = (struct asked){xstrdup(o->name), xstrdup(o->address), xstrdup(o->path), o->serial, false};
     }
     *out = list;
     return n;
@@ -270,14 +247,14 @@ static void ask(struct pulses *p, struct asked *asked, size_t n, int64_t now)
     struct question questions[AT_ONCE] = {0};
 
     for (size_t i = 0; i < n; i++)
-        questions[i] = (struct question){.socket = asked[i].socket, .path = asked[i].path};
+        questions[i] = (struct question){.address = asked[i].address, .path = asked[i].path};
     transport_ask(questions, n, limits.ask_answer_ms, p->o.stop_fd);
     take_answers(p, asked, n, questions, now);
 }
 
 static int asked_last(const void *a, const void *b)
 {
-    return (((const struct asked *)a)->socket != NULL) - (((const struct asked *)b)->socket != NULL);
+    return (((const struct asked *)a)->address != NULL) - (((const struct asked *)b)->address != NULL);
 }
 
 void pulses_round(struct pulses *p, int64_t now)
@@ -286,7 +263,7 @@ void pulses_round(struct pulses *p, int64_t now)
     size_t n = collect(p, now, &list), ended = 0;
 
     qsort(list, n, sizeof(*list), asked_last);
-    while (ended < n && list[ended].socket == NULL)
+    while (ended < n && list[ended].address == NULL)
         ended++;
     for (size_t i = ended; i < n; i += AT_ONCE)
         ask(p, list + i, n - i < AT_ONCE ? n - i : AT_ONCE, now);
@@ -294,7 +271,7 @@ void pulses_round(struct pulses *p, int64_t now)
         if (list[i].changed)
             p->o.changed(p->o.arg, list[i].name);
         free(list[i].name);
-        free(list[i].socket);
+        free(list[i].address);
         free(list[i].path);
     }
     free(list);
@@ -302,7 +279,7 @@ void pulses_round(struct pulses *p, int64_t now)
 
 /* --- life ----------------------------------------------------------------------------------------------------- */
 
-static void *run(void *arg)
+static void *ask_again_and_again(void *arg)
 {
     struct pulses *p = arg;
 
@@ -324,7 +301,7 @@ struct pulses *pulses_new(const struct pulses_options *options)
 void pulses_start(struct pulses *p)
 {
     p->started = true;
-    p->thread = thread_start("pulse", run, p);
+    p->thread = thread_start("pulse", ask_again_and_again, p);
 }
 
 void pulses_free(struct pulses *p)

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "runner/runtime/runtime.h"
+
 /*
  * Whether what runs is alive, for as long as it runs and whatever the engine believes: a descriptor of the first
  * process tells its end, and the readiness path is asked on a slow timer. One thread asks all that are due at once, so
@@ -12,7 +14,7 @@
 enum pulse_state {
     PULSE_WELL,
     PULSE_GONE,    /* its first process has ended */
-    PULSE_CLOSED,  /* nobody listens on its socket */
+    PULSE_CLOSED,  /* nobody listens at its address */
     PULSE_SILENT,  /* no answer in time, several times in a row */
     PULSE_FAILING, /* it answers by 5xx, several times in a row */
 };
@@ -37,10 +39,9 @@ void pulses_start(struct pulses *p);
 /* The stop descriptor must be readable; waits for the thread. */
 void pulses_free(struct pulses *p);
 /* Begins to ask; nothing new where it is asked already. */
-void pulses_watch(struct pulses *p, const char *name, const char *socket, const char *path);
-/* Its first process. Whose user id is not among `ids` from `first` on is another by now, with a number that was used
- * again; `ids` 0: any will do. */
-void pulses_process(struct pulses *p, const char *name, pid_t pid, uint32_t first, uint32_t ids);
+void pulses_watch(struct pulses *p, const char *name, const char *address, const char *path);
+/* Its first process; takes the descriptor where that is a new one. */
+void pulses_process(struct pulses *p, const char *name, struct runtime_process *process);
 /* It is over. `end`: what is left of its first process is killed, if it is surely its own. */
 void pulses_drop(struct pulses *p, const char *name, bool end);
 struct pulse pulses_of(struct pulses *p, const char *name);

@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "kinds/names.h"
-#include "runner/environment/disk.h"
 #include "runner/environment/failed.h"
 #include "runner/environment/health.h"
 #include "runner/environment/look.h"
@@ -36,7 +35,7 @@ static bool take_turn(struct environments *es, struct environment *e)
 /* False: nothing is started now, and its status says why. What counts up and down is said once. */
 static bool has_room(struct environments *es, struct environment *e)
 {
-    _cleanup_free_ char *why = disk_full(es->config);
+    _cleanup_free_ char *why = es->runtime->ops->no_room(es->runtime);
 
     if (why == NULL)
         return true;
@@ -102,22 +101,10 @@ static void step(struct environments *es, struct environment *e, const struct de
         environment_await(es, e, object);
 }
 
-static bool is_uid(const char *s)
-{
-    size_t n = s ? strlen(s) : 0;
-
-    if (n == 0 || n > 64)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (!ascii_isalnum(s[i]) && s[i] != '-')
-            return false;
-    return true;
-}
-
 /* Names go into paths and addresses: what is no name is left alone. */
 static bool is_sane(const struct device *d)
 {
-    return is_uid(d->uid) && d->name && is_dns_subdomain(str_from(d->name));
+    return d->uid && is_plain_id(str_from(d->uid)) && d->name && is_dns_subdomain(str_from(d->name));
 }
 
 /* Failures that may pass by themselves. */

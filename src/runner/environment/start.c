@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "kinds/names.h"
 #include "runner/environment/failed.h"
 #include "runner/environment/health.h"
 #include "runner/environment/probe.h"
@@ -82,12 +83,13 @@ static void make_token(struct environment *e)
         explicit_bzero(e->token, strlen(e->token));
     free(e->token);
     e->token = random_token(TOKEN_BYTES);
-    e->endpoint_epoch = 0;
+    e->told_epoch = 0;
 }
 
 static void launch(struct environments *es, struct environment *e, const struct runtime_spec *spec, yyjson_val *object)
 {
     _cleanup_error_ struct error *err = NULL;
+    _cleanup_instance_ struct instance made = {0};
 
     if (e->phase != PHASE_STARTING) {
         e->timings[TIMING_PREPARING] = seconds_since(e->phase_since_us);
@@ -97,11 +99,14 @@ static void launch(struct environments *es, struct environment *e, const struct 
     status_write(es, e, object);
     /* The engine answers «conflict» where an earlier try, or an earlier runner, made it with another token and other
      * mounts. */
-    if (es->runtime->ops->remove(es->runtime, e->uid, 0, &err) < 0 ||
-        es->runtime->ops->ensure(es->runtime, spec, &err) < 0) {
+    if (es->runtime->ops->end(es->runtime, e->instance, 0, &err) < 0 ||
+        es->runtime->ops->ensure(es->runtime, spec, &made, &err) < 0) {
         environment_not_made(es, e, err);
         return;
     }
+    environment_take_endpoints(e, &made);
+    free(e->readiness_path);
+    e->readiness_path = xstrdup(spec->ports[0].ready);
     e->failures = 0;
     e->container = CONTAINER_RUNNING;
     e->met = true;
@@ -132,33 +137,46 @@ void environment_start(struct environments *es, struct environment *e, const str
     if (e->phase == PHASE_FAILED)
         enter_preparing(es, e, object);
     make_token(e);
-    const struct runtime_spec *spec = spec_make(es, a, e, d, &s, &facts, &reason, &err);
-    if (spec == NULL && (err->reason == REASON_INTERNAL || err->reason == REASON_SERVICE_UNAVAILABLE))
-        environment_stumble(es, e, reason, err);
-    else if (spec == NULL)
-        environment_fail(es, e, reason, err->message, true);
-    else
+    struct runtime_spec *spec = spec_make(es, a, e, d, &s, &facts, &reason, &err);
+    if (spec && es->runtime->ops->prepare(es->runtime, a, spec, &reason, &err) == 0)
         launch(es, e, spec, object);
+    else if (err->reason == REASON_INTERNAL || err->reason == REASON_SERVICE_UNAVAILABLE)
+        environment_stumble(es, e, reason, err);
+    else
+        environment_fail(es, e, reason, err->message, true);
 }
 
 /* --- until it answers, and then ------------------------------------------------------------------------------- */
 
-static void tell_endpoint(struct environments *es, struct environment *e)
+static yyjson_mut_doc *endpoint_document(const struct environment *e)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc), *list = yyjson_mut_arr(doc);
+
+    yyjson_mut_doc_set_root(doc, root);
+    json_mut_set_str(doc, root, "deviceUid", e->uid);
+    for (size_t i = 0; i < e->endpoints_len; i++) {
+        yyjson_mut_val *one = yyjson_mut_arr_add_obj(doc, list);
+        json_mut_set_str(doc, one, "name", e->endpoints[i].name);
+        json_mut_set_str(doc, one, "address", e->endpoints[i].address);
+        json_mut_set_str(doc, one, "token", e->token);
+    }
+    json_mut_set(doc, root, "endpoints", list);
+    return doc;
+}
+
+static void tell_endpoints(struct environments *es, struct environment *e)
 {
     uint64_t epoch = server_epoch(es);
     _cleanup_error_ struct error *err = NULL;
-    _cleanup_json_mut_ yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-    _cleanup_free_ char *path = xasprintf("devices/%s/endpoint", e->name);
-    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    _cleanup_json_mut_ yyjson_mut_doc *doc = NULL;
+    _cleanup_free_ char *path = xasprintf(PLURAL_DEVICES "/%s/endpoint", e->name);
 
-    if (e->endpoint_epoch == epoch || e->token == NULL || e->socket == NULL)
+    if (e->told_epoch == epoch || e->token == NULL || e->endpoints_len == 0)
         return;
-    yyjson_mut_doc_set_root(doc, root);
-    json_mut_set_str(doc, root, "deviceUid", e->uid);
-    json_mut_set_str(doc, root, "socket", e->socket);
-    json_mut_set_str(doc, root, "token", e->token);
+    doc = endpoint_document(e);
     if (client_call(es->client, &(struct client_request){"PUT", path, NULL, doc}, NULL, &err) == 0) {
-        e->endpoint_epoch = epoch;
+        e->told_epoch = epoch;
         return;
     }
     if (err->reason == REASON_NOT_FOUND || err->reason == REASON_CONFLICT)
@@ -166,6 +184,13 @@ static void tell_endpoint(struct environments *es, struct environment *e)
     if (err->reason != REASON_SERVICE_UNAVAILABLE)
         log_warning("%s: the server took no endpoint: %s", e->name, err->message);
     environment_retry(es, e);
+}
+
+/* Not yet: the runtime tells of an address by an event, of an answer nobody does. */
+static bool answers(struct environments *es, const struct environment *e)
+{
+    const char *address = environment_address(e);
+    return address && probe_answers(address, e->readiness_path, client_stop_fd(es->client));
 }
 
 static void start_timed_out(struct environments *es, struct environment *e)
@@ -176,8 +201,8 @@ static void start_timed_out(struct environments *es, struct environment *e)
 
 void environment_await(struct environments *es, struct environment *e, yyjson_val *object)
 {
-    tell_endpoint(es, e);
-    if (!probe_answers(e->socket, e->readiness_path, client_stop_fd(es->client))) {
+    tell_endpoints(es, e);
+    if (!answers(es, e)) {
         if (environment_late(e))
             start_timed_out(es, e);
         else
@@ -195,7 +220,7 @@ void environment_await(struct environments *es, struct environment *e, yyjson_va
 
 void environment_running(struct environments *es, struct environment *e, yyjson_val *object)
 {
-    tell_endpoint(es, e);
-    pulses_watch(es->pulses, e->name, e->socket, e->readiness_path);
+    tell_endpoints(es, e);
+    pulses_watch(es->pulses, e->name, environment_address(e), e->readiness_path);
     environment_say_health(es, e);
 }

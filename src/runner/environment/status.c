@@ -179,7 +179,7 @@ static void fill(yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status
     } else {
         put_null(doc, status, "startedAt");
     }
-    _cleanup_free_ char *container = xasprintf("open-hydra-%s", e->uid);
+    _cleanup_free_ char *container = f->es->runtime->ops->name_of(f->es->runtime, e->instance);
     json_mut_set_str(doc, status, "containerName", container);
     if (e->restarts)
         json_mut_set_int(doc, status, "restarts", e->restarts);

@@ -8,7 +8,7 @@ static bool take_away(struct environments *es, struct environment *e, struct err
 {
     if (e->gone)
         return true;
-    if (environment_remove(es->runtime, es->folder, e->uid, limits.stop_grace_seconds, err) < 0)
+    if (es->runtime->ops->remove(es->runtime, e->instance, limits.stop_grace_seconds, err) < 0)
         return false;
     e->gone = true;
     pulses_drop(es->pulses, e->name, true);

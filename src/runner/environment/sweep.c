@@ -2,39 +2,48 @@
 
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/thread.h"
 #include "runner/environment/lost.h"
 
 /*
- * What belongs to no device: containers of this installation, socket directories and mounts. What is there is asked
- * first, the devices afterwards: a container is made for a device that the copy holds already, so that nothing in the
- * making is taken for an orphan.
+ * What belongs to no device: instances of this installation, and what was made for instances that are not there any
+ * more. What is there is asked first, the devices afterwards: an instance is made for a device that the copy holds
+ * already, so that nothing in the making is taken for an orphan.
  */
-static void know(struct map *known, const char *uid)
-{
-    char place[PLACE_NAME_SIZE];
+struct sweeping {
+    struct environments *es;
+    const struct instance *list;
+    size_t n;
+    struct map *left_alone; /* ids of these: not ours to end, or not now */
+};
 
-    place_name(place, uid);
-    map_set(known, str_from(uid), known);
-    map_set(known, str_from(place), known);
-}
-
-static struct map *known_uids(struct environments *es)
+/* Calls with the uid of each device that is known. */
+static void each_device(struct environments *es, void (*call)(struct map *into, const char *uid), struct map *into)
 {
-    struct map *uids = map_new();
     struct cached **list;
     size_t n = informer_all(es->devices, &list);
 
     for (size_t i = 0; i < n; i++) {
         const char *uid = json_str_at(list[i]->object, "metadata.uid");
         if (uid)
-            know(uids, uid);
+            call(into, uid);
         cached_unref(list[i]);
     }
     free(list);
-    return uids;
+}
+
+static void know(struct map *into, const char *key)
+{
+    map_set(into, str_from(key), into);
+}
+
+static void know_instance(struct map *into, const char *device_uid)
+{
+    _cleanup_free_ char *id = environment_instance(device_uid);
+    know(into, id);
 }
 
 /* What a worker still has in hand is its business. */
@@ -42,69 +51,64 @@ static bool is_in_hand(struct environments *es, const struct instance *i)
 {
     LOCK_SCOPE(&es->lock);
     const struct environment *e = map_get(es->table, str_from(i->device));
-    return e && streq(e->uid, i->uid);
+    return e && streq(e->instance, i->id);
 }
 
-static void know_strays(struct environments *es, const struct instance *list, size_t n, struct map *known)
+static bool is_orphan(struct environments *es, const struct instance *i, const struct map *devices, uint64_t at)
 {
+    return !map_get(devices, str_from(i->device_uid)) && !is_in_hand(es, i) && !instance_is_lost(es, i, at) &&
+           device_is_gone(es, i->device, i->device_uid);
+}
+
+static void sweep_instances(struct sweeping *s, const struct map *devices)
+{
+    struct environments *es = s->es;
     uint64_t at = informer_revision(es->devices);
 
-    for (size_t i = 0; i < n; i++)
-        if (!map_get(known, str_from(list[i].uid)) && (is_in_hand(es, &list[i]) || instance_is_lost(es, &list[i], at)))
-            know(known, list[i].uid);
-}
-
-static void sweep_containers(struct environments *es, const struct instance *list, size_t n, struct map *known)
-{
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < s->n; i++) {
+        const struct instance *one = &s->list[i];
         _cleanup_error_ struct error *err = NULL;
-        if (map_get(known, str_from(list[i].uid)))
-            continue;
-        if (!device_is_gone(es, list[i].device, list[i].uid)) {
-            know(known, list[i].uid);
+        if (!is_orphan(es, one, devices, at)) {
+            know(s->left_alone, one->id);
             continue;
         }
-        log_warning("container of device %s (%s) has no device any more: removed", list[i].device, list[i].uid);
-        if (environment_remove(es->runtime, es->folder, list[i].uid, limits.stop_grace_seconds, &err) < 0)
-            log_warning("%s: %s", list[i].device, err->message);
+        log_warning("container of device %s (%s) has no device any more: removed", one->device, one->device_uid);
+        if (es->runtime->ops->remove(es->runtime, one->id, limits.stop_grace_seconds, &err) < 0)
+            log_warning("%s: %s", one->device, err->message);
     }
 }
 
-static void sweep_places(struct environments *es, char *const *names, size_t n, const struct map *known)
+static void know_wanted(void *arg, struct map *ids)
 {
-    for (size_t i = 0; i < n; i++) {
-        _cleanup_error_ struct error *err = NULL;
-        if (map_get(known, str_from(names[i])))
-            continue;
-        log_warning("socket directory %s has no device any more: removed", names[i]);
-        if (place_remove(es->folder, names[i], &err) < 0)
-            log_warning("%s", err->message);
-    }
-}
+    const struct sweeping *s = arg;
+    struct str key;
+    void *v;
 
-static void free_names(char **names, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        free(names[i]);
-    free(names);
+    each_device(s->es, know_instance, ids);
+    for (size_t at = 0; map_next(s->left_alone, &at, &key, &v);)
+        map_set(ids, key, ids);
+    LOCK_SCOPE(&s->es->lock);
+    for (size_t at = 0; map_next(s->es->table, &at, &key, &v);)
+        know(ids, ((const struct environment *)v)->instance);
 }
 
 void sweep(struct environments *es)
 {
-    struct instance *instances;
-    size_t instances_len;
-    char **places;
+    struct runtime *r = es->runtime;
+    struct sweeping s = {.es = es, .left_alone = map_new()};
+    struct map *devices = map_new();
+    struct instance *list;
     _cleanup_error_ struct error *err = NULL;
-    size_t places_len = place_list(es->folder, &places);
 
-    /* A container that could not be listed may still use its directory. */
-    if (es->runtime->ops->list(es->runtime, &instances, &instances_len, &err) == 0) {
-        struct map *known = known_uids(es);
-        know_strays(es, instances, instances_len, known);
-        sweep_containers(es, instances, instances_len, known);
-        sweep_places(es, places, places_len, known);
-        map_free(known, NULL);
-        runtime_free_instances(instances, instances_len);
+    /* What could not be listed may still use what was made for it. */
+    if (r->ops->list(r, &list, &s.n, NULL) == 0) {
+        s.list = list;
+        each_device(es, know, devices);
+        sweep_instances(&s, devices);
+        if (r->ops->sweep(r, know_wanted, &s, &err) < 0)
+            log_warning("%s", err->message);
+        runtime_free_instances(list, s.n);
     }
-    free_names(places, places_len);
+    map_free(devices, NULL);
+    map_free(s.left_alone, NULL);
 }

@@ -4,28 +4,49 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/arena.h"
 #include "base/error.h"
+#include "base/map.h"
 #include "base/str.h"
 
 /*
- * What runs environments: today an engine (Podman, Docker), later a cluster. The controller knows this file alone.
+ * What runs environments: an engine on this machine (Podman, Docker), or a cluster. The controller knows this file
+ * alone. It speaks of images, amounts, whose files and which content, and of addresses; which folders, ids and mounts
+ * come of that is the runtime's own business, and so are the bounds of these.
+ *
+ * What runs for a device is an instance. Its name is told from all others by its id, which says nothing about the
+ * device.
  *
  * Every call may be made from any thread, ends by a deadline of its own and at once when `stop_fd` becomes readable.
- * Failures have a reason: NotFound (no such environment, no such image), ServiceUnavailable (nobody answers), Timeout,
+ * Failures have a reason: NotFound (no such instance, no such image), ServiceUnavailable (nobody answers), Timeout,
  * Invalid (what was asked for cannot be: it will not get better by trying again), Internal (anything else that the
  * runtime says).
  */
-struct runtime_mount {
-    const char *source, *target;
-    bool read_only, executable; /* read_only: the source is a mount that is so already, with all below it */
-};
+/* Ids end up in paths and addresses: letters, digits and '-', at most 64. */
+bool is_plain_id(struct str s);
 
 struct runtime_variable {
     const char *name, *value;
 };
 
+/* Where what runs listens, as it sees it. */
+#define PORT_MAIN "main"
+struct runtime_port {
+    const char *name;   /* DNS label; the first of a list is the one by which it is entered */
+    const char *socket; /* path of a unix socket, alone in its folder */
+    const char *ready;  /* path that answers with a status below 500 when it is ready */
+};
+
+/* What all share, by the name that the runtime knows it by; it is left out where there is none. */
+#define CONTENT_DATA_SETS "data-sets"
+#define CONTENT_COURSES "courses"
+struct runtime_content {
+    const char *name, *target;
+};
+
 struct runtime_spec {
-    const char *device, *uid, *owner, *sandbox; /* names: DNS labels or subdomains, checked */
+    const char *instance;
+    const char *device, *device_uid, *owner, *sandbox; /* names: DNS labels or subdomains, checked */
     int64_t generation;
     uint64_t revision; /* of the store, at which the device was */
     const char *image;
@@ -33,49 +54,70 @@ struct runtime_spec {
     size_t command_len, arguments_len;
     const struct runtime_variable *variables;
     size_t variables_len;
-    const struct runtime_mount *mounts;
-    size_t mounts_len;
-    uint32_t host_id, host_id_size; /* range of ids outside; `run_as` is the one of that place in it */
-    bool mapped;                    /* a user namespace of its own, with that range */
-    uint32_t run_as;                /* user and group inside */
+    uint32_t run_as;   /* user and group inside */
+    uint32_t owner_id; /* a number that the server gave to this owner alone, as long as the home exists; 0: none */
+    const char *home;  /* where the owner's files of this sandbox are inside */
+    const struct runtime_content *content; /* read-only */
+    size_t content_len;
+    const struct runtime_port *ports;
+    size_t ports_len;
     uint64_t memory_bytes, cpu_milli;
     unsigned pids;
     bool network; /* the internet; of what is private, only what follows: «10.1.2.0/24» */
     const char *const *network_allow;
     size_t network_allow_len;
     unsigned stop_seconds;
-    const char *log_folder; /* where what it prints is kept; NULL: the runtime's own place */
+    const struct prepared *prepared; /* the runtime's own, from `prepare` for `ensure`; in the same arena */
+};
+
+/* Where a port is reached: «unix:/path», «http://10.0.0.7:8888». */
+struct endpoint {
+    char *name, *address;
+};
+void runtime_free_endpoints(struct endpoint *list, size_t n);
+
+/* The first process of an instance that runs on this machine. */
+struct runtime_process {
+    pid_t pid; /* tells it from another; 0: nothing is known of it, nor is there a descriptor */
+    int fd;    /* readable once it has ended; -1: it is over, or not surely this one */
+    bool own;  /* surely of this instance and of nothing else: what outlives it may be killed */
 };
 
 enum instance_state { INSTANCE_CREATED, INSTANCE_RUNNING, INSTANCE_ENDED };
 
-/* One environment as the runtime has it. */
+/* One instance as the runtime has it. */
 struct instance {
     enum instance_state state;
-    char *device, *uid, *owner;
-    uint64_t revision;    /* of the store, at which the device was when it was made; 0: not known */
-    char *token, *socket; /* as its variables say; only from inspect */
+    char *id, *device, *device_uid, *owner;
+    uint64_t revision; /* of the store, at which the device was when it was made; 0: not known */
     int exit_code;
     bool out_of_memory;
     int64_t started_us; /* 0: never */
-    int pid;            /* of its first process; 0: not known. This and what follows only from inspect */
+    /* What follows only from inspect and ensure: */
+    char *token;                /* as its variables say */
+    struct endpoint *endpoints; /* none: not known yet */
+    size_t endpoints_len;
+    const char *cut_off; /* why it will never be reached again, though it runs; NULL: it is or will be. Static */
+    struct runtime_process process;
     bool paused;
-    bool unsupervised; /* the engine's process that watches over it is gone */
+    bool unsupervised; /* the runtime's process that watches over it is gone */
     char *said;        /* what the runtime says went wrong; NULL: nothing */
 };
 void instance_clear(struct instance *i);
+/* A unix socket of this machine's. */
+void instance_set_endpoint(struct instance *i, const char *name, const char *socket);
 #define _cleanup_instance_ _cleanup_(instance_clear)
+void runtime_free_instances(struct instance *list, size_t n);
 
 /* What can be had here, and why not where it cannot. */
 struct runtime_facts {
-    bool user_namespace;            /* a range of host ids for each environment */
+    bool user_namespace;            /* root inside is nobody outside */
     const char *user_namespace_why; /* where false; static strings */
     bool limits;                    /* memory, CPU and processes are enforced */
     const char *limits_why;
     bool network; /* with rules for what it may reach */
     const char *network_why;
-    bool rootless;
-    uint32_t subordinate_ids; /* rootless: the ids from 1 to this are no account; 0 is who started the engine */
+    bool owner_ids; /* owners are told apart by `owner_id`: no two may have the same */
 };
 
 struct runtime_usage {
@@ -84,7 +126,7 @@ struct runtime_usage {
 };
 
 struct runtime_listener {
-    /* Something happened to that device's environment. */
+    /* Something happened to that device's instance. */
     void (*changed)(void *arg, const char *device);
     /* The runtime went away (with the reason), or is (again) there: then anything may have changed meanwhile. */
     void (*available)(void *arg, bool up, const char *message);
@@ -98,42 +140,54 @@ struct runtime_log_options {
     int stop_fd;   /* ends it; -1: none */
 };
 
+/*
+ * «Pods:» says how a cluster would do it; nothing above this file would change.
+ */
 struct runtime;
 struct runtime_ops {
     const char *name;
-    /* Begins to watch; the listener is called from a thread of the runtime's until `free`. */
+    /* Begins to watch; the listener is called from a thread of the runtime's until `free`.
+     * Pods: an informer of those with the installation's label; changed = any event, available = it is synced. */
     void (*start)(struct runtime *r, const struct runtime_listener *l);
+    /* Pods: from the namespace's rights and the policies that are there; asked once for each connection. */
     int (*facts)(struct runtime *r, struct runtime_facts *out, struct error **err);
-    /* 1: there, 0: not. */
+    /* Why nothing is started now, for want of room where files are kept, as a sentence to be freed; NULL: there is room.
+     * Pods: NULL (a claim has its own size), or what a quota says. */
+    char *(*no_room)(struct runtime *r);
+    /* 1: there, 0: not. Pods: 1; the kubelet pulls, and a pull that fails is `said`. */
     int (*image_present)(struct runtime *r, const char *image, struct error **err);
-    /* Makes it, where there is none for that uid, and starts it, where it does not run. */
-    int (*ensure)(struct runtime *r, const struct runtime_spec *spec, struct error **err);
-    int (*inspect)(struct runtime *r, const char *uid, struct instance *out, struct error **err);
-    /* Ends and removes; 0 too where there was none, or one of the name that is not ours. When it returns 0 nothing of
-     * it is left. */
-    int (*remove)(struct runtime *r, const char *uid, unsigned grace_seconds, struct error **err);
-    /* All environments of this installation. The caller frees with runtime_free_instances. */
+    /* How people find it with the runtime's own tools. The caller frees. Pods: the pod's name. */
+    char *(*name_of)(struct runtime *r, const char *id);
+    /* Makes what must be there before it starts: the owner's home where there is none, what is shared, where it
+     * listens. What an earlier instance left of that is taken over or replaced. `reason` is for the status, static.
+     * Pods: the PersistentVolumeClaim of the home, a Secret with the token. */
+    int (*prepare)(struct runtime *r, struct arena *a, struct runtime_spec *spec, const char **reason,
+                   struct error **err);
+    /* Makes it, where there is none of that id, and starts it, where it does not run. `out` is what is known of it
+     * without asking again. Pods: creates the pod; its address comes with a later event. */
+    int (*ensure)(struct runtime *r, const struct runtime_spec *spec, struct instance *out, struct error **err);
+    /* Pods: from the informer's copy; endpoints = http://POD-IP:PORT once the pod has one. */
+    int (*inspect)(struct runtime *r, const char *id, struct instance *out, struct error **err);
+    /* Ends what runs; what was prepared stays, for a start that follows. 0 too where there was none, or one of the name
+     * that is not ours. When it returns 0 nothing runs any more. Pods: deletes the pod, waits until it is gone. */
+    int (*end)(struct runtime *r, const char *id, unsigned grace_seconds, struct error **err);
+    /* Ends it and takes away all that was made for it. Homes stay, always. Pods: the Secret besides, never the claim. */
+    int (*remove)(struct runtime *r, const char *id, unsigned grace_seconds, struct error **err);
+    /* All instances of this installation. The caller frees with runtime_free_instances. Pods: the informer's copy. */
     int (*list)(struct runtime *r, struct instance **out, size_t *n, struct error **err);
+    /* Takes away what was made for instances that are not there any more. What there is is found out first; then `wanted`
+     * names the ids whose things stay, as keys. The first failure is told; it goes on with the others.
+     * Pods: Secrets with the installation's label and no pod. */
+    int (*sweep)(struct runtime *r, void (*wanted)(void *arg, struct map *ids), void *arg, struct error **err);
     /* Plain text, as it comes. Returns when all is said (follow: when it ended or was stopped). A negative `write` ends
-     * it. */
-    int (*logs)(struct runtime *r, const char *uid, const struct runtime_log_options *o,
+     * it. Pods: GET …/pods/NAME/log. */
+    int (*logs)(struct runtime *r, const char *id, const struct runtime_log_options *o,
                 int (*write)(void *arg, struct str text), void *arg, struct error **err);
-    int (*usage)(struct runtime *r, const char *uid, struct runtime_usage *out, struct error **err);
+    /* Pods: metrics.k8s.io. */
+    int (*usage)(struct runtime *r, const char *id, struct runtime_usage *out, struct error **err);
     void (*free)(struct runtime *r);
 };
 
 struct runtime {
     const struct runtime_ops *ops;
 };
-void runtime_free_instances(struct instance *list, size_t n);
-
-/* Podman or Docker, by the Engine API on a unix socket. */
-struct engine_options {
-    const char *socket;       /* configured; NULL: looked for, at last started */
-    const char *directory;    /* for a service of our own: socket, configuration, log */
-    const char *installation; /* tells our environments from another installation's on the same engine */
-    int stop_fd;
-    bool rootless;    /* without root only an engine without root sees our mounts, and the other way round */
-    bool docker_only; /* leave Podman's own calls aside (tests) */
-};
-struct runtime *engine_new(const struct engine_options *options);

@@ -7,6 +7,8 @@
 
 #include "base/alloc.h"
 #include "base/thread.h"
+#include "runner/engine/disk.h"
+#include "runner/engine/host.h"
 
 static struct fake *of(struct runtime *r)
 {
@@ -25,22 +27,23 @@ static int ordered(struct fake *f, const char *op, struct error **err)
     return 0;
 }
 
-struct fake_container *fake_find(struct fake *f, const char *uid)
+struct fake_container *fake_find(struct fake *f, const char *id)
 {
     for (size_t i = 0; i < ARRAY_SIZE(f->containers); i++)
-        if (f->containers[i].there && streq(f->containers[i].uid, uid))
+        if (f->containers[i].there && streq(f->containers[i].id, id))
             return &f->containers[i];
     return NULL;
 }
 
-struct fake_container *fake_add(struct fake *f, const char *uid, const char *device)
+struct fake_container *fake_add(struct fake *f, const char *id, const char *device)
 {
     for (size_t i = 0; i < ARRAY_SIZE(f->containers); i++) {
         struct fake_container *k = &f->containers[i];
         if (k->there)
             continue;
         *k = (struct fake_container){.there = true, .state = INSTANCE_RUNNING};
-        snprintf(k->uid, sizeof(k->uid), "%s", uid);
+        snprintf(k->id, sizeof(k->id), "%s", id);
+        snprintf(k->uid, sizeof(k->uid), "%s", id);
         snprintf(k->device, sizeof(k->device), "%s", device);
         snprintf(k->owner, sizeof(k->owner), "%s", device);
         return k;
@@ -66,7 +69,7 @@ static void start(struct runtime *r, const struct runtime_listener *l)
 static int facts(struct runtime *r, struct runtime_facts *out, struct error **err)
 {
     LOCK_SCOPE(&of(r)->lock);
-    *out = of(r)->facts;
+    *out = of(r)->facts.seen;
     return ordered(of(r), "facts", err);
 }
 
@@ -87,24 +90,47 @@ static const char *variable(const struct runtime_spec *s, const char *name)
     return "";
 }
 
-static int ensure(struct runtime *r, const struct runtime_spec *s, struct error **err)
+static char *no_room(struct runtime *r)
+{
+    return disk_full(of(r)->host.config);
+}
+
+static char *name_of(struct runtime *r, const char *id)
+{
+    return xasprintf("fake-%s", id);
+}
+
+static int prepare(struct runtime *r, struct arena *a, struct runtime_spec *spec, const char **reason,
+                   struct error **err)
+{
+    struct prepared *p = arena_alloc(a, sizeof(*p));
+
+    if (host_prepare(&of(r)->host, &of(r)->facts, a, spec, p, reason, err) < 0)
+        return -1;
+    spec->prepared = p;
+    return 0;
+}
+
+static int ensure(struct runtime *r, const struct runtime_spec *s, struct instance *out, struct error **err)
 {
     struct fake *f = of(r);
-    char path[108];
 
     LOCK_SCOPE(&f->lock);
-    buffer_printf(&f->log, "ensure %s\n", s->uid);
+    buffer_printf(&f->log, "ensure %s\n", s->instance);
     if (ordered(f, "ensure", err) < 0)
         return -1;
-    struct fake_container *k = fake_add(f, s->uid, s->device);
+    struct fake_container *k = fake_add(f, s->instance, s->device);
+    snprintf(k->uid, sizeof(k->uid), "%s", s->device_uid);
     snprintf(k->owner, sizeof(k->owner), "%s", s->owner);
     snprintf(k->token, sizeof(k->token), "%s", variable(s, "OPENHYDRA_TOKEN"));
-    snprintf(k->socket, sizeof(k->socket), "%s", variable(s, "OPENHYDRA_SOCKET"));
+    snprintf(k->socket, sizeof(k->socket), "%s", s->ports[0].socket);
+    k->ids = (struct id_range){s->prepared->host_id, s->prepared->host_id_size};
     k->revision = s->revision;
+    *out = (struct instance){.state = INSTANCE_RUNNING};
+    instance_set_endpoint(out, s->ports[0].name, s->prepared->socket);
     if (f->mute)
         return 0;
-    snprintf(path, sizeof(path), "%s%s", s->mounts[0].source, strrchr(k->socket, '/'));
-    answerer_start(&k->answerer, path, f->status);
+    answerer_start(&k->answerer, s->prepared->socket, f->status);
     k->listening = true;
     return 0;
 }
@@ -112,48 +138,67 @@ static int ensure(struct runtime *r, const struct runtime_spec *s, struct error 
 static void fill(const struct fake_container *k, struct instance *out)
 {
     *out = (struct instance){.state = k->state,
+                             .id = xstrdup(k->id),
                              .device = xstrdup(k->device),
-                             .uid = xstrdup(k->uid),
+                             .device_uid = xstrdup(k->uid),
                              .owner = xstrdup(k->owner),
                              .revision = k->revision,
                              .exit_code = k->exit_code,
                              .out_of_memory = k->out_of_memory,
-                             .pid = k->pid,
                              .paused = k->paused,
                              .unsupervised = k->unsupervised};
 }
 
-static int inspect(struct runtime *r, const char *uid, struct instance *out, struct error **err)
+static int inspect(struct runtime *r, const char *id, struct instance *out, struct error **err)
 {
     struct fake *f = of(r);
+    _cleanup_arena_ struct arena *a = arena_new();
 
     LOCK_SCOPE(&f->lock);
-    buffer_printf(&f->log, "inspect %s\n", uid);
+    buffer_printf(&f->log, "inspect %s\n", id);
     if (ordered(f, "inspect", err) < 0)
         return -1;
-    const struct fake_container *k = fake_find(f, uid);
+    const struct fake_container *k = fake_find(f, id);
     if (k == NULL)
         return error_set(err, REASON_NOT_FOUND, "no such container");
     fill(k, out);
+    out->process = process_open(k->pid, k->ids);
     out->token = *k->token ? xstrdup(k->token) : NULL;
-    out->socket = *k->socket ? xstrdup(k->socket) : NULL;
+    const char *socket = host_socket(&f->host, a, id, k->socket);
+    if (socket)
+        instance_set_endpoint(out, PORT_MAIN, socket);
+    else
+        out->cut_off = "its socket directory was lost";
     return 0;
 }
 
-static int remove_one(struct runtime *r, const char *uid, unsigned grace, struct error **err)
+static int end_container(struct fake *f, const char *op, const char *id, unsigned grace, struct error **err)
 {
-    struct fake *f = of(r);
-
     LOCK_SCOPE(&f->lock);
-    buffer_printf(&f->log, "remove %s %u\n", uid, grace);
+    buffer_printf(&f->log, "%s %s %u\n", op, id, grace);
     if (ordered(f, "remove", err) < 0)
         return -1;
-    struct fake_container *k = fake_find(f, uid);
+    struct fake_container *k = fake_find(f, id);
     if (k) {
         hush(k);
         k->there = false;
     }
     return 0;
+}
+
+static int end(struct runtime *r, const char *id, unsigned grace, struct error **err)
+{
+    return end_container(of(r), "end", id, grace, err);
+}
+
+static int remove_one(struct runtime *r, const char *id, unsigned grace, struct error **err)
+{
+    return end_container(of(r), "remove", id, grace, err) < 0 ? -1 : host_remove(&of(r)->host, id, err);
+}
+
+static int sweep(struct runtime *r, void (*wanted)(void *arg, struct map *ids), void *arg, struct error **err)
+{
+    return host_sweep(&of(r)->host, wanted, arg, err);
 }
 
 static int list(struct runtime *r, struct instance **out, size_t *n, struct error **err)
@@ -171,13 +216,13 @@ static int list(struct runtime *r, struct instance **out, size_t *n, struct erro
     return 0;
 }
 
-static int logs(struct runtime *r, const char *uid, const struct runtime_log_options *o,
+static int logs(struct runtime *r, const char *id, const struct runtime_log_options *o,
                 int (*write)(void *arg, struct str text), void *arg, struct error **err)
 {
     struct fake *f = of(r);
 
     LOCK_SCOPE(&f->lock);
-    return fake_find(f, uid) ? write(arg, STR("last words\n")) : error_set(err, REASON_NOT_FOUND, "none");
+    return fake_find(f, id) ? write(arg, STR("last words\n")) : error_set(err, REASON_NOT_FOUND, "none");
 }
 
 static void nothing(struct runtime *r)
@@ -187,20 +232,26 @@ static void nothing(struct runtime *r)
 static const struct runtime_ops ops = {.name = "fake",
                                        .start = start,
                                        .facts = facts,
+                                       .no_room = no_room,
                                        .image_present = image_present,
+                                       .name_of = name_of,
+                                       .prepare = prepare,
                                        .ensure = ensure,
                                        .inspect = inspect,
+                                       .end = end,
                                        .remove = remove_one,
                                        .list = list,
+                                       .sweep = sweep,
                                        .logs = logs,
                                        .free = nothing};
 
 /* --- for the test --------------------------------------------------------------------------------------------- */
 
-void fake_init(struct fake *f)
+void fake_init(struct fake *f, const struct config *c, const char *places)
 {
     *f = (struct fake){.base = {&ops},
-                       .facts = {.user_namespace = true, .limits = true},
+                       .host = {.config = c, .places = xstrdup(places), .gateway_gid = getegid()},
+                       .facts = {.seen = {.user_namespace = true, .limits = true, .owner_ids = true}},
                        .image = true,
                        .status = 200,
                        .log = BUFFER_MAX(1 << 20)};
@@ -211,6 +262,7 @@ void fake_end(struct fake *f)
 {
     for (size_t i = 0; i < ARRAY_SIZE(f->containers); i++)
         hush(&f->containers[i]);
+    free(f->host.places);
     buffer_free(&f->log);
     pthread_mutex_destroy(&f->lock);
 }
@@ -248,8 +300,8 @@ unsigned fake_count(struct fake *f, const char *line)
     return n;
 }
 
-bool fake_has(struct fake *f, const char *uid)
+bool fake_has(struct fake *f, const char *id)
 {
     LOCK_SCOPE(&f->lock);
-    return fake_find(f, uid) != NULL;
+    return fake_find(f, id) != NULL;
 }

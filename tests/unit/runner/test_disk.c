@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "runner/environment/disk.h"
+#include "runner/engine/disk.h"
 #include "support/small_disk.h"
 
 static char folder[] = "/tmp/disk-test-XXXXXX";

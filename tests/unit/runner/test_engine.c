@@ -12,7 +12,16 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
-#include "runner/runtime/engine.h"
+#include "runner/engine/body.h"
+#include "runner/engine/conmon.h"
+#include "runner/engine/container.h"
+#include "runner/engine/engine.h"
+#include "runner/engine/facts.h"
+#include "runner/engine/find.h"
+#include "runner/engine/guard.h"
+#include "runner/engine/logs.h"
+#include "runner/engine/process.h"
+#include "runner/engine/service.h"
 
 /* --- the log's stream format ------------------------------------------------------------------------------------ */
 
@@ -59,14 +68,20 @@ static void test_demultiplex_ends(void **state)
 
 static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_as)
 {
-    static const struct runtime_mount mounts[] = {{"/host/s", "/run/open-hydra", false, false},
-                                                  {"/host/data", "/data", true, false},
-                                                  {"/host/home", "/home/student", false, true}};
+    const struct prepared prepared = {.mounts = {{"/host/s", "/run/open-hydra", false, false},
+                                                 {"/host/data", "/data", true, false},
+                                                 {"/host/home", "/home/student", false, true}},
+                                      .mounts_len = 3,
+                                      .host_id = 655360,
+                                      .host_id_size = 65536,
+                                      .mapped = namespaces,
+                                      .log_folder = "/host/log"};
     static const struct runtime_variable variables[] = {{"A", "1"}, {"JUPYTER_TOKEN", "t"}};
     static const char *const command[] = {"/start"}, *const arguments[] = {"-x", "y"};
     struct engine e = {.libpod = libpod, .installation = xstrdup("here"), .directory = xstrdup("/run/here/engine")};
     struct runtime_spec s = {.device = "dev",
-                             .uid = "u-1",
+                             .instance = "i-1",
+                             .device_uid = "u-1",
                              .owner = "ada",
                              .sandbox = "plain",
                              .generation = 3,
@@ -77,20 +92,14 @@ static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_
                              .arguments_len = 2,
                              .variables = variables,
                              .variables_len = 2,
-                             .mounts = mounts,
-                             .mounts_len = 3,
-                             .host_id = 655360,
-                             .host_id_size = 65536,
-                             .mapped = namespaces,
                              .run_as = run_as,
                              .memory_bytes = 1 << 20,
                              .cpu_milli = 1500,
                              .pids = 99,
-                             .stop_seconds = 3,
-                             .log_folder = "/host/log"};
+                             .stop_seconds = 3};
 
     e.limits = limits;
-    _cleanup_json_mut_ yyjson_mut_doc *doc = engine_body(&e, &s);
+    _cleanup_json_mut_ yyjson_mut_doc *doc = engine_body(&e, &s, &prepared);
     free(e.installation);
     free(e.directory);
     return yyjson_mut_doc_imut_copy(doc, NULL);
@@ -196,9 +205,15 @@ static void test_quotas(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
             struct engine e = {
                 .libpod = libpod, .limits = true, .installation = (char[]){"i"}, .directory = (char[]){"/d"}};
-            const struct runtime_spec s = {
-                .device = "d", .uid = "u", .owner = "o", .sandbox = "s", .image = "i", .cpu_milli = cases[i].milli};
-            _cleanup_json_mut_ yyjson_mut_doc *mutable = engine_body(&e, &s);
+            const struct runtime_spec s = {.device = "d",
+                                           .instance = "u",
+                                           .device_uid = "u",
+                                           .owner = "o",
+                                           .sandbox = "s",
+                                           .image = "i",
+                                           .cpu_milli = cases[i].milli};
+            const struct prepared prepared = {0};
+            _cleanup_json_mut_ yyjson_mut_doc *mutable = engine_body(&e, &s, &prepared);
             _cleanup_json_ yyjson_doc *doc = yyjson_mut_doc_imut_copy(mutable, NULL);
             yyjson_val *r = yyjson_doc_get_root(doc);
             assert_int_equal(json_int_at(r, libpod ? "resource_limits.cpu.quota" : "HostConfig.CpuQuota", 0),
@@ -211,13 +226,15 @@ static void test_network_of_the_body(void **state)
 {
     static const char *const allowed[] = {"10.0.0.0/8", "192.168.1.0/24"};
     struct engine e = {.libpod = true, .installation = (char[]){"i"}, .directory = (char[]){"/d"}};
-    struct runtime_spec s = {.device = "d", .uid = "u", .owner = "o", .sandbox = "s", .image = "i", .network = true};
+    struct runtime_spec s = {
+        .device = "d", .instance = "u", .device_uid = "u", .owner = "o", .sandbox = "s", .image = "i", .network = true};
+    const struct prepared prepared = {0};
 
     for (size_t n = 0; n < 3; n++) {
         static const char *const labels[] = {"", "10.0.0.0/8", "10.0.0.0/8 192.168.1.0/24"};
         s.network_allow = allowed;
         s.network_allow_len = n;
-        _cleanup_json_mut_ yyjson_mut_doc *mutable = engine_body(&e, &s);
+        _cleanup_json_mut_ yyjson_mut_doc *mutable = engine_body(&e, &s, &prepared);
         _cleanup_json_ yyjson_doc *doc = yyjson_mut_doc_imut_copy(mutable, NULL);
         yyjson_val *r = yyjson_doc_get_root(doc);
         assert_string_equal(json_str_at(r, "netns.nsmode"), "bridge");
@@ -230,7 +247,7 @@ static void test_podman_body(void **state)
     _cleanup_json_ yyjson_doc *doc = body(true, true, true, 1000);
     yyjson_val *r = yyjson_doc_get_root(doc);
 
-    assert_string_equal(json_str_at(r, "name"), "open-hydra-u-1");
+    assert_string_equal(json_str_at(r, "name"), "open-hydra-i-1");
     assert_string_equal(json_str_at(r, "user"), "1000:1000");
     assert_true(json_bool_at(r, "read_only_filesystem", false) && json_bool_at(r, "no_new_privileges", false));
     assert_string_equal(json_str_at(r, "netns.nsmode"), "none");
@@ -246,6 +263,7 @@ static void test_podman_body(void **state)
     assert_int_equal(yyjson_arr_size(json_at(r, "mounts")), 5); /* its own three, /tmp and /dev/shm */
     assert_string_equal(json_str_at(r, "env.JUPYTER_TOKEN"), "t");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "labels"), LABEL_UID)), "u-1");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "labels"), LABEL_INSTANCE)), "i-1");
     assert_null(strstr(json_str_at(r, "name"), "ada"));
     assert_string_equal(json_str_at(r, "seccomp_profile_path"), "/run/here/engine/seccomp.json");
 }
@@ -302,6 +320,7 @@ static void test_docker_body(void **state)
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "HostConfig.LogConfig.Config"), "max-size")), "1m");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "HostConfig.LogConfig.Config"), "max-file")), "1");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "Labels"), LABEL_UID)), "u-1");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "Labels"), LABEL_INSTANCE)), "i-1");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "Labels"), LABEL_INSTALLATION)), "here");
     yyjson_val *security = json_at(r, "HostConfig.SecurityOpt");
     assert_string_equal(yyjson_get_str(yyjson_arr_get(security, 0)), "no-new-privileges");
@@ -309,6 +328,43 @@ static void test_docker_body(void **state)
     assert_true(starts_with(profile, "seccomp={"));
     _cleanup_json_ yyjson_doc *rules = json_parse(str_from(strchr(profile, '{')), NULL);
     assert_string_equal(json_str_at(yyjson_doc_get_root(rules), "defaultAction"), "SCMP_ACT_ERRNO");
+}
+
+/* --- the first process ------------------------------------------------------------------------------------------ */
+
+/* Whose ids are not the container's is another by now; where nothing says which they are, nobody is killed for it. */
+static void test_the_process_of_a_container(void **state)
+{
+    static const struct {
+        const char *said;
+        bool seen, own;
+    } cases[] = {
+        {"\"HostConfig\":{\"IDMappings\":{\"UidMap\":[\"0:%u:1\"]}}", true, true},
+        {"\"HostConfig\":{\"IDMappings\":{\"UidMap\":[\"0:%u1:65536\"]}}", false, false},
+        {"\"HostConfig\":{\"IDMappings\":{\"UidMap\":[\"nonsense%u\"]}}", true, false},
+        {"\"Config\":{\"User\":\"%u:7\"}", true, true},
+        {"\"Config\":{\"User\":\"%u1:7\"}", false, false},
+        {"\"Config\":{\"User\":\"u%u\"}", true, false},
+        {"\"X\":%u", true, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const unsigned id = geteuid();
+        _cleanup_buffer_ struct buffer text = BUFFER_MAX(512);
+        buffer_printf(&text, "{\"State\":{\"Pid\":%d},", getpid());
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        buffer_printf(&text, cases[i].said, id);
+#pragma GCC diagnostic pop
+        buffer_puts(&text, "}");
+        _cleanup_json_ yyjson_doc *doc = json_parse(buffer_str(&text), NULL);
+        assert_non_null(doc);
+        struct runtime_process p = process_of_container(yyjson_doc_get_root(doc));
+        assert_int_equal(p.pid, getpid());
+        assert_true((p.fd >= 0) == cases[i].seen && p.own == cases[i].own);
+        if (p.fd >= 0)
+            close(p.fd);
+    }
 }
 
 /* --- a service of our own --------------------------------------------------------------------------------------- */
@@ -324,6 +380,10 @@ static void test_service_conf(void **state)
 }
 
 /* --- answers ---------------------------------------------------------------------------------------------------- */
+
+static const struct config config;
+static const struct runtime_port port = {PORT_MAIN, "/run/open-hydra/s.sock", "/"};
+static const struct prepared prepared = {.socket = "/host/s/s.sock"};
 
 struct setup {
     struct peer peer;
@@ -353,8 +413,12 @@ static void begin(struct setup *s, const struct line *script, size_t n)
 
     peer_start(&s->peer, script, n);
     s->stop_fd = eventfd(0, EFD_CLOEXEC);
-    s->r = engine_new(&(struct engine_options){
-        .socket = s->peer.path, .directory = s->peer.directory, .installation = "i", .stop_fd = s->stop_fd});
+    s->r = engine_new(&(struct engine_options){.socket = s->peer.path,
+                                               .directory = s->peer.directory,
+                                               .config = &config,
+                                               .places = s->peer.directory,
+                                               .installation = "i",
+                                               .stop_fd = s->stop_fd});
     s->r->ops->start(s->r, &(struct runtime_listener){no_change, no_news, NULL});
     peer_wait(&s->peer, 4);
     assert_int_equal(s->r->ops->facts(s->r, &f, NULL), 0);
@@ -376,7 +440,7 @@ static void finish(struct setup *s)
 #define ALONE "{\"container_id\":0,\"host_id\":1001,\"size\":1}"
 
 /* Whether an engine with that answer to «info» is taken, with or without root here. */
-static bool is_taken(const char *info, bool rootless, struct runtime_facts *facts, struct error **err)
+static bool is_taken(const char *info, bool rootless, struct engine_facts *facts, struct error **err)
 {
     const struct line script[] = {{"GET /_ping", OK_JSON("OK"), NULL, false},
                                   {"GET /v4.0.0/libpod/_ping", OK_JSON("OK"), NULL, false},
@@ -384,10 +448,15 @@ static bool is_taken(const char *info, bool rootless, struct runtime_facts *fact
     struct peer peer;
 
     peer_start(&peer, script, ARRAY_SIZE(script));
-    struct runtime *r = engine_new(&(struct engine_options){
-        .socket = peer.path, .directory = peer.directory, .installation = "i", .rootless = rootless, .stop_fd = -1});
-    bool taken = engine_connect((struct engine *)(void *)r, err) == 0;
-    assert_int_equal(r->ops->facts(r, facts, NULL) == 0, taken);
+    struct runtime *r = engine_new(&(struct engine_options){.socket = peer.path,
+                                                            .directory = peer.directory,
+                                                            .config = &config,
+                                                            .places = peer.directory,
+                                                            .installation = "i",
+                                                            .rootless = rootless,
+                                                            .stop_fd = -1});
+    bool taken = engine_connect(engine_of(r), err) == 0;
+    assert_int_equal(engine_get_facts(engine_of(r), facts, NULL) == 0, taken);
     r->ops->free(r);
     peer_end(&peer);
     return taken;
@@ -396,13 +465,13 @@ static bool is_taken(const char *info, bool rootless, struct runtime_facts *fact
 /* What is mounted for an environment must be what the engine finds there, and nobody inside may be who started it. */
 static void test_an_engine_of_the_other_side_is_refused(void **state)
 {
-    struct runtime_facts f = {0};
+    struct engine_facts f = {0};
     struct error *err = NULL;
 
     assert_true(is_taken(INFO, false, &f, NULL));
-    assert_true(f.user_namespace && !f.rootless);
+    assert_true(f.seen.user_namespace && !f.rootless && f.seen.owner_ids);
     assert_true(is_taken(WITHOUT_ROOT(MAP), true, &f, NULL));
-    assert_true(!f.user_namespace && f.rootless && f.user_namespace_why);
+    assert_true(!f.seen.user_namespace && f.rootless && f.seen.user_namespace_why && !f.seen.owner_ids);
     assert_int_equal(f.subordinate_ids, 4000);
 
     assert_false(is_taken(WITHOUT_ROOT(ALONE), true, &f, &err));
@@ -446,17 +515,21 @@ static void test_an_engine_that_comes_back_is_looked_at_again(void **state)
         {"GET /v1.41/events?since=", NULL, NULL, true},
     };
     struct buffer said = BUFFER_MAX(256);
-    struct runtime_facts f;
+    struct engine_facts f;
     struct setup s;
 
     peer_start(&s.peer, script, ARRAY_SIZE(script));
     s.stop_fd = eventfd(0, EFD_CLOEXEC);
-    s.r = engine_new(&(struct engine_options){
-        .socket = s.peer.path, .directory = s.peer.directory, .installation = "i", .stop_fd = s.stop_fd});
+    s.r = engine_new(&(struct engine_options){.socket = s.peer.path,
+                                              .directory = s.peer.directory,
+                                              .config = &config,
+                                              .places = s.peer.directory,
+                                              .installation = "i",
+                                              .stop_fd = s.stop_fd});
     s.r->ops->start(s.r, &(struct runtime_listener){no_change, available, &said});
     peer_wait(&s.peer, ARRAY_SIZE(script));
-    assert_int_equal(s.r->ops->facts(s.r, &f, NULL), 0);
-    assert_true(f.limits && !f.limits_why && !f.rootless);
+    assert_int_equal(engine_get_facts(engine_of(s.r), &f, NULL), 0);
+    assert_true(f.seen.limits && !f.seen.limits_why && !f.rootless);
     finish(&s);
     assert_string_equal(said.p, "up other side up ");
     buffer_free(&said);
@@ -504,7 +577,15 @@ static void test_what_has_only_the_name_is_left_alone(void **state)
 {
     static const char *const answers[] = {OK_JSON(LABELS("i", "other")), OK_JSON(LABELS("another", "u")),
                                           OK_JSON("{\"Id\":\"abc\",\"Config\":{\"Labels\":null}}")};
-    const struct runtime_spec spec = {.device = "dev", .uid = "u", .owner = "ada", .sandbox = "s", .image = "i"};
+    const struct runtime_spec spec = {.device = "dev",
+                                      .instance = "u",
+                                      .device_uid = "u",
+                                      .owner = "ada",
+                                      .sandbox = "s",
+                                      .image = "i",
+                                      .ports = &port,
+                                      .ports_len = 1,
+                                      .prepared = &prepared};
     const struct runtime_log_options log = {.stop_fd = -1};
 
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
@@ -519,7 +600,7 @@ static void test_what_has_only_the_name_is_left_alone(void **state)
             int rc = what == 0   ? s.r->ops->inspect(s.r, "u", &in, &err)
                      : what == 1 ? s.r->ops->usage(s.r, "u", &usage, &err)
                      : what == 2 ? s.r->ops->logs(s.r, "u", &log, collect, NULL, &err)
-                                 : s.r->ops->ensure(s.r, &spec, &err);
+                                 : s.r->ops->ensure(s.r, &spec, &in, &err);
             assert_true(rc < 0 && err->reason == REASON_CONFLICT);
         }
         assert_int_equal(s.r->ops->remove(s.r, "u", 2, NULL), 0);
@@ -538,8 +619,16 @@ static void test_what_has_only_the_name_is_left_alone(void **state)
  * start is not even asked for. */
 static void test_without_rules_there_is_no_start(void **state)
 {
-    const struct runtime_spec spec = {
-        .device = "dev", .uid = "u", .owner = "ada", .sandbox = "s", .image = "i", .network = true};
+    const struct runtime_spec spec = {.device = "dev",
+                                      .instance = "u",
+                                      .device_uid = "u",
+                                      .owner = "ada",
+                                      .sandbox = "s",
+                                      .image = "i",
+                                      .network = true,
+                                      .ports = &port,
+                                      .ports_len = 1,
+                                      .prepared = &prepared};
     _cleanup_free_ char *own = xasprintf(INITIALIZED("%d"), getpid());
     const char *const answers[] = {INITIALIZED("0"), INITIALIZED("-1"), INITIALIZED("999999999"), own, GONE};
 
@@ -557,7 +646,8 @@ static void test_without_rules_there_is_no_start(void **state)
         begin(&s, script, ARRAY_SIZE(script));
         for (int again = 0; again < 2; again++) {
             _cleanup_error_ struct error *err = NULL;
-            assert_int_equal(s.r->ops->ensure(s.r, &spec, &err), -1);
+            _cleanup_instance_ struct instance in = {0};
+            assert_int_equal(s.r->ops->ensure(s.r, &spec, &in, &err), -1);
         }
         finish(&s);
     }
@@ -596,10 +686,11 @@ static bool is_guarded(pid_t pid)
     _cleanup_free_ char *four = xasprintf(nft ? "nsenter -t %d -n nft list ruleset | grep -q 'daddr 10.0.0.0/8 reject'"
                                               : "nsenter -t %d -n iptables -S OUTPUT | grep -q '10.0.0.0/8 -j REJECT'",
                                           pid);
-    _cleanup_free_ char *six = xasprintf(nft ? "nsenter -t %d -n nft list ruleset | grep -Eq 'ipv6 reject|reject with icmpv6'"
-                                             : "test ! -e /proc/net/if_inet6 || "
-                                               "nsenter -t %d -n ip6tables -S OUTPUT | grep -q 'P OUTPUT DROP'",
-                                         pid);
+    _cleanup_free_ char *six =
+        xasprintf(nft ? "nsenter -t %d -n nft list ruleset | grep -Eq 'ipv6 reject|reject with icmpv6'"
+                      : "test ! -e /proc/net/if_inet6 || "
+                        "nsenter -t %d -n ip6tables -S OUTPUT | grep -q 'P OUTPUT DROP'",
+                  pid);
     return system(four) == 0 && system(six) == 0;
 }
 
@@ -609,7 +700,7 @@ static void refresh(struct setup *s, pid_t pid)
         xasprintf("{\"State\":{\"Pid\":%d},\"Config\":{\"Labels\":{\"" LABEL_NETWORK "\":\"10.7.0.0/16\"}}}", pid);
     _cleanup_json_ yyjson_doc *doc = json_parse(str_from(text), NULL);
 
-    engine_network_refresh((struct engine *)(void *)s->r, "u", yyjson_doc_get_root(doc));
+    engine_network_refresh(engine_of(s->r), "u", yyjson_doc_get_root(doc));
 }
 
 /* Whoever starts it again: the second process is in another namespace, which has no rules yet. */
@@ -643,12 +734,21 @@ static void test_an_image_that_is_missing(void **state)
          "known\"}",
          NULL, false},
     };
-    const struct runtime_spec spec = {.device = "dev", .uid = "u", .owner = "ada", .sandbox = "s", .image = "no"};
+    const struct runtime_spec spec = {.device = "dev",
+                                      .instance = "u",
+                                      .device_uid = "u",
+                                      .owner = "ada",
+                                      .sandbox = "s",
+                                      .image = "no",
+                                      .ports = &port,
+                                      .ports_len = 1,
+                                      .prepared = &prepared};
     _cleanup_error_ struct error *err = NULL;
+    _cleanup_instance_ struct instance in = {0};
     struct setup s;
 
     begin(&s, script, ARRAY_SIZE(script));
-    assert_int_equal(s.r->ops->ensure(s.r, &spec, &err), -1);
+    assert_int_equal(s.r->ops->ensure(s.r, &spec, &in, &err), -1);
     assert_int_equal(err->reason, REASON_NOT_FOUND);
     /* The profile that the request named is there. */
     _cleanup_free_ char *profile = xasprintf("%s/seccomp.json", s.peer.directory);
@@ -685,6 +785,50 @@ static void test_ours(void **state)
     assert_int_equal(s.r->ops->logs(s.r, "u", &log, collect, &text, NULL), 0);
     assert_string_equal(text.p, "text of a terminal");
     assert_true(s.r->ops->usage(s.r, "u", &usage, &err) < 0 && err->reason == REASON_NOT_FOUND);
+    finish(&s);
+}
+
+#define OF_THE_POOL(instance)                                                                                          \
+    "{\"Id\":\"abc\",\"State\":{\"Status\":\"exited\"},\"Config\":{\"Labels\":{\"" LABEL_INSTALLATION                  \
+    "\":\"i\",\"" LABEL_INSTANCE "\":\"" instance "\",\"" LABEL_UID "\":\"u\",\"" LABEL_DEVICE "\":\"dev\"}}}"
+
+#define LISTED                                                                                                         \
+    OK_JSON("[{\"State\":\"running\",\"Labels\":{\"" LABEL_INSTANCE "\":\"x\",\"" LABEL_UID "\":\"u\",\"" LABEL_DEVICE \
+            "\":\"a\"}},{\"State\":\"created\",\"Labels\":{\"" LABEL_UID "\":\"v\",\"" LABEL_DEVICE                    \
+            "\":\"b\"}},{\"State\":\"created\",\"Labels\":{\"" LABEL_INSTANCE "\":\"y\"}}]")
+
+/* An instance goes by its own id, whatever its device's uid is; what a build before had no id for goes by that. */
+static void test_an_instance_has_an_id_of_its_own(void **state)
+{
+    static const struct line script[] = {
+        BEGINNING,
+        {"GET /v4.0.0/libpod/containers/open-hydra-x/json", OK_JSON(OF_THE_POOL("x")), NULL, false},
+        LOOK(OK_JSON(OF_THE_POOL("x"))), /* the device's uid is not enough */
+        LOOK(OURS),
+        {"GET /v1.41/containers/json?all=true&filters=%7B%22label%22%3A%5B%22io.openhydra.installation%3Di%22%5D%7D",
+         LISTED, NULL, false},
+    };
+    static const struct {
+        const char *asked, *id;
+    } looks[] = {{"x", "x"}, {"u", NULL}, {"u", "u"}};
+    struct instance *list;
+    struct setup s;
+    size_t n;
+
+    begin(&s, script, ARRAY_SIZE(script));
+    for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
+        _cleanup_instance_ struct instance in = {0};
+        _cleanup_error_ struct error *err = NULL;
+        int rc = s.r->ops->inspect(s.r, looks[i].asked, &in, &err);
+        assert_true(looks[i].id ? rc == 0 : rc < 0 && err->reason == REASON_CONFLICT);
+        if (looks[i].id)
+            assert_true(streq(in.id, looks[i].id) && streq(in.device_uid, "u"));
+    }
+    assert_int_equal(s.r->ops->list(s.r, &list, &n, NULL), 0);
+    assert_int_equal(n, 2); /* what says nothing of its device is nobody's */
+    assert_true(streq(list[0].id, "x") && streq(list[0].device_uid, "u") && streq(list[0].device, "a"));
+    assert_true(streq(list[1].id, "v") && streq(list[1].device_uid, "v") && streq(list[1].device, "b"));
+    runtime_free_instances(list, n);
     finish(&s);
 }
 
@@ -729,9 +873,11 @@ int main(void)
         cmocka_unit_test(test_podman_body_without_root),
         cmocka_unit_test(test_docker_body),
         cmocka_unit_test(test_docker_body_without_limits),
+        cmocka_unit_test(test_the_process_of_a_container),
         cmocka_unit_test(test_service_conf),
         cmocka_unit_test(test_busy_removal),
         cmocka_unit_test(test_what_has_only_the_name_is_left_alone),
+        cmocka_unit_test(test_an_instance_has_an_id_of_its_own),
         cmocka_unit_test(test_ours),
         cmocka_unit_test(test_rules_follow_the_process),
         cmocka_unit_test(test_an_image_that_is_missing),

@@ -15,10 +15,10 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/thread.h"
+#include "runner/engine/place.h"
 #include "runner/environment/controller.h"
 #include "runner/environment/ended.h"
 #include "runner/environment/health.h"
-#include "runner/environment/place.h"
 #include "support/small_disk.h"
 #include "unit/client/peer.h"
 #include "unit/runner/api.h"
@@ -92,8 +92,7 @@ static void run_controller(struct setup *s)
     s->stop_fd = eventfd(0, EFD_CLOEXEC);
     s->client = client_new(&(struct client_options){
         .transport = {.socket = s->api.path, .url = "http://server"}, .prefix = "/apis/g/v1", .stop_fd = s->stop_fd});
-    s->controller =
-        controller_start(&(struct controller_options){s->config, s->client, &s->fake.base, s->environments, getegid()});
+    s->controller = controller_start(&(struct controller_options){s->config, s->client, &s->fake.base});
 }
 
 static void stop_controller(struct setup *s)
@@ -129,7 +128,7 @@ static int begin(void **state)
     s->environments = xasprintf("%s/env", s->folder);
     assert_int_equal(place_prepare_root(s->environments, getegid(), NULL), 0);
     api_start(&s->api);
-    fake_init(&s->fake);
+    fake_init(&s->fake, s->config, s->environments);
     put_sandbox(s, "plain");
     *state = s;
     return 0;
@@ -294,7 +293,7 @@ static void test_up_and_down(void **state)
     wait_gone(s, "ada");
     assert_false(fake_has(&s->fake, "u1"));
     assert_int_equal(fake_count(&s->fake, "remove u1 3"), 1); /* the grace; the one before the start has none */
-    assert_int_equal(fake_count(&s->fake, "remove u1 0"), 1);
+    assert_int_equal(fake_count(&s->fake, "end u1 0"), 1);
     char **places;
     assert_int_equal(place_list(s->environments, &places), 0);
 }

@@ -19,10 +19,10 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
-#include "runner/environment/home.h"
-#include "runner/environment/hostid.h"
+#include "runner/engine/home.h"
+#include "runner/engine/hostid.h"
+#include "runner/engine/place.h"
 #include "runner/environment/lines.h"
-#include "runner/environment/place.h"
 
 #define FIRST 1900019712u /* 65536 * 28992 */
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "runner/runtime/network.h"
+#include "runner/engine/network.h"
 
 static const char *const hosts[] = {"127.0.0.1", "203.0.113.7", "10.0.0.5", "::1", "nonsense"};
 static const char *const servers[] = {"10.0.0.2", "fd00::1", "8.8.8.8; accept", "9.9.9.9/8"};

@@ -1,4 +1,5 @@
 /* Whether what runs is alive: time is an argument, so that nothing waits. */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "client/ask.h"
+#include "runner/engine/process.h"
 #include "runner/environment/health.h"
 #include "runner/environment/limits.h"
 #include "runner/environment/pulse.h"
@@ -24,7 +27,7 @@
 #define SECOND INT64_C(1000000)
 
 struct setup {
-    char folder[32], path[64];
+    char folder[32], path[64], address[80];
     struct pulses *pulses;
     int stop_fd;
     unsigned changes;
@@ -49,6 +52,7 @@ static int begin(void **state)
     if (mkdtemp(s->folder) == NULL)
         return -1;
     snprintf(s->path, sizeof(s->path), "%s/s", s->folder);
+    snprintf(s->address, sizeof(s->address), "unix:%s", s->path);
     s->stop_fd = eventfd(0, EFD_CLOEXEC);
     s->pulses = pulses_new(&(struct pulses_options){s->stop_fd, changed, s});
     s->now = clock_monotonic_us();
@@ -80,6 +84,15 @@ static enum pulse_state state_of(struct setup *s, const char *name)
     return pulses_of(s->pulses, name).state;
 }
 
+static void meet(struct setup *s, const char *name, pid_t pid, uint32_t first, uint32_t ids)
+{
+    struct runtime_process process = process_open(pid, (struct id_range){first, ids});
+
+    pulses_process(s->pulses, name, &process);
+    if (process.pid && process.fd >= 0)
+        close(process.fd);
+}
+
 /* --- asking by itself ------------------------------------------------------------------------------------------- */
 
 static void test_many_are_asked_at_once(void **state)
@@ -88,15 +101,15 @@ static void test_many_are_asked_at_once(void **state)
     char none[64], silent[64], dead[64], link[64];
     struct answerer answers, hangs, gone;
 
-    snprintf(none, sizeof(none), "%s/none", s->folder);
-    snprintf(silent, sizeof(silent), "%s/silent", s->folder);
-    snprintf(dead, sizeof(dead), "%s/dead", s->folder);
-    snprintf(link, sizeof(link), "%s/link", s->folder);
+    snprintf(none, sizeof(none), "unix:%s/none", s->folder);
+    snprintf(silent, sizeof(silent), "unix:%s/silent", s->folder);
+    snprintf(dead, sizeof(dead), "unix:%s/dead", s->folder);
+    snprintf(link, sizeof(link), "unix:%s/link", s->folder);
     answerer_start(&answers, s->path, 302);
-    answerer_start(&hangs, silent, 0);
-    answerer_start(&gone, dead, 200);
+    answerer_start(&hangs, address_socket(silent), 0);
+    answerer_start(&gone, address_socket(dead), 200);
     answerer_end(&gone);
-    struct question q[40] = {{none, "/", 0, 0}, {silent, "/", 0, 0}, {dead, "/", 0, 0}, {s->path, "/api", 0, 0}};
+    struct question q[40] = {{none, "/", 0, 0}, {silent, "/", 0, 0}, {dead, "/", 0, 0}, {s->address, "/api", 0, 0}};
     for (size_t i = 4; i < 40; i++)
         q[i] = (struct question){silent, "/", 0, 0};
     transport_ask(q, 40, 300, s->stop_fd);
@@ -113,8 +126,56 @@ static void test_many_are_asked_at_once(void **state)
     assert_int_equal(q[1].outcome, ASK_STOPPED);
     answerer_end(&answers);
     answerer_end(&hangs);
-    unlink(silent);
-    unlink(dead);
+    unlink(address_socket(silent));
+    unlink(address_socket(dead));
+}
+
+/* A listener on a port of this machine. */
+static int listen_on_port(char *address, size_t n)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(a);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &size), 0);
+    snprintf(address, n, "http://127.0.0.1:%u", ntohs(a.sin_port));
+    return fd;
+}
+
+static void *answer_one(void *arg)
+{
+    static const char text[] = "HTTP/1.1 204 X\r\nConnection: close\r\n\r\n";
+    char in[1024];
+    int fd = accept(*(int *)arg, NULL, NULL);
+
+    bool good = read(fd, in, sizeof(in)) > 9 && memcmp(in, "GET /api ", 9) == 0;
+    if (good)
+        good = write(fd, text, sizeof(text) - 1) > 0;
+    close(fd);
+    return good ? arg : NULL;
+}
+
+static void test_addresses_of_ports_are_asked(void **state)
+{
+    struct setup *s = *state;
+    char answers[64], silent[64], dead[64];
+    int answers_fd = listen_on_port(answers, sizeof(answers)), silent_fd = listen_on_port(silent, sizeof(silent));
+    pthread_t thread;
+    void *good;
+
+    close(listen_on_port(dead, sizeof(dead)));
+    assert_int_equal(pthread_create(&thread, NULL, answer_one, &answers_fd), 0);
+    struct question q[] = {{answers, "/api", 0, 0}, {silent, "/", 0, 0}, {dead, "/", 0, 0}};
+    transport_ask(q, 3, 300, s->stop_fd);
+    assert_true(q[0].outcome == ASK_ANSWERED && q[0].status == 204);
+    assert_int_equal(q[1].outcome, ASK_SILENT);
+    assert_int_equal(q[2].outcome, ASK_CLOSED);
+    pthread_join(thread, &good);
+    assert_non_null(good);
+    close(answers_fd);
+    close(silent_fd);
 }
 
 /* --- what is made of the answers -------------------------------------------------------------------------------- */
@@ -125,13 +186,13 @@ static void test_well_is_asked_now_and_then(void **state)
     struct answerer a;
 
     answerer_start(&a, s->path, 404);
-    pulses_watch(s->pulses, "a", s->path, "/");
+    pulses_watch(s->pulses, "a", s->address, "/");
     round_after(s, 0);
     unsigned first = atomic_load(&a.asked); /* within three seconds, each at its own time */
     round_after(s, 4);
     assert_int_equal(atomic_load(&a.asked), 1);
-    pulses_watch(s->pulses, "a", s->path, "/"); /* nothing new */
-    round_after(s, first ? 6 : 10);             /* not before three quarters of the time */
+    pulses_watch(s->pulses, "a", s->address, "/"); /* nothing new */
+    round_after(s, first ? 6 : 10);                /* not before three quarters of the time */
     assert_int_equal(atomic_load(&a.asked), 1);
     round_after(s, 10);
     assert_int_equal(atomic_load(&a.asked), 2);
@@ -146,7 +207,7 @@ static void test_silent_after_three_misses_and_well_after_one_answer(void **stat
     struct answerer a;
 
     answerer_start(&a, s->path, 0);
-    pulses_watch(s->pulses, "a", s->path, "/");
+    pulses_watch(s->pulses, "a", s->address, "/");
     round_after(s, 4);
     int64_t since = s->now;
     round_after(s, 3);
@@ -180,7 +241,7 @@ static void test_an_answer_between_misses(void **state)
     struct answerer a;
 
     answerer_start(&a, s->path, 503);
-    pulses_watch(s->pulses, "a", s->path, "/");
+    pulses_watch(s->pulses, "a", s->address, "/");
     for (unsigned i = 0; i < 6; i++) {
         atomic_store(&a.status, i % 3 == 2 ? 499 : 500);
         round_after(s, 30);
@@ -204,7 +265,7 @@ static void test_closed_after_two_refusals(void **state)
     struct answerer a;
 
     answerer_start(&a, s->path, 0);
-    pulses_watch(s->pulses, "a", s->path, "/");
+    pulses_watch(s->pulses, "a", s->address, "/");
     round_after(s, 4);
     round_after(s, 3);
     round_after(s, 3);
@@ -222,11 +283,11 @@ static void test_most_are_silent(void **state)
     struct answerer a, well;
     char path[64];
 
-    snprintf(path, sizeof(path), "%s/well", s->folder);
+    snprintf(path, sizeof(path), "unix:%s/well", s->folder);
     answerer_start(&a, s->path, 0);
-    answerer_start(&well, path, 200);
+    answerer_start(&well, address_socket(path), 200);
     for (char name[] = "a"; name[0] < 'd'; name[0]++)
-        pulses_watch(s->pulses, name, s->path, "/");
+        pulses_watch(s->pulses, name, s->address, "/");
     for (unsigned i = 0; i < 3; i++)
         round_after(s, 4);
     assert_int_equal(state_of(s, "c"), PULSE_SILENT);
@@ -238,7 +299,7 @@ static void test_most_are_silent(void **state)
     assert_false(pulses_of(s->pulses, "a").many); /* three of six are not most */
     answerer_end(&a);
     answerer_end(&well);
-    unlink(path);
+    unlink(address_socket(path));
 }
 
 /* Ended for it when it has been silent for a quarter of an hour, counted from the end of a pause. */
@@ -278,7 +339,7 @@ static void *replace(void *arg)
     while (atomic_load(&s->answerer.asked) == 0)
         usleep(1000);
     pulses_drop(s->pulses, "a", false);
-    pulses_watch(s->pulses, "a", s->path, "/");
+    pulses_watch(s->pulses, "a", s->address, "/");
     return NULL;
 }
 
@@ -288,7 +349,7 @@ static void test_replaced_while_it_is_asked(void **state)
     pthread_t thread;
 
     answerer_start(&s->answerer, s->path, 0);
-    pulses_watch(s->pulses, "a", s->path, "/");
+    pulses_watch(s->pulses, "a", s->address, "/");
     assert_int_equal(pthread_create(&thread, NULL, replace, s), 0);
     round_after(s, 4);
     pthread_join(thread, NULL);
@@ -308,7 +369,7 @@ static void test_all_get_their_turn(void **state)
     answerer_start(&a, s->path, 200);
     for (unsigned i = 0; i < 200; i++) {
         snprintf(name, sizeof(name), "n%u", i);
-        pulses_watch(s->pulses, name, s->path, "/");
+        pulses_watch(s->pulses, name, s->address, "/");
     }
     round_after(s, 4);
     assert_int_equal(atomic_load(&a.asked), 200);
@@ -344,7 +405,7 @@ static void test_a_process_that_ends(void **state)
     struct setup *s = *state;
     pid_t pid = sleeper();
 
-    pulses_process(s->pulses, "a", pid, 0, 0);
+    meet(s, "a", pid, 0, 0);
     round_after(s, 1);
     assert_int_equal(state_of(s, "a"), PULSE_WELL);
     kill(pid, SIGKILL);
@@ -368,20 +429,20 @@ static void test_a_process_of_somebody_else(void **state)
     struct setup *s = *state;
     pid_t pid = sleeper();
 
-    pulses_process(s->pulses, "a", pid, geteuid() + 1, 10);
+    meet(s, "a", pid, geteuid() + 1, 10);
     pulses_drop(s->pulses, "a", true);
     usleep(20000);
     assert_true(lives(pid));
-    pulses_process(s->pulses, "a", pid, 0, 0); /* nobody can say whose it is */
+    meet(s, "a", pid, 0, 0); /* nobody can say whose it is */
     pulses_drop(s->pulses, "a", true);
     usleep(20000);
     assert_true(lives(pid));
     reap(pid);
-    pulses_process(s->pulses, "a", pid, geteuid(), 1); /* gone before it was seen: nothing is known */
+    meet(s, "a", pid, geteuid(), 1); /* gone before it was seen: nothing is known */
     round_after(s, 1);
     assert_int_equal(state_of(s, "a"), PULSE_WELL);
-    pulses_process(s->pulses, "b", 1, 0, 100); /* never the machine's first */
-    pulses_process(s->pulses, "b", 0, 0, 100);
+    meet(s, "b", 1, 0, 100); /* never the machine's first */
+    meet(s, "b", 0, 0, 100);
     round_after(s, 1);
     assert_int_equal(state_of(s, "b"), PULSE_WELL);
 }
@@ -409,7 +470,7 @@ static void test_a_process_of_the_next_range(void **state)
         assert_true(read(ready[0], &c, 1) == 1 && c == 0);
         close(ready[0]);
         close(ready[1]);
-        pulses_process(s->pulses, "a", pid, cases[i].first, cases[i].ids);
+        meet(s, "a", pid, cases[i].first, cases[i].ids);
         pulses_drop(s->pulses, "a", true);
         int status = 0;
         if (cases[i].own)
@@ -427,9 +488,9 @@ static void test_what_outlives_its_container_is_killed(void **state)
     struct setup *s = *state;
     pid_t kept = sleeper(), killed = sleeper();
 
-    pulses_process(s->pulses, "a", kept, geteuid(), 1);
+    meet(s, "a", kept, geteuid(), 1);
     pulses_drop(s->pulses, "a", false);
-    pulses_process(s->pulses, "b", killed, geteuid(), 1);
+    meet(s, "b", killed, geteuid(), 1);
     pulses_drop(s->pulses, "b", true);
     int status;
     assert_int_equal(waitpid(killed, &status, 0), killed);
@@ -443,12 +504,12 @@ static void test_begun_anew(void **state)
 {
     struct setup *s = *state;
 
-    pulses_watch(s->pulses, "a", s->path, "/");
+    pulses_watch(s->pulses, "a", s->address, "/");
     round_after(s, 4);
     round_after(s, 3);
     assert_int_equal(state_of(s, "a"), PULSE_CLOSED);
     pulses_drop(s->pulses, "a", true);
-    pulses_watch(s->pulses, "a", s->path, "/");
+    pulses_watch(s->pulses, "a", s->address, "/");
     assert_int_equal(state_of(s, "a"), PULSE_WELL);
     round_after(s, 4);
     assert_int_equal(state_of(s, "a"), PULSE_WELL);
@@ -462,6 +523,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_many_are_asked_at_once),
+        TEST(test_addresses_of_ports_are_asked),
         TEST(test_well_is_asked_now_and_then),
         TEST(test_silent_after_three_misses_and_well_after_one_answer),
         TEST(test_an_answer_between_misses),

@@ -12,7 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
-#include "runner/runtime/seccomp.h"
+#include "runner/engine/seccomp.h"
 
 static yyjson_doc *profile;
 

@@ -17,7 +17,8 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
-#include "runner/environment/place.h"
+#include "runner/engine/host.h"
+#include "runner/engine/place.h"
 #include "runner/environment/spec.h"
 
 #define BASE (65536u * 29000u)
@@ -27,6 +28,7 @@ static char folder[32], workspace[64], env[64], sets[64];
 static char data_target[] = "/data", course_target[] = "/course", nowhere[] = "/nonexistent/courses";
 static struct config config;
 static struct environments all;
+static struct engine host; /* what it is and what it makes on this machine, without one that runs */
 static struct arena *arena;
 
 static int set_up(void **state)
@@ -48,7 +50,8 @@ static int set_up(void **state)
                              .host_id_base = BASE,
                              .host_id_size = 65536,
                              .host_id_count = 10};
-    all = (struct environments){.config = &config, .folder = env, .gateway_gid = 4242};
+    all = (struct environments){.config = &config};
+    host = (struct engine){.config = &config, .places = env, .gateway_gid = 4242};
     environments_init(&all);
     arena = arena_new();
     return place_prepare_root(env, getegid(), NULL);
@@ -90,9 +93,12 @@ static struct sandbox sandbox(void)
                             .run_as_user = 1000};
 }
 
-static const struct runtime_facts root_podman = {.user_namespace = true, .limits = true, .network = true};
-static const struct runtime_facts docker = {.user_namespace_why = "it has none", .limits = true};
-static const struct runtime_facts rootless = {.rootless = true, .subordinate_ids = 65536, .user_namespace_why = "no"};
+static const struct engine_facts root_podman = {
+    .seen = {.user_namespace = true, .limits = true, .network = true, .owner_ids = true}};
+static const struct engine_facts docker = {
+    .seen = {.user_namespace_why = "it has none", .limits = true, .owner_ids = true}};
+static const struct engine_facts rootless = {
+    .seen = {.user_namespace_why = "no"}, .rootless = true, .subordinate_ids = 65536};
 
 static struct environment *environment_of(const struct device *d)
 {
@@ -105,13 +111,26 @@ static struct environment *environment_of(const struct device *d)
     return e;
 }
 
+/* The specification, with what an engine makes of it on this machine. */
+static struct runtime_spec *make_both(const struct device *d, const struct sandbox *s, const struct engine_facts *f,
+                                      const char **reason, struct error **err)
+{
+    struct runtime_spec *r = spec_make(&all, arena, environment_of(d), d, s, &f->seen, reason, err);
+    struct prepared *p = arena_alloc(arena, sizeof(*p));
+
+    if (r == NULL || host_prepare(&host, f, arena, r, p, reason, err) < 0)
+        return NULL;
+    r->prepared = p;
+    return r;
+}
+
 /* The reason for which there is none, or NULL. */
-static const char *refused(const struct device *d, const struct sandbox *s, const struct runtime_facts *f,
+static const char *refused(const struct device *d, const struct sandbox *s, const struct engine_facts *f,
                            const char *in_message)
 {
     const char *reason = NULL;
     _cleanup_error_ struct error *err = NULL;
-    const struct runtime_spec *r = spec_make(&all, arena, environment_of(d), d, s, f, &reason, &err);
+    const struct runtime_spec *r = make_both(d, s, f, &reason, &err);
 
     assert_true((r == NULL) == (err != NULL));
     if (in_message && (err == NULL || strstr(err->message, in_message) == NULL))
@@ -119,18 +138,18 @@ static const char *refused(const struct device *d, const struct sandbox *s, cons
     return r ? NULL : reason;
 }
 
-static const char *refused_at_all(const struct device *d, const struct sandbox *s, const struct runtime_facts *f)
+static const char *refused_at_all(const struct device *d, const struct sandbox *s, const struct engine_facts *f)
 {
     const char *reason = refused(d, s, f, NULL);
     /* What is made at the very end needs root; what is looked at before does not. */
     return geteuid() != 0 && reason && strcmp(reason, "SocketDirectoryRefused") == 0 ? NULL : reason;
 }
 
-static struct runtime_spec *made(const struct device *d, const struct sandbox *s, const struct runtime_facts *f)
+static struct runtime_spec *made(const struct device *d, const struct sandbox *s, const struct engine_facts *f)
 {
     const char *reason = NULL;
     _cleanup_error_ struct error *err = NULL;
-    struct runtime_spec *r = spec_make(&all, arena, environment_of(d), d, s, f, &reason, &err);
+    struct runtime_spec *r = make_both(d, s, f, &reason, &err);
 
     if (r == NULL)
         fail_msg("%s: %s", reason, err->message);
@@ -283,9 +302,9 @@ static void test_networks(void **state)
 {
     struct sandbox s = sandbox();
     const struct device d = device("ada", RANGE(1));
-    struct runtime_facts f = docker;
+    struct engine_facts f = docker;
 
-    f.network_why = "for want of a reason";
+    f.seen.network_why = "for want of a reason";
     assert_null(refused_at_all(&d, &s, &f));
     s.network = true;
     assert_string_equal(refused(&d, &s, &f, "for want of a reason"), "NetworkRefused");
@@ -421,7 +440,7 @@ static void test_the_last_plain_id(void **state)
 /* Podman without root has its subordinate ids alone; an image that wants root begins at the first of them. */
 static void test_subordinate_ids(void **state)
 {
-    struct runtime_facts few = {.rootless = true, .subordinate_ids = 1000};
+    struct engine_facts few = {.rootless = true, .subordinate_ids = 1000};
     struct sandbox s = sandbox();
     const struct device d = device("ada", 0); /* no range is needed */
 
@@ -432,12 +451,14 @@ static void test_subordinate_ids(void **state)
         return;
     s = sandbox();
     const struct runtime_spec *r = made(&d, &s, &few);
-    assert_true(!r->mapped && r->host_id == 0 && r->host_id_size == 1000 && r->run_as == 1000);
+    assert_true(!r->prepared->mapped && r->prepared->host_id == 0 && r->prepared->host_id_size == 1000 &&
+                r->run_as == 1000);
     config.allow_root_images = true;
     s.run_as_user = 0;
     const struct device bob = device("bob", 0);
     r = made(&bob, &s, &few);
-    assert_true(r->mapped && r->host_id == 1 && r->host_id_size == 1000 && r->run_as == 0);
+    assert_true(r->prepared->mapped && r->prepared->host_id == 1 && r->prepared->host_id_size == 1000 &&
+                r->run_as == 0);
 }
 
 /* --- a whole one ----------------------------------------------------------------------------------------------------
@@ -479,9 +500,10 @@ static void test_a_whole_one(void **state)
     const struct runtime_spec *r = made(&d, &s, &root_podman);
     const struct environment *e = environment_find(&all, "ada");
 
-    assert_true(strcmp(r->device, "ada") == 0 && strcmp(r->uid, "ada") == 0 && strcmp(r->owner, "ada") == 0);
+    assert_true(strcmp(r->device, "ada") == 0 && strcmp(r->device_uid, "ada") == 0 && strcmp(r->owner, "ada") == 0);
     assert_true(strcmp(r->sandbox, "plain") == 0 && strcmp(r->image, "localhost/i:1") == 0 && r->generation == 3);
-    assert_true(r->mapped && r->host_id == RANGE(3) && r->host_id_size == 65536 && r->run_as == 1000);
+    assert_true(r->prepared->mapped && r->prepared->host_id == RANGE(3) && r->prepared->host_id_size == 65536 &&
+                r->run_as == 1000);
     assert_true(r->memory_bytes == 100u << 20 && r->cpu_milli == 1500 && r->pids == 300 && r->network);
     assert_true(r->network_allow_len == 1 && strcmp(r->network_allow[0], "10.1.0.0/16") == 0);
     assert_int_equal(r->stop_seconds, limits.stop_grace_seconds);
@@ -497,28 +519,31 @@ static void test_a_whole_one(void **state)
     assert_string_equal(variable(r, "JUPYTER_TOKEN"), "the token");
 
     struct statfs fs;
-    assert_true(statfs(r->log_folder, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
-                strncmp(r->log_folder, env, strlen(env)) == 0);
+    assert_true(statfs(r->prepared->log_folder, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
+                strncmp(r->prepared->log_folder, env, strlen(env)) == 0);
     assert_true((uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize <= 4 << 20);
-    assert_true(stat(r->log_folder, &st) == 0 && st.st_uid == 0 && (st.st_mode & 0777) == 0700);
+    assert_true(stat(r->prepared->log_folder, &st) == 0 && st.st_uid == 0 && (st.st_mode & 0777) == 0700);
 
-    assert_int_equal(r->mounts_len, 3);
-    assert_true(strcmp(r->mounts[0].target, "/run/open-hydra") == 0 && !r->mounts[0].read_only &&
-                !r->mounts[0].executable);
-    assert_true(strcmp(r->mounts[1].target, "/home/student") == 0 && !r->mounts[1].read_only &&
-                r->mounts[1].executable);
-    assert_true(strcmp(r->mounts[2].target, "/data") == 0 && r->mounts[2].read_only && !r->mounts[2].executable);
+    assert_int_equal(r->prepared->mounts_len, 3);
+    assert_true(strcmp(r->prepared->mounts[0].target, "/run/open-hydra") == 0 && !r->prepared->mounts[0].read_only &&
+                !r->prepared->mounts[0].executable);
+    assert_true(strcmp(r->prepared->mounts[1].target, "/home/student") == 0 && !r->prepared->mounts[1].read_only &&
+                r->prepared->mounts[1].executable);
+    assert_true(strcmp(r->prepared->mounts[2].target, "/data") == 0 && r->prepared->mounts[2].read_only &&
+                !r->prepared->mounts[2].executable);
     for (size_t i = 0; i < 3; i++) /* nothing that anybody could exchange on the way to it */
-        assert_true(strncmp(r->mounts[i].source, env, strlen(env)) == 0);
-    assert_true(stat(r->mounts[0].source, &st) == 0 && st.st_uid == RANGE(3) + 1000 && st.st_gid == 4242);
-    assert_true(stat(r->mounts[1].source, &st) == 0 && st.st_uid == RANGE(3) + 1000);
-    _cleanup_free_ char *socket = xasprintf("%s/s.sock", r->mounts[0].source);
-    assert_string_equal(e->socket, socket);
+        assert_true(strncmp(r->prepared->mounts[i].source, env, strlen(env)) == 0);
+    assert_true(stat(r->prepared->mounts[0].source, &st) == 0 && st.st_uid == RANGE(3) + 1000 && st.st_gid == 4242);
+    assert_true(stat(r->prepared->mounts[1].source, &st) == 0 && st.st_uid == RANGE(3) + 1000);
+    _cleanup_free_ char *socket = xasprintf("%s/s.sock", r->prepared->mounts[0].source);
+    assert_string_equal(r->prepared->socket, socket);
+    assert_true(r->ports_len == 1 && strcmp(r->ports[0].name, "main") == 0);
+    assert_string_equal(r->ports[0].ready, "/api");
+    assert_string_equal(r->instance, e->instance);
     /* What the container before this one left there is gone. */
     assert_int_equal(write_file_atomic(socket, STR("old"), 0600, NULL), 0);
     made(&d, &s, &root_podman);
     assert_false(path_exists(socket));
-    assert_string_equal(e->readiness_path, "/api");
 }
 
 /* What acts before the program, or on the host: whatever the server says. */
@@ -582,7 +607,7 @@ static void test_homes(void **state)
         d.sandbox = cases[i].sandbox;
         const struct runtime_spec *r = made(&d, &s, &root_podman);
         _cleanup_free_ char *home = xasprintf("%s/%s", folder, cases[i].home);
-        assert_true(stat(home, &a) == 0 && stat(r->mounts[1].source, &b) == 0 && a.st_ino == b.st_ino);
+        assert_true(stat(home, &a) == 0 && stat(r->prepared->mounts[1].source, &b) == 0 && a.st_ino == b.st_ino);
     }
 }
 

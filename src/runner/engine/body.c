@@ -1,11 +1,10 @@
+#include "runner/engine/body.h"
+
 #include <string.h>
 
 #include "base/alloc.h"
-#include "runner/runtime/engine.h"
-#include "runner/runtime/seccomp.h"
-
-/* What a container is made from: Podman's own form, which has mappings of ids, and Docker's. Both say the same
- * hardening. */
+#include "runner/engine/container.h"
+#include "runner/engine/seccomp.h"
 
 #define TMP_SIZE "size=268435456"
 #define SHM_BYTES (64 << 20)
@@ -87,7 +86,8 @@ static void put_labels(document *d, value *obj, const char *key, const struct en
 
     put_str(d, labels, LABEL_INSTALLATION, e->installation);
     put_str(d, labels, LABEL_DEVICE, s->device);
-    put_str(d, labels, LABEL_UID, s->uid);
+    put_str(d, labels, LABEL_INSTANCE, s->instance);
+    put_str(d, labels, LABEL_UID, s->device_uid);
     put_str(d, labels, LABEL_OWNER, s->owner);
     put_str(d, labels, LABEL_GENERATION, generation);
     if (s->network)
@@ -103,7 +103,7 @@ static uint64_t cpu_quota_us(const struct runtime_spec *s)
 
 /* --- Podman --------------------------------------------------------------------------------------------------- */
 
-static void put_mappings(document *d, value *root, const struct runtime_spec *s)
+static void put_mappings(document *d, value *root, const struct prepared *p)
 {
     static const char *const keys[] = {"UIDMap", "GIDMap"};
 
@@ -114,12 +114,12 @@ static void put_mappings(document *d, value *root, const struct runtime_spec *s)
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
         value *one = yyjson_mut_arr_add_obj(d, put_arr(d, m, keys[i]));
         put_int(d, one, "container_id", 0);
-        put_int(d, one, "host_id", s->host_id);
-        put_int(d, one, "size", s->host_id_size);
+        put_int(d, one, "host_id", p->host_id);
+        put_int(d, one, "size", p->host_id_size);
     }
 }
 
-static void add_podman_mount(document *d, value *mounts, const struct runtime_mount *m)
+static void add_podman_mount(document *d, value *mounts, const struct mount_point *m)
 {
     value *one = yyjson_mut_arr_add_obj(d, mounts);
 
@@ -146,15 +146,15 @@ static void add_podman_tmpfs(document *d, value *mounts, const char *target, con
     put_strings(d, one, "options", options, n);
 }
 
-static void put_podman_mounts(document *d, value *root, const struct runtime_spec *s)
+static void put_podman_mounts(document *d, value *root, const struct prepared *p)
 {
     static const char *const tmp[] = {TMP_SIZE, "mode=1777", "nosuid", "nodev"};
     /* Podman 5's own would be read-only with `read_write_tmpfs` off, and fail what shares memory. */
     static const char *const shm[] = {SHM_SIZE, "mode=1777", "nosuid", "nodev", "noexec"};
     value *mounts = put_arr(d, root, "mounts");
 
-    for (size_t i = 0; i < s->mounts_len; i++)
-        add_podman_mount(d, mounts, &s->mounts[i]);
+    for (size_t i = 0; i < p->mounts_len; i++)
+        add_podman_mount(d, mounts, &p->mounts[i]);
     add_podman_tmpfs(d, mounts, "/tmp", tmp, ARRAY_SIZE(tmp));
     add_podman_tmpfs(d, mounts, "/dev/shm", shm, ARRAY_SIZE(shm));
 }
@@ -181,7 +181,7 @@ static void put_podman_variables(document *d, value *root, const struct runtime_
 }
 
 static void put_podman_hardening(document *d, value *root, struct arena *a, const struct engine *e,
-                                 const struct runtime_spec *s)
+                                 const struct runtime_spec *s, const struct prepared *p)
 {
     static const char *const all[] = {"all"};
     /* The host's disks (Podman 4 hides them of itself, 5 does not), and how it was booted. */
@@ -197,35 +197,36 @@ static void put_podman_hardening(document *d, value *root, struct arena *a, cons
     put_bool(d, root, "no_new_privileges", true);
     put_str(d, root, "seccomp_profile_path", engine_seccomp_path(a, e));
     put_str(d, put_obj(d, root, "netns"), "nsmode", s->network ? "bridge" : "none");
-    if (s->mapped)
-        put_mappings(d, root, s);
+    if (p->mapped)
+        put_mappings(d, root, p);
 }
 
-static void put_podman_log(document *d, value *root, struct arena *a, const struct runtime_spec *s)
+static void put_podman_log(document *d, value *root, struct arena *a, const struct prepared *p)
 {
     value *log = put_obj(d, root, "log_configuration");
 
     put_str(d, log, "driver", "k8s-file");
     put_int(d, log, "size", LOG_BYTES);
-    if (s->log_folder)
-        put_str(d, log, "path", arena_printf(a, "%s/log", s->log_folder));
+    if (p->log_folder)
+        put_str(d, log, "path", arena_printf(a, "%s/log", p->log_folder));
 }
 
-static void fill_podman(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
+static void fill_podman(document *d, value *root, const struct engine *e, const struct runtime_spec *s,
+                        const struct prepared *p)
 {
     _cleanup_arena_ struct arena *a = arena_new();
 
-    put_str(d, root, "name", container_name(a, s->uid));
+    put_str(d, root, "name", container_name(a, s->instance));
     put_str(d, root, "image", s->image);
     put_str(d, root, "hostname", s->owner);
     put_strings(d, root, "entrypoint", s->command, s->command_len);
     put_strings(d, root, "command", s->arguments, s->arguments_len);
     put_podman_variables(d, root, s);
     put_labels(d, root, "labels", e, s);
-    put_podman_hardening(d, root, a, e, s);
+    put_podman_hardening(d, root, a, e, s, p);
     put_podman_limits(d, root, e, s);
-    put_podman_mounts(d, root, s);
-    put_podman_log(d, root, a, s);
+    put_podman_mounts(d, root, p);
+    put_podman_log(d, root, a, p);
     put_str(d, root, "restart_policy", "no");
     put_int(d, root, "stop_timeout", s->stop_seconds);
     put_str(d, root, "image_volume_mode", "ignore");
@@ -234,7 +235,7 @@ static void fill_podman(document *d, value *root, const struct engine *e, const 
 
 /* --- Docker --------------------------------------------------------------------------------------------------- */
 
-static void add_docker_mount(document *d, value *mounts, const struct runtime_mount *m)
+static void add_docker_mount(document *d, value *mounts, const struct mount_point *m)
 {
     value *one = yyjson_mut_arr_add_obj(d, mounts);
 
@@ -290,7 +291,8 @@ static void put_docker_log(document *d, value *host)
     put_str(d, options, "max-file", "1");
 }
 
-static void put_docker_host(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
+static void put_docker_host(document *d, value *root, const struct engine *e, const struct runtime_spec *s,
+                            const struct prepared *p)
 {
     static const char *const all[] = {"ALL"};
     value *host = put_obj(d, root, "HostConfig");
@@ -304,17 +306,18 @@ static void put_docker_host(document *d, value *root, const struct engine *e, co
     put_docker_limits(d, host, e, s);
     put_docker_log(d, host);
     value *mounts = put_arr(d, host, "Mounts");
-    for (size_t i = 0; i < s->mounts_len; i++)
-        add_docker_mount(d, mounts, &s->mounts[i]);
+    for (size_t i = 0; i < p->mounts_len; i++)
+        add_docker_mount(d, mounts, &p->mounts[i]);
     put_str(d, put_obj(d, host, "Tmpfs"), "/tmp", "rw,nosuid,nodev,exec,mode=1777," TMP_SIZE);
     put_int(d, host, "ShmSize", SHM_BYTES);
     put_str(d, put_obj(d, host, "RestartPolicy"), "Name", "no");
 }
 
-static void fill_docker(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
+static void fill_docker(document *d, value *root, const struct engine *e, const struct runtime_spec *s,
+                        const struct prepared *p)
 {
     /* No user namespace: the process itself has the id that the owner's files have. */
-    uint32_t id = s->host_id + s->run_as;
+    uint32_t id = p->host_id + s->run_as;
     _cleanup_free_ char *user = xasprintf("%u:%u", id, id);
 
     put_str(d, root, "Image", s->image);
@@ -325,18 +328,18 @@ static void fill_docker(document *d, value *root, const struct engine *e, const 
     put_docker_variables(d, root, s);
     put_labels(d, root, "Labels", e, s);
     put_int(d, root, "StopTimeout", s->stop_seconds);
-    put_docker_host(d, root, e, s);
+    put_docker_host(d, root, e, s, p);
 }
 
-yyjson_mut_doc *engine_body(const struct engine *e, const struct runtime_spec *spec)
+yyjson_mut_doc *engine_body(const struct engine *e, const struct runtime_spec *spec, const struct prepared *prepared)
 {
     document *d = yyjson_mut_doc_new(NULL);
     value *root = yyjson_mut_obj(d);
 
     yyjson_mut_doc_set_root(d, root);
     if (e->libpod)
-        fill_podman(d, root, e, spec);
+        fill_podman(d, root, e, spec, prepared);
     else
-        fill_docker(d, root, e, spec);
+        fill_docker(d, root, e, spec, prepared);
     return d;
 }

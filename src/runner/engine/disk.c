@@ -1,4 +1,4 @@
-#include "runner/environment/disk.h"
+#include "runner/engine/disk.h"
 
 #include <sys/statvfs.h>
 

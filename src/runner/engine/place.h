@@ -9,12 +9,12 @@
 
 /*
  * What an environment has on the host besides its container: the directory of its socket (a tmpfs, nosymfollow:
- * gateway.md §1), as root a bind mount of its home at a path that nobody can exchange under the engine's eyes,,
+ * gateway.md §1), as root a bind mount of its home at a path that nobody can exchange under the engine's eyes,
  * read-only copies of the mounts at and below what all share, and room for its log.
- * Names are hashes of the device's uid: a socket's path holds 107 bytes.
+ * Names are hashes of the instance's id: a socket's path holds 107 bytes.
  */
 #define PLACE_NAME_SIZE 17
-void place_name(char out[static PLACE_NAME_SIZE], const char *uid);
+void place_name(char out[static PLACE_NAME_SIZE], const char *instance);
 
 struct place_options {
     const char *root; /* <runtime>/env */
@@ -31,6 +31,7 @@ int place_ensure_socket(const struct place_options *o, struct error **err) _must
 bool place_has_socket(const char *root, const char *name);
 /* Puts a bind mount of the folder behind `home` at <root>/<name>.home. */
 int place_ensure_home(const char *root, const char *name, int home, struct error **err) _must_check_;
+char *place_home_path(struct arena *a, const char *root, const char *name);
 /* Puts what is mounted at `source` and below it, as it is now, at <root>/<name>.<what>: read-only, nosuid, nodev and
  * noexec all the way down, and nothing that is mounted there later arrives. */
 enum place_shared { PLACE_DATA_SET, PLACE_COURSE };

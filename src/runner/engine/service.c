@@ -1,3 +1,5 @@
+#include "runner/engine/service.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,7 +14,6 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "runner/runtime/engine.h"
 
 /*
  * A `podman system service` of our own, where no engine answers. It gets a containers.conf of its own

@@ -1,3 +1,5 @@
+#include "runner/engine/conmon.h"
+
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -7,7 +9,6 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
-#include "runner/runtime/engine.h"
 
 /*
  * What an environment prints is read by a process of Podman's (conmon), which is outside of the environment's limits: a
@@ -28,14 +29,14 @@ static bool put(const char *folder, const char *file, const char *text)
 }
 
 /* Version 1: a group that we make. */
-static char *own_group(const char *uid)
+static char *own_group(const char *instance)
 {
-    return xasprintf(GROUPS "/%s", uid);
+    return xasprintf(GROUPS "/%s", instance);
 }
 
-static bool move_to_own_group(const char *uid, pid_t pid)
+static bool move_to_own_group(const char *instance, pid_t pid)
 {
-    _cleanup_free_ char *group = own_group(uid), *number = xasprintf("%d", pid);
+    _cleanup_free_ char *group = own_group(instance), *number = xasprintf("%d", pid);
 
     if (geteuid() != 0 || !path_exists(CGROUP1 "/cpu.cfs_quota_us"))
         return false;
@@ -66,9 +67,9 @@ static char *scope_of(pid_t pid)
     return text ? engine_conmon_scope(text) : NULL;
 }
 
-void engine_conmon_bound(const char *uid, pid_t pid)
+void engine_conmon_bound(const char *instance, pid_t pid)
 {
-    if (pid <= 1 || move_to_own_group(uid, pid))
+    if (pid <= 1 || move_to_own_group(instance, pid))
         return;
     _cleanup_free_ char *scope = scope_of(pid);
     if (scope && put(scope, "cpu.max", SHARE_US " " PERIOD_US))
@@ -90,8 +91,8 @@ void engine_conmon_release(pid_t pid)
         put(scope, "cpu.max", "max");
 }
 
-void engine_conmon_forget(const char *uid)
+void engine_conmon_forget(const char *instance)
 {
-    _cleanup_free_ char *group = own_group(uid);
+    _cleanup_free_ char *group = own_group(instance);
     rmdir(group);
 }

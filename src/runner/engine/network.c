@@ -1,4 +1,4 @@
-#include "runner/runtime/network.h"
+#include "runner/engine/network.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

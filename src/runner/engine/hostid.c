@@ -1,4 +1,4 @@
-#include "runner/environment/hostid.h"
+#include "runner/engine/hostid.h"
 
 #include "base/alloc.h"
 #include "base/io.h"

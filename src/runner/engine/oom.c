@@ -1,10 +1,11 @@
+#include "runner/engine/oom.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/io.h"
-#include "runner/runtime/engine.h"
 
 #define MAX_RECORD 8192 /* the kernel's own limit of one read */
 #define MAX_RECORDS 200000

@@ -1,4 +1,4 @@
-#include "runner/environment/place.h"
+#include "runner/engine/place.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -31,12 +31,12 @@
 
 static const char *const shared_suffixes[] = {[PLACE_DATA_SET] = ".data", [PLACE_COURSE] = ".course"};
 
-void place_name(char out[static PLACE_NAME_SIZE], const char *uid)
+void place_name(char out[static PLACE_NAME_SIZE], const char *instance)
 {
     /* libsodium's least is 16 bytes; half of them are enough for a name. */
     unsigned char hash[crypto_generichash_BYTES_MIN];
 
-    crypto_generichash(hash, sizeof(hash), (const unsigned char *)uid, strlen(uid), NULL, 0);
+    crypto_generichash(hash, sizeof(hash), (const unsigned char *)instance, strlen(instance), NULL, 0);
     sodium_bin2hex(out, PLACE_NAME_SIZE, hash, (PLACE_NAME_SIZE - 1) / 2);
 }
 
@@ -145,6 +145,11 @@ int place_ensure_home(const char *root, const char *name, int home, struct error
     if (mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV, NULL) < 0)
         return error_errno(err, errno, "bind the home");
     return 0;
+}
+
+char *place_home_path(struct arena *a, const char *root, const char *name)
+{
+    return arena_printf(a, "%s/%s" HOME_SUFFIX, root, name);
 }
 
 char *place_shared_path(struct arena *a, const char *root, const char *name, enum place_shared what)

@@ -1,4 +1,4 @@
-#include "runner/environment/home.h"
+#include "runner/engine/home.h"
 
 #include <dirent.h>
 #include <errno.h>

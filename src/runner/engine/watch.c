@@ -1,22 +1,21 @@
+#include "runner/engine/watch.h"
+
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "runner/runtime/engine.h"
+#include "runner/engine/container.h"
+#include "runner/engine/facts.h"
+#include "runner/engine/find.h"
+#include "runner/engine/service.h"
 
 /* The one thread of an engine: finds it, follows its events, notices when it goes away. */
 
 #define MAX_EVENT 65536
 #define FIRST_PAUSE_MS 200
 #define LONGEST_PAUSE_MS 5000
-
-char *engine_filter(struct arena *a, const char *installation)
-{
-    char *text = arena_printf(a, "{\"label\":[\"%s=%s\"]}", LABEL_INSTALLATION, installation);
-    return url_quote(a, text);
-}
 
 struct event_reader {
     struct engine *e;
@@ -65,7 +64,7 @@ static int take_events(void *arg, struct str piece)
 
 /* Until the stream breaks. Podman sends nothing before the first event, so that the begin of the watch cannot be seen:
  * it asks for those of the last seconds too. */
-static int follow(struct engine *e, struct error **err)
+static int follow_events(struct engine *e, struct error **err)
 {
     _cleanup_arena_ struct arena *a = arena_new();
     struct event_reader reader = {e, BUFFER_MAX(MAX_EVENT)};
@@ -150,7 +149,7 @@ void *engine_watch(void *arg)
             log_info("the container engine answers again");
         up = true;
         e->listener.available(e->listener.arg, true, NULL);
-        if (follow(e, NULL) < 0 || !stop_said(e->stop_fd))
+        if (follow_events(e, NULL) < 0 || !stop_said(e->stop_fd))
             stop_wait(e->stop_fd, FIRST_PAUSE_MS);
     }
     return NULL;

@@ -1,3 +1,5 @@
+#include "runner/engine/find.h"
+
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -5,7 +7,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "runner/runtime/engine.h"
+#include "runner/engine/facts.h"
+#include "runner/engine/service.h"
 
 #define PING_MS 3000
 
@@ -15,23 +18,6 @@ static bool answers(struct engine *e, struct transport *t)
     _cleanup_answer_ struct answer a = {0};
 
     return transport_call(t, &c, &a, NULL) == 0 && a.status == 200;
-}
-
-/* What is mounted here must be what the engine finds at that path. */
-int engine_check_side(const struct engine *e, bool libpod, const struct runtime_facts *f, struct error **err)
-{
-    if (e->rootless && !(libpod && f->rootless))
-        return error_set(err, REASON_FORBIDDEN,
-                         "without root environments run on Podman without root alone, and this is another engine");
-    if (e->rootless && f->subordinate_ids == 0)
-        return error_set(
-            err, REASON_FORBIDDEN,
-            "Podman has no ids for what runs in containers (/etc/subuid, /etc/subgid): sudo usermod "
-            "--add-subuids 100000-165535 --add-subgids 100000-165535 USER, then podman system migrate, and "
-            "start again");
-    if (!e->rootless && f->rootless)
-        return error_set(err, REASON_FORBIDDEN, "this engine runs without root: start open-hydra as its user");
-    return 0;
 }
 
 static int use(struct engine *e, struct transport *t, const char *socket, struct error **err)

@@ -1,5 +1,7 @@
+#include "runner/engine/logs.h"
+
 #include "base/alloc.h"
-#include "runner/runtime/engine.h"
+#include "runner/engine/container.h"
 
 #define LOG_MS 20000
 
@@ -54,23 +56,23 @@ struct log_reader {
     void *arg;
 };
 
-static int take(void *arg, struct str piece)
+static int take_piece(void *arg, struct str piece)
 {
     struct log_reader *r = arg;
     return demultiplex(&r->d, piece, r->write, r->arg);
 }
 
-int engine_logs(struct runtime *r, const char *uid, const struct runtime_log_options *o,
+int engine_logs(struct runtime *r, const char *instance, const struct runtime_log_options *o,
                 int (*write)(void *arg, struct str text), void *arg, struct error **err)
 {
-    struct engine *e = (struct engine *)(void *)r;
+    struct engine *e = engine_of(r);
     _cleanup_arena_ struct arena *a = arena_new();
     _cleanup_answer_ struct answer answer = {0};
     struct log_reader reader = {.write = write, .arg = arg};
     struct transport *t;
     const char *id;
 
-    if (engine_transport(e, &t, err) < 0 || engine_find(e, a, uid, &id, err) < 0)
+    if (engine_transport(e, &t, err) < 0 || engine_find(e, a, instance, &id, err) < 0)
         return -1;
     const char *tail = o->tail != RUNTIME_LOG_ALL ? arena_printf(a, "%u", o->tail) : "all";
     const char *path = arena_printf(a, API "/containers/%s/logs?stdout=true&stderr=true&follow=%s&tail=%s", id,
@@ -79,7 +81,7 @@ int engine_logs(struct runtime *r, const char *uid, const struct runtime_log_opt
                      .path = path,
                      .timeout_ms = o->follow ? 0 : LOG_MS,
                      .stop_fd = o->stop_fd >= 0 ? o->stop_fd : e->stop_fd,
-                     .receive = take,
+                     .receive = take_piece,
                      .arg = &reader};
     if (transport_call(t, &c, &answer, err) < 0)
         return -1;

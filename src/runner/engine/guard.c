@@ -1,11 +1,12 @@
+#include "runner/engine/guard.h"
+
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "runner/runtime/engine.h"
-#include "runner/runtime/network.h"
+#include "runner/engine/network.h"
 
 #define INIT_MS 60000
 #define MAX_RESOLV_CONF 65536
@@ -30,26 +31,27 @@ static int pid_of(yyjson_val *container)
 
 /* In whose namespace that environment's rules were made, and for which addresses of this machine: started again by
  * somebody else, it would be in another without any. */
-static void remember(struct engine *e, const char *uid, int pid, const char *addresses)
+static void remember(struct engine *e, const char *instance, int pid, const char *addresses)
 {
     LOCK_SCOPE(&e->lock);
-    free(map_set(e->guarded, str_from(uid), xasprintf("%d %s", pid, addresses)));
+    free(map_set(e->guarded, str_from(instance), xasprintf("%d %s", pid, addresses)));
 }
 
-void engine_network_forget(struct engine *e, const char *uid)
+void engine_network_forget(struct engine *e, const char *instance)
 {
     LOCK_SCOPE(&e->lock);
-    free(map_remove(e->guarded, str_from(uid)));
+    free(map_remove(e->guarded, str_from(instance)));
 }
 
-static bool is_guarded(struct engine *e, const char *uid, int pid, const char *addresses)
+static bool is_guarded(struct engine *e, const char *instance, int pid, const char *addresses)
 {
     _cleanup_free_ char *wanted = xasprintf("%d %s", pid, addresses);
     LOCK_SCOPE(&e->lock);
-    return streq(map_get(e->guarded, str_from(uid)), wanted);
+    return streq(map_get(e->guarded, str_from(instance)), wanted);
 }
 
-static int guard(struct engine *e, const char *uid, yyjson_val *container, const char *addresses, struct error **err)
+static int guard(struct engine *e, const char *instance, yyjson_val *container, const char *addresses,
+                 struct error **err)
 {
     _cleanup_arena_ struct arena *a = arena_new();
     const char *allowed = yyjson_get_str(yyjson_obj_get(json_at(container, "Config.Labels"), LABEL_NETWORK));
@@ -62,25 +64,25 @@ static int guard(struct engine *e, const char *uid, yyjson_val *container, const
     r.name_servers = network_name_servers(a, str_from(resolv), &r.name_servers_len);
     if (network_guard(pid_of(container), &r, err) < 0)
         return -1;
-    remember(e, uid, pid_of(container), addresses);
+    remember(e, instance, pid_of(container), addresses);
     return 0;
 }
 
-int engine_network_prepare(struct engine *e, struct arena *a, const char *uid, struct error **err)
+int engine_network_prepare(struct engine *e, struct arena *a, const char *instance, struct error **err)
 {
     struct request init = {
-        "POST", arena_printf(a, LIBPOD "/containers/%s/init", container_name(a, uid)), NULL, INIT_MS, {204, 304}};
+        "POST", arena_printf(a, LIBPOD "/containers/%s/init", container_name(a, instance)), NULL, INIT_MS, {204, 304}};
     _cleanup_free_ char *addresses = network_own_addresses();
     _cleanup_json_ yyjson_doc *doc = NULL;
 
     if (!e->libpod || addresses == NULL)
         return error_set(err, REASON_FORBIDDEN, "no rules can be set here for what an environment may reach");
-    if (engine_request(e, &init, NULL, err) < 0 || engine_inspect(e, a, uid, &doc, err) < 0)
+    if (engine_request(e, &init, NULL, err) < 0 || engine_inspect(e, a, instance, &doc, err) < 0)
         return -1;
-    return guard(e, uid, yyjson_doc_get_root(doc), addresses, err);
+    return guard(e, instance, yyjson_doc_get_root(doc), addresses, err);
 }
 
-void engine_network_refresh(struct engine *e, const char *uid, yyjson_val *container)
+void engine_network_refresh(struct engine *e, const char *instance, yyjson_val *container)
 {
     _cleanup_free_ char *addresses = NULL;
     _cleanup_error_ struct error *err = NULL;
@@ -88,6 +90,7 @@ void engine_network_refresh(struct engine *e, const char *uid, yyjson_val *conta
     if (yyjson_obj_get(json_at(container, "Config.Labels"), LABEL_NETWORK) == NULL)
         return;
     addresses = network_own_addresses();
-    if (addresses && !is_guarded(e, uid, pid_of(container), addresses) && guard(e, uid, container, addresses, &err) < 0)
-        log_warning("%s: %s", uid, err->message);
+    if (addresses && !is_guarded(e, instance, pid_of(container), addresses) &&
+        guard(e, instance, container, addresses, &err) < 0)
+        log_warning("%s: %s", instance, err->message);
 }

@@ -1,0 +1,234 @@
+#include "runner/engine/engine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "runner/engine/body.h"
+#include "runner/engine/conmon.h"
+#include "runner/engine/container.h"
+#include "runner/engine/disk.h"
+#include "runner/engine/facts.h"
+#include "runner/engine/guard.h"
+#include "runner/engine/host.h"
+#include "runner/engine/logs.h"
+#include "runner/engine/look.h"
+#include "runner/engine/seccomp.h"
+#include "runner/engine/service.h"
+#include "runner/engine/watch.h"
+
+/* --- what can be had ------------------------------------------------------------------------------------------ */
+
+static int facts(struct runtime *r, struct runtime_facts *out, struct error **err)
+{
+    struct engine_facts f;
+
+    if (engine_get_facts(engine_of(r), &f, err) < 0)
+        return -1;
+    *out = f.seen;
+    return 0;
+}
+
+static char *no_room(struct runtime *r)
+{
+    return disk_full(engine_of(r)->config);
+}
+
+static char *name_of(struct runtime *r, const char *id)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    return xstrdup(container_name(a, id));
+}
+
+static int image_present(struct runtime *r, const char *image, struct error **err)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    _cleanup_error_ struct error *why = NULL;
+    /* The slashes of an image's name are part of the path. */
+    struct request q = {"GET", arena_printf(a, API "/images/%s/json", url_quote(a, image)), NULL, QUICK_MS, {200}};
+
+    if (engine_request(engine_of(r), &q, NULL, &why) == 0)
+        return 1;
+    if (why->reason == REASON_NOT_FOUND)
+        return 0;
+    return error_set(err, why->reason, "%s", why->message);
+}
+
+/* --- making and ending ---------------------------------------------------------------------------------------- */
+
+/* Anew by each runner, as the one before may have been another version; and where somebody tidied it away. */
+static int write_profile(struct engine *e, struct arena *a, struct error **err)
+{
+    const char *path = engine_seccomp_path(a, e);
+
+    LOCK_SCOPE(&e->lock);
+    if (!e->podman || (e->profile_written && path_exists(path)))
+        return 0;
+    if (make_directory(e->directory, 0700, err) < 0 || write_file_atomic(path, seccomp_profiles[0].json, 0600, err) < 0)
+        return error_wrap(err, "the profile of system calls");
+    e->profile_written = true;
+    return 0;
+}
+
+static int create_container(struct engine *e, struct arena *a, const struct runtime_spec *spec, struct error **err)
+{
+    const char *name = container_name(a, spec->instance);
+    const char *path =
+        e->libpod ? LIBPOD "/containers/create" : arena_printf(a, API "/containers/create?name=%s", name);
+    struct request r = {"POST", path, NULL, SLOW_MS, {201}};
+
+    if (write_profile(e, a, err) < 0)
+        return -1;
+    _cleanup_json_mut_ yyjson_mut_doc *body = engine_body(e, spec, spec->prepared);
+
+    r.body = body;
+    return engine_request(e, &r, NULL, err);
+}
+
+static int start_container(struct engine *e, struct arena *a, const char *instance, struct error **err)
+{
+    struct request r = {
+        "POST", arena_printf(a, API "/containers/%s/start", container_name(a, instance)), NULL, SLOW_MS, {204, 304}};
+    return engine_request(e, &r, NULL, err);
+}
+
+static void bound_conmon(struct engine *e, struct arena *a, const char *instance)
+{
+    struct container c;
+
+    if (e->libpod && container_find(e, a, instance, &c, NULL) == 1)
+        engine_conmon_bound(instance, c.conmon);
+}
+
+static int prepare(struct runtime *r, struct arena *a, struct runtime_spec *spec, const char **reason,
+                   struct error **err)
+{
+    struct prepared *p = arena_alloc(a, sizeof(*p));
+    struct engine_facts f;
+
+    *reason = "EngineError";
+    if (engine_get_facts(engine_of(r), &f, err) < 0 || host_prepare(engine_of(r), &f, a, spec, p, reason, err) < 0)
+        return -1;
+    spec->prepared = p;
+    return 0;
+}
+
+static int ensure(struct runtime *r, const struct runtime_spec *spec, struct instance *out, struct error **err)
+{
+    struct engine *e = engine_of(r);
+    _cleanup_arena_ struct arena *a = arena_new();
+    struct container c;
+    int there = container_find(e, a, spec->instance, &c, err);
+
+    assert(spec->prepared);
+    if (there < 0)
+        return -1;
+    if (there == 0 && create_container(e, a, spec, err) < 0)
+        return -1;
+    if (spec->network && engine_network_prepare(e, a, spec->instance, err) < 0)
+        return -1;
+    if (start_container(e, a, spec->instance, err) < 0)
+        return -1;
+    bound_conmon(e, a, spec->instance);
+    *out = (struct instance){.state = INSTANCE_RUNNING};
+    instance_set_endpoint(out, spec->ports[0].name, spec->prepared->socket);
+    return 0;
+}
+
+static int end_instance(struct runtime *r, const char *instance, unsigned grace, struct error **err)
+{
+    struct engine *e = engine_of(r);
+    _cleanup_arena_ struct arena *a = arena_new();
+    _cleanup_error_ struct error *why = NULL;
+    struct container c;
+    int there = container_find(e, a, instance, &c, &why);
+
+    if (there > 0 && container_end(e, a, &c, grace, err) < 0)
+        return -1;
+    if (there < 0 && why->reason != REASON_CONFLICT)
+        return error_set(err, why->reason, "%s", why->message);
+    if (there < 0)
+        log_warning("%s: %s; it is left alone", instance, why->message);
+    engine_network_forget(e, instance);
+    engine_conmon_forget(instance);
+    return 0;
+}
+
+static int remove_instance(struct runtime *r, const char *instance, unsigned grace, struct error **err)
+{
+    return end_instance(r, instance, grace, err) < 0 ? -1 : host_remove(engine_of(r), instance, err);
+}
+
+static int sweep(struct runtime *r, void (*wanted)(void *arg, struct map *ids), void *arg, struct error **err)
+{
+    return host_sweep(engine_of(r), wanted, arg, err);
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------- */
+
+static void start(struct runtime *r, const struct runtime_listener *l)
+{
+    struct engine *e = engine_of(r);
+    e->listener = *l;
+    e->started = true;
+    e->thread = thread_start("engine", engine_watch, e);
+}
+
+static void engine_free(struct runtime *r)
+{
+    struct engine *e = engine_of(r);
+
+    if (e->started)
+        pthread_join(e->thread, NULL);
+    engine_service_stop(e);
+    transport_free(e->transport);
+    pthread_mutex_destroy(&e->lock);
+    free(e->places);
+    free(e->configured);
+    free(e->directory);
+    free(e->installation);
+    map_free(e->guarded, free);
+    free(e->missing);
+    free(e->own_socket);
+    free(e);
+}
+
+static const struct runtime_ops ops = {
+    .name = "engine",
+    .start = start,
+    .facts = facts,
+    .no_room = no_room,
+    .image_present = image_present,
+    .name_of = name_of,
+    .prepare = prepare,
+    .ensure = ensure,
+    .inspect = engine_look,
+    .end = end_instance,
+    .remove = remove_instance,
+    .list = engine_list,
+    .sweep = sweep,
+    .logs = engine_logs,
+    .usage = engine_usage,
+    .free = engine_free,
+};
+
+struct runtime *engine_new(const struct engine_options *options)
+{
+    struct engine *e = xcalloc(1, sizeof(*e));
+    e->base.ops = &ops;
+    e->config = options->config;
+    e->places = xstrdup(options->places);
+    e->gateway_gid = options->gateway_gid;
+    e->configured = options->socket ? xstrdup(options->socket) : NULL;
+    e->directory = xstrdup(options->directory);
+    e->installation = xstrdup(options->installation);
+    e->guarded = map_new();
+    e->stop_fd = options->stop_fd;
+    e->docker_only = options->docker_only;
+    e->rootless = options->rootless;
+    pthread_mutex_init(&e->lock, NULL);
+    return &e->base;
+}

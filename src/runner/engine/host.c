@@ -1,0 +1,251 @@
+#include "runner/engine/host.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "runner/engine/home.h"
+#include "runner/engine/hostid.h"
+#include "runner/engine/place.h"
+
+struct making {
+    struct engine *e;
+    struct arena *a;
+    const struct runtime_spec *spec;
+    char place[PLACE_NAME_SIZE];
+    struct prepared *out;
+};
+
+/* --- ids outside ---------------------------------------------------------------------------------------------- */
+
+/* Inside Podman's own user namespace, where 0 is who started it and the rest is subordinate: user N inside is N there,
+ * at no cost. An image that wants root gets a namespace that begins at 1, for which Podman copies the image once. */
+static int take_subordinate(const struct making *m, const struct engine_facts *f, struct error **err)
+{
+    struct prepared *p = m->out;
+    uint32_t run_as = m->spec->run_as;
+
+    p->mapped = run_as == 0;
+    p->host_id = p->mapped ? 1 : 0;
+    p->host_id_size = f->subordinate_ids;
+    if (p->host_id + run_as <= f->subordinate_ids)
+        return 0;
+    return error_set(err, REASON_INVALID,
+                     "user %u of the image needs an id, and Podman has only %u of them (/etc/subuid, /etc/subgid)",
+                     run_as, f->subordinate_ids);
+}
+
+/* Docker's users end at 2^31 - 1; a user namespace's mapping does not. */
+static int check_plain_id(const struct prepared *p, uint32_t run_as, struct error **err)
+{
+    if (p->mapped || (uint64_t)p->host_id + run_as <= INT32_MAX)
+        return 0;
+    return error_set(err, REASON_INVALID,
+                     "host id %u is above 2147483647, where the engine's users end: set a lower hostIdBase",
+                     p->host_id);
+}
+
+static int choose_ids(const struct making *m, const struct engine_facts *f, struct error **err)
+{
+    struct prepared *p = m->out;
+
+    if (f->rootless)
+        return take_subordinate(m, f, err);
+    p->host_id = m->spec->owner_id;
+    p->host_id_size = m->e->config->host_id_size;
+    p->mapped = f->seen.user_namespace;
+    if (host_id_check(m->e->config, p->host_id, system_subordinate_files, err) < 0)
+        return -1;
+    return check_plain_id(p, m->spec->run_as, err);
+}
+
+static uid_t outside_user(const struct making *m)
+{
+    return m->out->host_id + m->spec->run_as;
+}
+
+/* --- folders -------------------------------------------------------------------------------------------------- */
+
+static void add_mount(const struct making *m, struct mount_point one)
+{
+    m->out->mounts[m->out->mounts_len++] = one;
+}
+
+static char *socket_path(struct engine *e, struct arena *a, const char *place, const char *inside)
+{
+    return arena_printf(a, "%s/%s%s", e->places, place, strrchr(inside, '/'));
+}
+
+static int make_socket_folder(const struct making *m, struct error **err)
+{
+    const char *inside = m->spec->ports[0].socket, *slash = strrchr(inside, '/');
+    struct place_options o = {m->e->places, m->place, outside_user(m), m->e->gateway_gid};
+
+    m->out->socket = socket_path(m->e, m->a, m->place, inside);
+    if (strlen(m->out->socket) > SOCKET_PATH_MAX)
+        return error_set(err, REASON_INVALID, "%s is longer than the %d bytes of a socket's path", m->out->socket,
+                         SOCKET_PATH_MAX);
+    /* What a container before this one left in it must not be taken for this one's. */
+    if (place_remove_socket(m->e->places, m->place, err) < 0 || place_ensure_socket(&o, err) < 0)
+        return -1;
+    add_mount(m, (struct mount_point){arena_printf(m->a, "%s/%s", m->e->places, m->place),
+                                      arena_strndup(m->a, inside, (size_t)(slash - inside)), false, false});
+    return 0;
+}
+
+/* The original kept the files of its two images where the configuration says it. NULL: by sandbox. */
+static const char *own_base(const struct config *c, const char *sandbox)
+{
+    if (streq(sandbox, "vscode"))
+        return c->vscode_base;
+    return streq(sandbox, "jupyter-lab") ? c->jupyter_lab_base : NULL;
+}
+
+static int make_home(const struct making *m, struct error **err)
+{
+    const struct runtime_spec *s = m->spec;
+    const char *base = own_base(m->e->config, s->sandbox);
+    struct home_options o = {.base = base ? base : m->e->config->workspace_path,
+                             .sandbox = base ? NULL : s->sandbox,
+                             .user = s->owner,
+                             .owner = outside_user(m),
+                             .range_first = m->out->host_id ? m->out->host_id : 1, /* see take_subordinate() */
+                             .range_size = m->out->host_id_size,
+                             .chown = geteuid() == 0};
+    _cleanup_close_ int home = home_open(&o, err);
+
+    if (home < 0)
+        return -1;
+    const char *source = base ? arena_printf(m->a, "%s/%s", o.base, s->owner)
+                              : arena_printf(m->a, "%s/%s/%s", o.base, s->sandbox, s->owner);
+    if (o.chown) {
+        if (place_ensure_home(m->e->places, m->place, home, err) < 0)
+            return -1;
+        source = place_home_path(m->a, m->e->places, m->place);
+    }
+    add_mount(m, (struct mount_point){source, s->home, false, true});
+    return 0;
+}
+
+static int copy_shared(const struct making *m, enum place_shared what, const char *path, const char *name,
+                       struct error **err)
+{
+    const struct runtime_spec *s = m->spec;
+    size_t i = 0;
+
+    while (i < s->content_len && !streq(s->content[i].name, name))
+        i++;
+    if (i == s->content_len || path == NULL || !path_exists(path))
+        return 0;
+    if (place_ensure_shared(m->e->places, m->place, what, path, err) < 0)
+        return -1;
+    add_mount(m, (struct mount_point){place_shared_path(m->a, m->e->places, m->place, what), s->content[i].target, true,
+                                      false});
+    return 0;
+}
+
+static int make_log_folder(const struct making *m, struct error **err)
+{
+    if (place_ensure_log(m->e->places, m->place, err) < 0)
+        return -1;
+    m->out->log_folder = place_log_path(m->a, m->e->places, m->place);
+    return 0;
+}
+
+/* --- all of it ------------------------------------------------------------------------------------------------ */
+
+static int refuse(const char **reason, const char *name)
+{
+    *reason = name;
+    return -1;
+}
+
+int host_prepare(struct engine *e, const struct engine_facts *f, struct arena *a, const struct runtime_spec *s,
+                 struct prepared *out, const char **reason, struct error **err)
+{
+    struct making m = {.e = e, .a = a, .spec = s, .out = out};
+
+    assert(s->ports_len == 1 && s->ports[0].socket); /* all that an engine makes */
+
+    *out = (struct prepared){0};
+    place_name(m.place, s->instance);
+    if (choose_ids(&m, f, err) < 0)
+        return refuse(reason, "HostIdRefused");
+    if (make_socket_folder(&m, err) < 0)
+        return refuse(reason, "SocketDirectoryRefused");
+    if (make_home(&m, err) < 0)
+        return refuse(reason, "HomeRefused");
+    if (copy_shared(&m, PLACE_DATA_SET, e->config->dataset_path, CONTENT_DATA_SETS, err) < 0)
+        return refuse(reason, "DataSetsRefused");
+    if (copy_shared(&m, PLACE_COURSE, e->config->course_path, CONTENT_COURSES, err) < 0)
+        return refuse(reason, "CoursesRefused");
+    return make_log_folder(&m, err) < 0 ? refuse(reason, "LogRefused") : 0;
+}
+
+char *host_socket(struct engine *e, struct arena *a, const char *instance, const char *inside)
+{
+    char place[PLACE_NAME_SIZE];
+
+    place_name(place, instance);
+    return strchr(inside, '/') && place_has_socket(e->places, place) ? socket_path(e, a, place, inside) : NULL;
+}
+
+int host_remove(struct engine *e, const char *instance, struct error **err)
+{
+    char place[PLACE_NAME_SIZE];
+
+    place_name(place, instance);
+    return place_remove(e->places, place, err);
+}
+
+/* --- what belongs to nobody ------------------------------------------------------------------------------------ */
+
+static struct map *places_of(const struct map *ids)
+{
+    struct map *places = map_new();
+    struct str id;
+    void *ignored;
+
+    for (size_t at = 0; map_next(ids, &at, &id, &ignored);) {
+        _cleanup_free_ char *text = xstrndup(id.p, id.n);
+        char place[PLACE_NAME_SIZE];
+        place_name(place, text);
+        map_set(places, str_from(place), places);
+    }
+    return places;
+}
+
+static int remove_unwanted(struct engine *e, char *const *names, size_t n, const struct map *wanted, struct error **err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (map_get(wanted, str_from(names[i])))
+            continue;
+        log_warning("socket directory %s has no device any more: removed", names[i]);
+        if (place_remove(e->places, names[i], rc == 0 ? err : NULL) < 0)
+            rc = -1;
+    }
+    return rc;
+}
+
+int host_sweep(struct engine *e, void (*wanted)(void *arg, struct map *ids), void *arg, struct error **err)
+{
+    char **names;
+    size_t n = place_list(e->places, &names);
+    struct map *ids = map_new();
+
+    wanted(arg, ids);
+    struct map *places = places_of(ids);
+    int rc = remove_unwanted(e, names, n, places, err);
+    map_free(places, NULL);
+    map_free(ids, NULL);
+    for (size_t i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+    return rc;
+}

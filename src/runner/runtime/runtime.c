@@ -1,0 +1,57 @@
+#include "runner/runtime/runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+#define ID_MAX 64
+
+bool is_plain_id(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!ascii_isalnum(s.p[i]) && s.p[i] != '-')
+            return false;
+    return s.n > 0 && s.n <= ID_MAX;
+}
+
+void runtime_free_endpoints(struct endpoint *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(list[i].name);
+        free(list[i].address);
+    }
+    free(list);
+}
+
+void instance_set_endpoint(struct instance *i, const char *name, const char *socket)
+{
+    runtime_free_endpoints(i->endpoints, i->endpoints_len);
+    i->endpoints = xcalloc(1, sizeof(*i->endpoints));
+    i->endpoints[0] = (struct endpoint){xstrdup(name), xasprintf("unix:%s", socket)};
+    i->endpoints_len = 1;
+}
+
+void instance_clear(struct instance *i)
+{
+    free(i->id);
+    free(i->device);
+    free(i->device_uid);
+    free(i->owner);
+    if (i->token)
+        explicit_bzero(i->token, strlen(i->token));
+    free(i->token);
+    runtime_free_endpoints(i->endpoints, i->endpoints_len);
+    if (i->process.pid && i->process.fd >= 0)
+        close(i->process.fd);
+    free(i->said);
+    *i = (struct instance){0};
+}
+
+void runtime_free_instances(struct instance *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        instance_clear(&list[i]);
+    free(list);
+}
