@@ -12,7 +12,7 @@ SHARE := build/share
 INSTALLED = $(DESTDIR)$(PREFIX)/share/open-hydra
 INSTALLED_DOC = $(DESTDIR)$(PREFIX)/share/doc/open-hydra
 TELL_SYSTEMD = test -n '$(DESTDIR)' || test ! -d /run/systemd/system || systemctl daemon-reload
-# Debian 12 has no yyjson: tools/setup puts the next release's package here.
+# Debian 12 has no yyjson: tools/setup puts the next release's package here (llhttp's is found by meson.build).
 export PKG_CONFIG_PATH := $(CURDIR)/build/deps/yyjson/lib/pkgconfig:$(PKG_CONFIG_PATH)
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)

@@ -1,183 +1,233 @@
 #include "http/body.h"
 
-#include <limits.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
-#include "base/thread.h"
-#include "http/exchange.h"
-#include "http/server.h"
-
-/*
- * Request bodies: how large, and within which time. nginx hands them on as they come, so that who sends slowly holds a
- * connection here, and what was sent so far.
- */
 
 /* A body larger than allowed is read up to this factor of the limit, for a client that does not look for an answer
  * before it has sent everything. */
 #define DROP_FACTOR 4
-/* The whole of a body has this time, and a second more for each such piece that has come: 3 MiB have 58 s. */
 #define BODY_SECONDS 10
 #define BYTES_PER_SECOND 65536
-#define TOO_LARGE "Request entity too large: limit is %zu"
 
-bool body_is_late(int64_t took_us, size_t received, unsigned seconds)
+bool body_is_late(int64_t took_us, uint64_t received, unsigned seconds)
 {
     return took_us > ((int64_t)(seconds ? seconds : BODY_SECONDS) + (int64_t)(received / BYTES_PER_SECOND)) * 1000000;
 }
 
-/* --- Those that are coming --- */
-
-static void add_coming(struct http_exchange *x)
+static struct error *too_large(const struct connection *c)
 {
-    struct http_server *s = x->server;
-
-    LOCK_SCOPE(&s->lock);
-    x->coming = true;
-    x->coming_since_us = clock_monotonic_us();
-    x->next = s->coming;
-    if (s->coming)
-        s->coming->previous = x;
-    s->coming = x;
-}
-
-bool body_end(struct http_exchange *x)
-{
-    struct http_server *s = x->server;
-
-    LOCK_SCOPE(&s->lock);
-    if (!x->coming)
-        return !x->answered_aside;
-    x->coming = false;
-    *(x->previous ? &x->previous->next : &s->coming) = x->next;
-    if (x->next)
-        x->next->previous = x->previous;
-    x->next = x->previous = NULL;
-    return !x->answered_aside;
-}
-
-/* An answer before the body is whole. libmicrohttpd takes none in its midst, and after one at its begin it closes:
- * nginx, which is still sending then, takes that for a server that went away. So the answer goes out beside it, and
- * what comes yet is read and dropped until the peer has had enough, at the latest when its time is over. With the
- * server lock held: the connection is there until body_end. */
-static void answer_aside(struct http_exchange *x, unsigned code, const struct error *err)
-{
-    _cleanup_buffer_ struct buffer body = BUFFER_MAX(4096), answer = BUFFER_MAX(8192);
-    int fd = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-
-    buffer_puts(&body,
-                "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
-    buffer_json_string(&body, str_from(err->message));
-    buffer_printf(&body, ",\"reason\":\"%s\",\"code\":%u}\n", reason_name(err->reason), code);
-    buffer_printf(&answer, "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nConnection: close\r\n", code,
-                  MHD_get_reason_phrase_for(code));
-    if (err->retry_after)
-        buffer_printf(&answer, "Retry-After: %u\r\n", err->retry_after);
-    buffer_printf(&answer, "Content-Length: %zu\r\n\r\n%s", body.n, body.p);
-    x->answered_aside = true;
-    ssize_t ignored _unused_ = send(fd, answer.p, answer.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    shutdown(fd, SHUT_WR);
-}
-
-static void say_late(struct http_exchange *x)
-{
-    _cleanup_error_ struct error *err = NULL;
-
-    error_set(&err, REASON_TIMEOUT, "the request body did not come in time");
-    answer_aside(x, MHD_HTTP_REQUEST_TIMEOUT, err);
-    x->coming_since_us = clock_monotonic_us();
-}
-
-static void cut(const struct http_exchange *x)
-{
-    shutdown(MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, SHUT_RDWR);
-}
-
-void bodies_check(struct http_server *s, int64_t now_us)
-{
-    LOCK_SCOPE(&s->lock);
-    for (struct http_exchange *x = s->coming; x; x = x->next) {
-        if (!body_is_late(now_us - x->coming_since_us, atomic_load(&x->received), s->options.body_seconds))
-            continue;
-        if (x->answered_aside)
-            cut(x);
-        else
-            say_late(x);
-    }
-}
-
-/* --- One of them --- */
-
-enum MHD_Result body_too_large(struct http_exchange *x)
-{
-    _cleanup_free_ char *message = xasprintf(TOO_LARGE, x->body.max);
-    return exchange_refuse(x, REASON_REQUEST_TOO_LARGE, message);
-}
-
-static bool has_body(const struct http_exchange *x)
-{
-    const char *length = http_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    return http_header(x, MHD_HTTP_HEADER_TRANSFER_ENCODING) || (length && !streq(length, "0"));
-}
-
-/* A client that announces too much and waits for «100 Continue», or announces really much, is refused before it sends.
- */
-static bool is_refused_at_once(const struct http_exchange *x)
-{
-    unsigned long long length = http_announced(x);
-    return length > x->body.max && (http_header(x, MHD_HTTP_HEADER_EXPECT) || length / DROP_FACTOR > x->body.max);
-}
-
-unsigned long long http_announced(const struct http_exchange *x)
-{
-    const char *announced = http_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    unsigned long long length;
-
-    return announced && str_to_u64(str_from(announced), ULLONG_MAX, &length) == 0 ? length : 0;
-}
-
-/* Takes the error. */
-static enum MHD_Result refuse(struct http_exchange *x, struct error *err)
-{
-    LOCK_SCOPE(&x->server->lock);
-    answer_aside(x, reason_code(err->reason), err);
-    error_free(err);
-    return MHD_YES;
-}
-
-enum MHD_Result body_begin(struct http_exchange *x)
-{
-    const struct http_options *o = &x->server->options;
     struct error *err = NULL;
 
-    if (!has_body(x))
-        return MHD_YES;
-    add_coming(x);
-    if (o->body_gate && o->body_gate(x, x->server->arg, &x->body.max, &err) < 0)
-        return refuse(x, err);
-    if (!is_refused_at_once(x))
-        return MHD_YES;
-    error_set(&err, REASON_REQUEST_TOO_LARGE, TOO_LARGE, x->body.max);
-    return refuse(x, err);
+    error_set(&err, REASON_REQUEST_TOO_LARGE, "Request entity too large: limit is %zu", c->x->body.max);
+    return err;
 }
 
-enum MHD_Result body_take(struct http_exchange *x, const char *data, size_t *n)
-{
-    size_t length = *n;
+/* --- The begin --- */
 
-    *n = 0;
-    if (x->answered_aside)
-        return MHD_YES;
+static enum progress say_continue(struct connection *c)
+{
+    const struct str text = STR("HTTP/1.1 100 Continue\r\n\r\n");
+    const struct iovec part = {(void *)(uintptr_t)text.p, text.n};
+
+    if (!c->x->request.expects_continue)
+        return GO_ON;
+    return connection_send(c, &part, 1) == (ssize_t)text.n ? GO_ON : OVER;
+}
+
+/* A client that announces too much and waits for «100 Continue», or announces really much, is refused before it sends;
+ * and so is one whose body nobody would hold. */
+static bool is_refused_at_once(const struct http_exchange *x, bool received)
+{
+    return x->request.length > x->body.max &&
+           (received || x->request.expects_continue || x->request.length / DROP_FACTOR > x->body.max);
+}
+
+enum progress body_begin(struct connection *c)
+{
+    const struct service *s = c->lane->service;
+    struct http_exchange *x = c->x;
+    struct error *err = NULL;
+
+    c->received = c->piece_n = 0;
+    c->receiving = c->sink_is_full = false;
+    int use = s->options.body_gate ? s->options.body_gate(x, s->arg, &x->body.max, &err) : HTTP_BODY_COLLECTED;
+    if (use < 0)
+        return connection_refuse_with(c, err);
+    if (is_refused_at_once(x, use == HTTP_BODY_RECEIVED))
+        return connection_refuse_with(c, too_large(c));
+    connection_wait_for(c, WAIT_BODY);
+    c->spent_us = 0;
+    c->state = use == HTTP_BODY_RECEIVED ? CALL_HANDLER : READ_BODY;
+    c->receives = use == HTTP_BODY_RECEIVED;
+    return c->receives ? GO_ON : say_continue(c);
+}
+
+/* --- Collected --- */
+
+/* What is too large is dropped, and the answer said behind its end; what is far too large is cut. */
+static enum progress collect_piece(struct connection *c)
+{
+    struct http_exchange *x = c->x;
+
+    c->received += c->reader.piece.n;
     if (!x->body.overflow)
-        buffer_append(&x->body, data, length);
-    if (x->body.overflow) {
-        buffer_clear(&x->body);
-        x->body.overflow = true;
-        x->dropped += length;
-        if (x->dropped / DROP_FACTOR > x->body.max)
-            return MHD_NO;
+        buffer_append(&x->body, c->reader.piece.p, c->reader.piece.n);
+    if (!x->body.overflow)
+        return GO_ON;
+    buffer_free(&x->body);
+    x->body.overflow = true;
+    return c->received / DROP_FACTOR > x->body.max ? connection_refuse_with(c, too_large(c)) : GO_ON;
+}
+
+static enum progress collected(struct connection *c)
+{
+    struct error *err;
+
+    if (c->x->body.overflow) {
+        err = too_large(c);
+        answer_error(&c->answer, err);
+        error_free(err);
+        return connection_answer(c);
     }
-    atomic_fetch_add(&x->received, length);
-    return MHD_YES;
+    c->state = CALL_HANDLER;
+    return GO_ON;
+}
+
+enum progress body_collect(struct connection *c, struct str *input)
+{
+    if (connection_is_stopping(c))
+        return connection_refuse(c, REASON_SERVICE_UNAVAILABLE, "the server is stopping");
+    switch (reader_next(&c->reader, input)) {
+    case READING_MORE:
+        return connection_fill(c, input);
+    case READING_PIECE:
+        return collect_piece(c);
+    case READING_END:
+        return collected(c);
+    case READING_HEAD:
+    case READING_BAD:
+    case READING_TOO_LARGE:
+        break;
+    }
+    return connection_refuse(c, REASON_BAD_REQUEST, "the request's body is not valid");
+}
+
+/* --- Taken by a sink --- */
+
+/* The time of the peer stands still. */
+static enum progress sleep_until_wanted(struct connection *c)
+{
+    if (c->wait == WAIT_BODY) {
+        c->spent_us = c->lane->loop.now_us - c->since_us;
+        connection_wait_for(c, WAIT_OTHERS);
+    }
+    return BLOCKED;
+}
+
+static void wait_for_more(struct connection *c)
+{
+    if (c->wait == WAIT_BODY)
+        return;
+    connection_unlist(c);
+    connection_list(c, WAIT_BODY, c->lane->loop.now_us - c->spent_us);
+}
+
+/* The answer is owed by whoever had the sink. */
+static enum progress cut_sink(struct connection *c, struct error *err)
+{
+    exchange_end_sink(c->x, err);
+    error_free(err);
+    c->closing = c->drains = true;
+    c->state = WAIT_ANSWER;
+    return GO_ON;
+}
+
+static enum progress refuse_piece(struct connection *c)
+{
+    struct error *err = NULL;
+
+    error_set(&err, REASON_BAD_REQUEST, "the request's body is not valid");
+    return cut_sink(c, err);
+}
+
+static enum progress read_piece(struct connection *c, struct str *input)
+{
+    const char *end = input->p + input->n;
+
+    switch (reader_next(&c->reader, input)) {
+    case READING_MORE:
+        wait_for_more(c);
+        return connection_fill(c, input);
+    case READING_PIECE:
+        c->received += c->piece_n = c->reader.piece.n;
+        *input = (struct str){c->reader.piece.p, (size_t)(end - c->reader.piece.p)};
+        return c->received > c->x->body.max ? cut_sink(c, too_large(c)) : GO_ON;
+    case READING_END:
+        exchange_end_sink(c->x, NULL);
+        c->state = WAIT_ANSWER;
+        return GO_ON;
+    case READING_HEAD:
+    case READING_BAD:
+    case READING_TOO_LARGE:
+        break;
+    }
+    return refuse_piece(c);
+}
+
+static enum progress give_piece(struct connection *c, const struct http_sink_ops *sink, struct str *input)
+{
+    ssize_t n = sink->write(c->x->sink_state, input->p, c->piece_n);
+
+    if (n < 0) {
+        exchange_drop_sink(c->x);
+        return cut_sink(c, NULL);
+    }
+    c->sink_is_full = n == 0;
+    if (c->sink_is_full)
+        return sleep_until_wanted(c);
+    *input = (struct str){input->p + n, input->n - (size_t)n};
+    c->piece_n -= (size_t)n;
+    return GO_ON;
+}
+
+enum progress body_receive(struct connection *c, struct str *input)
+{
+    const struct http_sink_ops *sink = exchange_sink(c->x);
+
+    if (sink == NULL || c->sink_is_full)
+        return sleep_until_wanted(c);
+    if (c->lane == &c->lane->service->requests)
+        return MOVE;
+    if (!c->receiving) {
+        c->receiving = true;
+        return say_continue(c);
+    }
+    return c->piece_n ? give_piece(c, sink, input) : read_piece(c, input);
+}
+
+/* --- Dropped --- */
+
+enum progress body_drain(struct connection *c, struct str *input)
+{
+    c->received += input->n;
+    *input = STR("");
+    return c->received / DROP_FACTOR > c->lane->service->options.max_body ? OVER : connection_fill(c, input);
+}
+
+#define LATE "the request body did not come in time"
+
+enum progress body_check_time(struct connection *c)
+{
+    struct error *err = NULL;
+
+    if (!body_is_late(c->lane->loop.now_us - c->since_us, c->received, c->lane->service->options.body_seconds))
+        return BLOCKED;
+    if (c->state == DRAIN)
+        return OVER;
+    if (c->state != RECEIVE_BODY)
+        return connection_refuse_as(c, 408, reason_name(REASON_TIMEOUT), LATE);
+    error_set(&err, REASON_TIMEOUT, LATE);
+    return cut_sink(c, err);
 }

@@ -1,18 +1,18 @@
 #pragma once
 
-#include <microhttpd.h>
+#include "http/connection.h"
 
-#include "http/http.h"
+/* Bodies of requests: how large, within which time, and where they go. */
 
-struct http_server;
+/* Headers are there, and say that a body follows. */
+enum progress body_begin(struct connection *c);
+/* The steps READ_BODY, RECEIVE_BODY and DRAIN. */
+enum progress body_collect(struct connection *c, struct str *input);
+enum progress body_receive(struct connection *c, struct str *input);
+enum progress body_drain(struct connection *c, struct str *input);
+/* It took too long, where body_is_late says so. OVER: nothing is left to be said. */
+enum progress body_check_time(struct connection *c);
 
-/* Headers are there; the body is not. */
-enum MHD_Result body_begin(struct http_exchange *x);
-enum MHD_Result body_take(struct http_exchange *x, const char *data, size_t *n);
-enum MHD_Result body_too_large(struct http_exchange *x);
-/* It is no longer one that is coming. False: it was answered before it was whole, and the connection ends. */
-bool body_end(struct http_exchange *x);
-/* Those that take too long; from the hang-up thread, each second. */
-void bodies_check(struct http_server *s, int64_t now_us);
-/* `seconds` 0: the usual. */
-bool body_is_late(int64_t took_us, size_t received, unsigned seconds);
+/* nginx hands bodies on as they come, so that who sends slowly holds a connection here, and what was sent so far: the
+ * whole of a body has 10 s (or `seconds`), and a second more for each 64 KiB that have come: 3 MiB have 58 s. */
+bool body_is_late(int64_t took_us, uint64_t received, unsigned seconds);

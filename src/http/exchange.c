@@ -1,27 +1,45 @@
 #include "http/exchange.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "http/server.h"
 
-struct http_exchange *exchange_new(struct http_server *server, struct MHD_Connection *connection, const char *uri)
+/* Nobody needs more of them. */
+#define MAX_PARAMETERS 256
+#define HEADERS_MAX ((size_t)32 * 1024)
+
+static enum http_method method_of(const char *name)
+{
+    static const char *const methods[] = {
+        [HTTP_GET] = "GET",     [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",       [HTTP_PUT] = "PUT",
+        [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(methods); i++)
+        if (strcmp(name, methods[i]) == 0)
+            return (enum http_method)i;
+    return HTTP_OTHER;
+}
+
+struct http_exchange *exchange_new(struct request *q, enum http_role role, size_t max_body, struct loop *loop,
+                                   void (*on_turn)(struct loop_posted *p, struct loop *l))
 {
     struct http_exchange *x = xcalloc(1, sizeof(*x));
 
+    x->posted.on_turn = on_turn;
     x->references = 1;
-    x->server = http_server_ref(server);
-    x->connection = connection;
-    x->arena = arena_new();
-    x->polled_fd = x->stream_fd = -1;
-    x->body = BUFFER_MAX(server->options.max_body);
-
-    const char *copy = arena_strdup(x->arena, uri), *mark = strchr(copy, '?');
-    x->path = mark ? (struct str){copy, (size_t)(mark - copy)} : str_from(copy);
-    x->query = str_from(mark ? mark + 1 : "");
+    x->loop = loop;
+    x->request = *q;
+    q->arena = NULL;
+    x->role = role;
+    x->method = method_of(x->request.method);
+    x->query = x->request.target;
+    str_split(&x->query, '?', &x->path);
+    x->body = BUFFER_MAX(max_body);
+    x->headers = BUFFER_MAX(HEADERS_MAX);
+    pthread_mutex_init(&x->lock, NULL);
     return x;
 }
 
@@ -35,82 +53,27 @@ void exchange_unref(struct http_exchange *x)
 {
     if (atomic_fetch_sub_explicit(&x->references, 1, memory_order_acq_rel) != 1)
         return;
-    if (x->response)
-        MHD_destroy_response(x->response);
+    answer_free(&x->answer);
+    buffer_free(&x->headers);
     buffer_free(&x->body);
-    arena_free(x->arena);
-    http_server_unref(x->server);
+    request_free(&x->request);
+    pthread_mutex_destroy(&x->lock);
     free(x);
 }
 
-pthread_mutex_t *exchange_lock(struct http_exchange *x)
+void exchange_post(struct http_exchange *x)
 {
-    return &x->server->locks[((uintptr_t)x >> 6) % ARRAY_SIZE(x->server->locks)];
+    if (atomic_exchange(&x->is_posted, true))
+        return;
+    exchange_ref(x);
+    loop_post(atomic_load(&x->loop), &x->posted);
 }
 
 /* --- The request --- */
 
-struct header_copy {
-    struct http_exchange *x;
-    size_t n, bytes;
-    char *at;
-};
-
-static enum MHD_Result measure_header(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_n,
-                                      const char *value, size_t value_n)
-{
-    struct header_copy *c = arg;
-    c->n++;
-    c->bytes += name_n + value_n + 2;
-    return MHD_YES;
-}
-
-static const char *copy_string(struct header_copy *c, const char *p, size_t n)
-{
-    char *at = c->at;
-    if (n)
-        memcpy(at, p, n);
-    at[n] = '\0';
-    c->at += n + 1;
-    return at;
-}
-
-static enum MHD_Result copy_header(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_n,
-                                   const char *value, size_t value_n)
-{
-    struct header_copy *c = arg;
-    struct exchange_header *h = &c->x->headers[c->x->headers_len++];
-    h->name = copy_string(c, name, name_n);
-    h->value = copy_string(c, value, value_n);
-    return MHD_YES;
-}
-
-static const char *const methods[] = {
-    [HTTP_GET] = "GET",     [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",       [HTTP_PUT] = "PUT",
-    [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
-};
-
-/* Copies, since libmicrohttpd's strings end with the connection, which an exchange may outlive. */
-void exchange_take_request(struct http_exchange *x, const char *method)
-{
-    struct header_copy c = {.x = x};
-
-    x->method = HTTP_OTHER;
-    for (unsigned i = 0; i < ARRAY_SIZE(methods); i++)
-        if (strcmp(method, methods[i]) == 0)
-            x->method = (enum http_method)i;
-    x->method_name = x->method == HTTP_OTHER ? arena_strdup(x->arena, method) : methods[x->method];
-
-    MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, measure_header, &c);
-    char *block = arena_alloc(x->arena, c.n * sizeof(*x->headers) + c.bytes);
-    x->headers = (struct exchange_header *)(void *)block;
-    c.at = block + c.n * sizeof(*x->headers);
-    MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, copy_header, &c);
-}
-
 enum http_role http_role(const struct http_exchange *x)
 {
-    return x->server->options.role;
+    return x->role;
 }
 
 enum http_method http_method(const struct http_exchange *x)
@@ -120,7 +83,7 @@ enum http_method http_method(const struct http_exchange *x)
 
 const char *http_method_name(const struct http_exchange *x)
 {
-    return x->method_name;
+    return x->request.method;
 }
 
 struct str http_path(const struct http_exchange *x)
@@ -128,16 +91,27 @@ struct str http_path(const struct http_exchange *x)
     return x->path;
 }
 
+static size_t most_parameters(const struct http_exchange *x)
+{
+    size_t n = 1;
+
+    for (size_t i = 0; i < x->query.n; i++)
+        n += x->query.p[i] == '&';
+    return n;
+}
+
+bool exchange_has_too_many_parameters(const struct http_exchange *x)
+{
+    return most_parameters(x) > MAX_PARAMETERS;
+}
+
 static void parse_query(struct http_exchange *x)
 {
     struct str rest = x->query;
     struct query_parameter p;
-    size_t n = 1;
 
-    for (size_t i = 0; i < rest.n; i++)
-        n += rest.p[i] == '&';
-    x->parameters = arena_alloc(x->arena, n * sizeof(*x->parameters));
-    while (query_next(&rest, x->arena, &p))
+    x->parameters = arena_alloc(x->request.arena, most_parameters(x) * sizeof(*x->parameters));
+    while (query_next(&rest, x->request.arena, &p))
         x->parameters[x->parameters_len++] = p;
 }
 
@@ -165,10 +139,7 @@ const char *http_query(struct http_exchange *x, const char *name)
 
 const char *http_header(const struct http_exchange *x, const char *name)
 {
-    for (size_t i = 0; i < x->headers_len; i++)
-        if (strcasecmp(x->headers[i].name, name) == 0)
-            return x->headers[i].value;
-    return NULL;
+    return request_find_header(&x->request, name);
 }
 
 struct str http_body(const struct http_exchange *x)
@@ -176,138 +147,184 @@ struct str http_body(const struct http_exchange *x)
     return buffer_str(&x->body);
 }
 
+unsigned long long http_announced(const struct http_exchange *x)
+{
+    return x->request.length;
+}
+
 struct arena *http_arena(struct http_exchange *x)
 {
-    return x->arena;
+    return x->request.arena;
 }
 
 /* --- The answer --- */
 
 void http_add_header(struct http_exchange *x, const char *name, const char *value)
 {
-    struct exchange_answer_header *h = arena_alloc(x->arena, sizeof(*h)), **end = &x->answer_headers;
-
-    *h = (struct exchange_answer_header){NULL, arena_strdup(x->arena, name), arena_strdup(x->arena, value)};
-    while (*end)
-        end = &(*end)->next;
-    *end = h;
+    answer_add_header(&x->headers, name, value);
 }
 
-static void add(struct MHD_Response *response, const char *name, const char *value)
+/* Takes the answer, and ends the answerer's part. False where nobody wants it any more. */
+static bool give_answer(struct http_exchange *x, struct answer *a)
 {
-    /* Refused are values with line breaks: nobody smuggles a header in through a value. */
-    if (MHD_add_response_header(response, name, value) != MHD_YES)
-        log_error("header %s cannot be sent: not a valid value", name);
-}
-
-void exchange_fill_headers(struct http_exchange *x, struct MHD_Response *response, const char *content_type)
-{
-    if (content_type)
-        add(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-    for (struct exchange_answer_header *h = x->answer_headers; h; h = h->next)
-        add(response, h->name, h->value);
-    if (atomic_load(&x->server->stopping))
-        exchange_close_after(x, response);
-}
-
-void exchange_close_after(struct http_exchange *x, struct MHD_Response *response)
-{
-    if (MHD_get_response_header(response, MHD_HTTP_HEADER_CONNECTION) == NULL)
-        add(response, MHD_HTTP_HEADER_CONNECTION, "close");
-}
-
-void exchange_answer(struct http_exchange *x, unsigned status, struct MHD_Response *response)
-{
-    pthread_mutex_t *lock = exchange_lock(x);
-
-    pthread_mutex_lock(lock);
-    if (x->state == HANDLING || x->state == WAITING) {
-        bool waiting = x->state == WAITING;
-        x->status = status;
-        x->response = response;
-        x->state = ANSWERED;
-        response = NULL;
-        if (waiting)
-            MHD_resume_connection(x->connection);
-    } else if (x->state != ABANDONED) {
+    pthread_mutex_lock(&x->lock);
+    bool waiting = x->state == WAITING, wanted = waiting || x->state == HANDLING;
+    if (!wanted && x->state != ABANDONED) {
         log_error("a request was answered twice");
         abort();
     }
-    pthread_mutex_unlock(lock);
-    if (response)
-        MHD_destroy_response(response);
+    if (wanted) {
+        x->answer = *a;
+        x->state = ANSWERED;
+    }
+    /* With the lock: the loop ends no sooner than it has abandoned what waits. */
+    if (waiting)
+        exchange_post(x);
+    pthread_mutex_unlock(&x->lock);
+    if (!wanted)
+        answer_free(a);
     exchange_unref(x);
+    return wanted;
+}
+
+static void begin_answer(struct http_exchange *x, struct answer *a, unsigned status, const char *content_type)
+{
+    answer_begin(a, status, content_type);
+    buffer_add(&a->head, buffer_str(&x->headers));
 }
 
 void http_reply(struct http_exchange *x, unsigned status, const char *content_type, struct str body)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p, MHD_RESPMEM_MUST_COPY);
-    if (response == NULL)
-        abort();
-    exchange_fill_headers(x, response, content_type);
-    exchange_answer(x, status, response);
+    struct answer a;
+
+    begin_answer(x, &a, status, content_type);
+    answer_copy_body(&a, body);
+    give_answer(x, &a);
 }
 
 void http_reply_shared(struct http_exchange *x, unsigned status, const char *content_type, struct str body, void *owner,
                        void (*release)(void *owner))
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer_with_free_callback_cls(body.n, (void *)(uintptr_t)body.p, release, owner);
-    if (response == NULL)
-        abort();
-    exchange_fill_headers(x, response, content_type);
-    exchange_answer(x, status, response);
+    struct answer a;
+
+    begin_answer(x, &a, status, content_type);
+    answer_share_body(&a, body, owner, release);
+    give_answer(x, &a);
 }
 
-struct MHD_Response *exchange_status_response(enum reason reason, const char *message)
+void http_stream(struct http_exchange *x, unsigned status, const char *content_type, const struct http_stream_ops *ops,
+                 void *state)
 {
-    _cleanup_buffer_ struct buffer b = BUFFER_MAX(4096);
+    struct answer a;
 
-    buffer_puts(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
-    buffer_json_string(&b, str_from(message));
-    buffer_printf(&b, ",\"reason\":\"%s\",\"code\":%u}\n", reason_name(reason), reason_code(reason));
-    struct MHD_Response *response = MHD_create_response_from_buffer(b.n, b.p, MHD_RESPMEM_MUST_COPY);
-    if (response == NULL)
-        abort();
-    add(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-    return response;
+    begin_answer(x, &a, status, content_type);
+    if (!x->request.is_old)
+        buffer_add(&a.head, STR("Transfer-Encoding: chunked\r\n"));
+    x->stream_state = state;
+    x->stream = ops;
+    if (!give_answer(x, &a))
+        ops->close(state);
 }
 
-enum MHD_Result exchange_queue(struct http_exchange *x, unsigned status, struct MHD_Response *response)
+void http_stream_wake(struct http_exchange *x)
 {
-    enum MHD_Result ok = MHD_queue_response(x->connection, status, response);
-    MHD_destroy_response(response);
-    return ok;
+    exchange_post(x);
 }
 
-enum MHD_Result exchange_refuse(struct http_exchange *x, enum reason reason, const char *message)
+void exchange_close_stream(struct http_exchange *x)
 {
-    x->state = ANSWERED;
-    return exchange_queue(x, reason_code(reason), exchange_status_response(reason, message));
+    const struct http_stream_ops *ops = steal_ptr(x->stream);
+    if (ops)
+        ops->close(x->stream_state);
 }
 
-/* --- Sleeping --- */
+/* --- A body that is taken as it comes --- */
+
+static bool offer_sink(struct http_exchange *x, const struct http_sink_ops *ops, void *state)
+{
+    LOCK_SCOPE(&x->lock);
+    if (x->state == ABANDONED)
+        return false;
+    x->sink_state = state;
+    x->sink = ops;
+    if (x->state == WAITING)
+        exchange_post(x);
+    return true;
+}
+
+void http_receive(struct http_exchange *x, const struct http_sink_ops *ops, void *state)
+{
+    _cleanup_error_ struct error *err = NULL;
+
+    if (offer_sink(x, ops, state))
+        return;
+    error_set(&err, REASON_SERVICE_UNAVAILABLE, "the peer has gone");
+    ops->end(state, err);
+}
+
+void http_receive_wake(struct http_exchange *x)
+{
+    exchange_post(x);
+}
+
+const struct http_sink_ops *exchange_sink(struct http_exchange *x)
+{
+    LOCK_SCOPE(&x->lock);
+    return x->sink;
+}
+
+void exchange_drop_sink(struct http_exchange *x)
+{
+    LOCK_SCOPE(&x->lock);
+    x->sink = NULL;
+}
+
+void exchange_end_sink(struct http_exchange *x, const struct error *why)
+{
+    pthread_mutex_lock(&x->lock);
+    const struct http_sink_ops *ops = steal_ptr(x->sink);
+    pthread_mutex_unlock(&x->lock);
+    if (ops)
+        ops->end(x->sink_state, why);
+}
+
+/* --- Whoever waits --- */
 
 void http_on_gone(struct http_exchange *x, void (*gone)(void *arg), void *arg)
 {
-    LOCK_SCOPE(exchange_lock(x));
+    LOCK_SCOPE(&x->lock);
     x->gone = gone;
     x->gone_arg = arg;
 }
 
-void exchange_wait(struct http_exchange *x)
+enum exchange_state exchange_state(struct http_exchange *x)
 {
-    x->state = WAITING;
-    MHD_suspend_connection(x->connection);
+    LOCK_SCOPE(&x->lock);
+    return x->state;
 }
 
-void exchange_abandon(struct http_exchange *x, unsigned status, struct MHD_Response *answer)
+void exchange_wait(struct http_exchange *x)
 {
-    x->state = ABANDONED;
-    x->status = status;
-    x->response = answer;
-    MHD_resume_connection(x->connection);
-    if (x->gone)
-        x->gone(x->gone_arg);
+    LOCK_SCOPE(&x->lock);
+    if (x->state == HANDLING)
+        x->state = WAITING;
+}
+
+bool exchange_abandon(struct http_exchange *x, const char *why)
+{
+    _cleanup_error_ struct error *err = NULL;
+
+    pthread_mutex_lock(&x->lock);
+    bool owed = x->state == HANDLING || x->state == WAITING, has_sink = x->sink;
+    if (owed) {
+        x->state = ABANDONED;
+        if (x->gone && !has_sink)
+            x->gone(x->gone_arg);
+    }
+    pthread_mutex_unlock(&x->lock);
+    if (has_sink) {
+        error_set(&err, REASON_SERVICE_UNAVAILABLE, "%s", why);
+        exchange_end_sink(x, err);
+    }
+    return owed;
 }

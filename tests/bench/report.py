@@ -81,6 +81,6 @@ def conditions():
         ("machine", f"{os.cpu_count()} × {cpu.group(1) if cpu else 'processor'}, {total} MiB, {disk} for the data"),
         ("system", f"{system.group(1) if system else ''}, Linux {os.uname().release}"),
         ("versions", f"nginx {version('nginx', '-v')}, Podman {version('podman', '--version')}, runc {version('runc', '--version')}, "
-                     f"SQLite {version('sqlite3', '--version')}, libmicrohttpd {version('pkg-config', '--modversion', 'libmicrohttpd')}"),
+                     f"SQLite {version('sqlite3', '--version')}"),
         ("load before (1, 5, 15 min)", load),
     ]
