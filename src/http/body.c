@@ -109,6 +109,7 @@ enum progress body_collect(struct connection *c, struct str *input)
     case READING_HEAD:
     case READING_BAD:
     case READING_TOO_LARGE:
+    case READING_NO_METHOD:
         break;
     }
     return connection_refuse(c, REASON_BAD_REQUEST, "the request's body is not valid");
@@ -171,6 +172,7 @@ static enum progress read_piece(struct connection *c, struct str *input)
     case READING_HEAD:
     case READING_BAD:
     case READING_TOO_LARGE:
+    case READING_NO_METHOD:
         break;
     }
     return refuse_piece(c);

@@ -151,7 +151,14 @@ static void take_headers(struct request *q, const struct parsed_head *h)
         q->headers[i] = (struct request_header){terminate(h->fields[i].name), terminate(str_trim(h->fields[i].value))};
 }
 
-static bool parse_head(struct reader *r, llhttp_t *parser, struct request *q, const char *text, size_t n)
+/* Capital letters and a blank: it may be a method all the same. */
+static bool begins_with_word(const char *text)
+{
+    size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return n && text[n] == ' ';
+}
+
+static enum reading parse_head(struct reader *r, llhttp_t *parser, struct request *q, const char *text, size_t n)
 {
     struct parsed_head h;
 
@@ -166,11 +173,13 @@ static bool parse_head(struct reader *r, llhttp_t *parser, struct request *q, co
     r->parsed = &h;
     llhttp_errno_t rc = llhttp_execute(parser, text, n);
     r->parsed = NULL;
+    if (rc == HPE_INVALID_METHOD && begins_with_word(text))
+        return READING_NO_METHOD;
     if (rc != HPE_PAUSED || !h.complete || llhttp_get_error_pos(parser) != text + n)
-        return false;
+        return READING_BAD;
     q->method = llhttp_method_name(llhttp_get_method(parser));
     if (!is_plain_request_line(&h, text, q->method))
-        return false;
+        return READING_BAD;
     q->target = h.target;
     q->is_old = llhttp_get_http_minor(parser) == 0;
     q->keep_alive = llhttp_should_keep_alive(parser);
@@ -180,7 +189,7 @@ static bool parse_head(struct reader *r, llhttp_t *parser, struct request *q, co
     const char *expect = request_find_header(q, "Expect");
     q->expects_continue = expect && strcasecmp(expect, "100-continue") == 0 && !q->is_old;
     q->has_body = q->length > 0 || request_find_header(q, "Transfer-Encoding");
-    return is_unambiguous(q);
+    return is_unambiguous(q) ? READING_HEAD : READING_BAD;
 }
 
 const char *request_find_header(const struct request *q, const char *name)
@@ -231,12 +240,12 @@ static enum reading use_head(struct reader *r, const char *p, size_t n)
 {
     struct request q = {.arena = arena_new()};
     llhttp_t parser;
-    bool ok = parse_head(r, &parser, &q, arena_strndup(q.arena, p, n), n);
+    enum reading found = parse_head(r, &parser, &q, arena_strndup(q.arena, p, n), n);
 
     forget_head(r);
-    if (!ok) {
+    if (found != READING_HEAD) {
         request_free(&q);
-        return READING_BAD;
+        return found;
     }
     r->request = q;
     if (q.has_body) {

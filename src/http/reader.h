@@ -39,6 +39,7 @@ enum reading {
     READING_END,       /* of its body; not said of a request without one */
     READING_BAD,       /* nothing more can be read */
     READING_TOO_LARGE, /* as BAD: a head of more bytes or headers than allowed */
+    READING_NO_METHOD, /* as BAD: a method that nobody knows */
 };
 
 struct reader {

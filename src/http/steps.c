@@ -86,6 +86,8 @@ static enum progress read_head(struct connection *c, struct str *input)
     case READING_TOO_LARGE:
         return connection_refuse_as(c, 431, "RequestHeaderFieldsTooLarge",
                                     "the request's address and headers are too large");
+    case READING_NO_METHOD:
+        return connection_refuse(c, REASON_METHOD_NOT_ALLOWED, "the server does not know this method");
     case READING_PIECE:
     case READING_END:
     case READING_BAD:

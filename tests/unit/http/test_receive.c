@@ -35,12 +35,12 @@ static void sink_init(struct sink *s)
     pthread_cond_init(&s->changed, NULL);
 }
 
-static void answer_taken(struct sink *s, struct http_exchange *x)
+static void answer_taken(struct http_exchange *x, uint64_t taken, bool cut)
 {
     char text[32];
 
-    snprintf(text, sizeof(text), "took %llu", (unsigned long long)s->taken);
-    http_reply(x, s->cut ? 500 : 200, "text/plain", str_from(text));
+    snprintf(text, sizeof(text), "took %llu", (unsigned long long)taken);
+    http_reply(x, cut ? 500 : 200, "text/plain", str_from(text));
 }
 
 /* Byte n of what the client sends. */
@@ -80,10 +80,11 @@ static void sink_end(void *state, const struct error *why)
     s->why = why ? why->reason : s->why;
     struct http_exchange *x = s->x;
     bool answers = s->answers;
+    uint64_t taken = s->taken;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     if (answers)
-        answer_taken(s, x);
+        answer_taken(x, taken, why);
 }
 
 static const struct http_sink_ops ops = {sink_write, sink_end};
@@ -432,7 +433,7 @@ static void test_peer_goes(void **state)
     EXPECT(&s, !s.cut);
     close(fd);
     WAIT_UNTIL(&s, s.gone == 2);
-    answer_taken(&s, s.x);
+    answer_taken(s.x, s.taken, false);
     fixture_cleanup(&f);
 }
 
