@@ -29,6 +29,31 @@ bool json_deeper_than(struct str text, unsigned most)
     return false;
 }
 
+static void free_document(void *doc)
+{
+    yyjson_doc_free(doc);
+}
+
+void json_keep(struct arena *a, yyjson_doc *doc)
+{
+    arena_defer(a, free_document, doc);
+}
+
+static void free_mutable(void *doc)
+{
+    yyjson_mut_doc_free(doc);
+}
+
+yyjson_mut_doc *json_mut_new(struct arena *a)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+
+    if (doc == NULL)
+        abort();
+    arena_defer(a, free_mutable, doc);
+    return doc;
+}
+
 yyjson_doc *json_parse(struct str text, struct error **err)
 {
     yyjson_read_err why;

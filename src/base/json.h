@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <yyjson.h>
 
+#include "base/arena.h"
 #include "base/attributes.h"
 #include "base/buffer.h"
 #include "base/error.h"
@@ -28,6 +29,10 @@ static inline void cleanup_json_mut_docp(yyjson_mut_doc **doc)
 /* RFC 8259 text, at most JSON_MAX_DEPTH deep. The document owns a copy of the bytes. NULL: BadRequest with the place.
  */
 yyjson_doc *json_parse(struct str text, struct error **err) _must_check_;
+
+/* Documents that go with the arena: one that is there, and a new one. */
+void json_keep(struct arena *a, yyjson_doc *doc);
+yyjson_mut_doc *json_mut_new(struct arena *a);
 
 /* Whether arrays and objects are nested more than that; of text that need not be JSON. */
 bool json_deeper_than(struct str text, unsigned depth);

@@ -5,8 +5,8 @@
 #include "base/alloc.h"
 #include "server/api/metrics.h"
 #include "server/api/request.h"
+#include "server/api/verbs.h"
 #include "server/api/watch.h"
-#include "server/api/write.h"
 #include "server/documents/discovery.h"
 #include "server/documents/openapi.h"
 
@@ -106,9 +106,6 @@ int api_create_in_txn(struct api *a, struct store_txn *t, const struct kind *kin
 {
     _cleanup_arena_ struct arena *arena = arena_new();
     const struct operation op = {.verb = VERB_CREATE, .kind = kind, .who = *who, .arena = arena};
-    struct request *r = request_new(a, &op, NULL, NULL);
-    struct write *w = write_new(r, OPERATION_CREATE);
 
-    w->r = NULL;
-    return write_create(w, t, object, err);
+    return create_in_txn(request_new(a, &op, NULL, NULL), t, object, err);
 }

@@ -3,17 +3,24 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "server/api/admission.h"
+#include "server/api/attempt.h"
+#include "server/api/body.h"
 #include "server/api/filter.h"
+#include "server/api/submit.h"
 #include "server/api/verbs.h"
-#include "server/api/write.h"
 #include "server/model/metadata.h"
 
 struct deletion {
     struct write w;
     const char *uid, *revision; /* preconditions; NULL: none */
     struct filter filter;       /* of a collection */
-    bool gone;                  /* no finalizer held it */
 };
+
+static const struct deletion *deletion_of(const struct attempt *t)
+{
+    return container_of(t->w, const struct deletion, w);
+}
 
 /* --- DeleteOptions --- */
 
@@ -78,7 +85,7 @@ static int read_options(struct deletion *d, struct error **err)
 
     if (operation_dry_run(r->op, &d->w.a.dry_run, err) < 0 ||
         check_policy(operation_parameter(r->op, "propagationPolicy"), err) < 0 ||
-        body_read(r, BODY_OBJECT, true, &sent, err) < 0)
+        body_read_object(r, true, &sent, err) < 0)
         return -1;
     if (grace && grace[0] && str_to_u64(str_from(grace), INT64_MAX, &ignored) < 0)
         return error_set(err, REASON_BAD_REQUEST, "gracePeriodSeconds: Invalid value: \"%s\"", grace);
@@ -109,84 +116,87 @@ static int check_preconditions(const struct deletion *d, const struct object *o,
 }
 
 /* As the Kubernetes server answers for custom resources: a Success that names what is gone. */
-static void answer_gone(struct write *w)
+static void answer_gone(struct attempt *t)
 {
-    const struct kind *k = w->a.kind;
+    const struct kind *k = t->a.kind;
     struct buffer b = BUFFER_MAX(4096);
 
     buffer_puts(
         &b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\",\"details\":{\"name\":");
-    buffer_json_string(&b, str_from(w->name));
+    buffer_json_string(&b, str_from(t->name));
     buffer_printf(&b, ",\"group\":\"%s\",\"kind\":\"%s\",\"uid\":", k->group, k->plural);
-    buffer_json_string(&b, str_from(json_mut_str_at(w->a.object, "metadata.uid")));
+    buffer_json_string(&b, str_from(json_mut_str_at(t->a.object, "metadata.uid")));
     buffer_puts(&b, "}}\n");
-    write_answer_bytes(w, 200, buffer_str(&b));
-    w->is_status = true;
+    attempt_answer_bytes(t, 200, buffer_str(&b));
+    t->is_status = true;
     buffer_free(&b);
 }
 
 /* What cannot be read goes at once, finalizers or not: whoever watches is told, and has its name and uid. */
-static int remove_damaged(struct deletion *d, struct store_txn *t, const char *uid, struct error **err)
+static int remove_damaged(struct attempt *t, struct store_txn *txn, const char *uid, struct error **err)
 {
-    struct write *w = &d->w;
-    const struct kind *k = w->a.kind;
+    const struct deletion *d = deletion_of(t);
+    const struct kind *k = t->a.kind;
 
     if (d->uid && !streq(d->uid, uid))
         return error_set(err, REASON_CONFLICT, "Precondition failed: UID in precondition: %s, UID in object meta: %s",
                          d->uid, uid);
-    w->a.doc = write_new_doc(w);
-    w->a.object = yyjson_mut_obj(w->a.doc);
-    yyjson_mut_doc_set_root(w->a.doc, w->a.object);
-    json_mut_set_str(w->a.doc, w->a.object, "apiVersion", k->api_version);
-    json_mut_set_str(w->a.doc, w->a.object, "kind", k->kind);
-    yyjson_mut_val *metadata = json_mut_make_obj(w->a.doc, w->a.object, "metadata");
-    json_mut_set_str(w->a.doc, metadata, "name", w->name);
-    json_mut_set_str(w->a.doc, metadata, "uid", uid);
-    d->gone = true;
-    return write_remove(w, t, err);
+    t->a.doc = json_mut_new(t->a.arena);
+    t->a.object = yyjson_mut_obj(t->a.doc);
+    yyjson_mut_doc_set_root(t->a.doc, t->a.object);
+    json_mut_set_str(t->a.doc, t->a.object, "apiVersion", k->api_version);
+    json_mut_set_str(t->a.doc, t->a.object, "kind", k->kind);
+    yyjson_mut_val *metadata = json_mut_make_obj(t->a.doc, t->a.object, "metadata");
+    json_mut_set_str(t->a.doc, metadata, "name", t->name);
+    json_mut_set_str(t->a.doc, metadata, "uid", uid);
+    t->gone = true;
+    return attempt_remove(t, txn, err);
 }
 
-static int remove_or_mark(struct deletion *d, struct store_txn *t, struct error **err)
+static const char *damaged_uid(const struct attempt *t, struct store_txn *txn)
 {
-    struct write *w = &d->w;
+    return write_only_own(t->w) ? NULL : txn_damaged(txn, t->a.kind->plural, str_from(t->name));
+}
+
+static int remove_or_mark(struct attempt *t, struct store_txn *txn, struct error **err)
+{
+    const char *damaged = damaged_uid(t, txn);
     struct object *present;
 
-    w->a.operation = OPERATION_DELETE;
-    const char *damaged = w->r->verdict == VERDICT_ALLOW ? txn_damaged(t, w->a.kind->plural, str_from(w->name)) : NULL;
+    t->a.operation = OPERATION_DELETE;
     if (damaged)
-        return remove_damaged(d, t, damaged, err);
-    if (write_load_old(w, t, &present, err) < 0 || check_preconditions(d, present, err) < 0)
+        return remove_damaged(t, txn, damaged, err);
+    if (attempt_load_old(t, txn, &present, err) < 0 || check_preconditions(deletion_of(t), present, err) < 0)
         return -1;
-    write_take(w, w->a.old);
-    if (metadata_is_deleting(w->a.object)) {
-        write_answer_bytes(w, 200, present->json);
+    admission_take(&t->a, t->a.old, &t->findings);
+    if (metadata_is_deleting(t->a.object)) {
+        attempt_answer_bytes(t, 200, present->json);
         return 0;
     }
-    if (write_admit(w, t, err) < 0)
+    if (attempt_admit(t, txn, err) < 0)
         return -1;
-    if (!metadata_has_finalizers(w->a.object)) {
-        d->gone = true;
-        return write_remove(w, t, err);
+    if (!metadata_has_finalizers(t->a.object)) {
+        t->gone = true;
+        return attempt_remove(t, txn, err);
     }
-    metadata_stamp_deletion(w->a.doc, w->a.object, clock_realtime_us());
-    return write_put(w, t, 200, err);
+    metadata_stamp_deletion(t->a.doc, t->a.object, clock_realtime_us());
+    return attempt_put(t, txn, 200, err);
 }
 
-static int apply_delete(struct write *w, struct store_txn *t, struct error **err)
+static int apply_delete(struct attempt *t, struct store_txn *txn, struct error **err)
 {
-    struct deletion *d = container_of(w, struct deletion, w);
-
-    if (remove_or_mark(d, t, err) < 0)
+    if (remove_or_mark(t, txn, err) < 0)
         return -1;
-    if (d->gone)
-        answer_gone(w);
+    if (t->gone)
+        answer_gone(t);
     return 0;
 }
 
 /* --- All that match --- */
 
 struct names {
-    struct deletion *d;
+    const struct filter *filter;
+    struct arena *arena;
     const char **name;
     size_t n, capacity;
 };
@@ -195,40 +205,40 @@ static bool collect_name(void *arg, struct object *o)
 {
     struct names *names = arg;
 
-    if (!filter_matches(&names->d->filter, o))
+    if (!filter_matches(names->filter, o))
         return true;
     if (names->n == names->capacity) {
         names->capacity = names->capacity ? 2 * names->capacity : 64;
         names->name = xreallocarray(names->name, names->capacity, sizeof(*names->name));
     }
-    names->name[names->n++] = arena_strdup(names->d->w.a.arena, o->name);
+    names->name[names->n++] = arena_strdup(names->arena, o->name);
     return true;
 }
 
 /* One transaction: all go, or none and the error of the first that may not. */
-static int apply_delete_collection(struct write *w, struct store_txn *t, struct error **err)
+static int apply_delete_collection(struct attempt *t, struct store_txn *txn, struct error **err)
 {
-    struct deletion *d = container_of(w, struct deletion, w);
-    struct names names = {.d = d};
+    const struct kind *k = t->a.kind;
+    struct names names = {.filter = &deletion_of(t)->filter, .arena = t->a.arena};
     struct buffer b = BUFFER_MAX((size_t)1 << 30);
     int rc = 0;
 
-    txn_list(t, w->a.kind->plural, collect_name, &names);
+    txn_list(txn, k->plural, collect_name, &names);
     buffer_printf(&b, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"items\":[",
-                  w->a.kind->list_kind, w->a.kind->api_version, (unsigned long long)txn_next_revision(t) - 1);
+                  k->list_kind, k->api_version, (unsigned long long)txn_next_revision(txn) - 1);
     for (size_t i = 0; i < names.n && rc == 0; i++) {
-        w->name = names.name[i];
-        rc = remove_or_mark(d, t, err);
+        t->name = names.name[i];
+        rc = remove_or_mark(t, txn, err);
         if (i)
             buffer_puts(&b, ",");
         if (rc == 0)
-            buffer_add(&b, (struct str){w->json, w->json_len});
+            buffer_add(&b, (struct str){t->json, t->json_len});
     }
     buffer_puts(&b, "]}\n");
     free(names.name);
     if (rc == 0)
-        write_answer_bytes(w, 200, buffer_str(&b));
-    w->is_status = true; /* no single object: shown as it is */
+        attempt_answer_bytes(t, 200, buffer_str(&b));
+    t->is_status = true; /* no single object: shown as it is */
     buffer_free(&b);
     return rc;
 }
@@ -248,7 +258,7 @@ void verb_delete(struct request *r)
 
     d->w.apply = apply_delete;
     if (read_options(d, &err) < 0)
-        return request_fail(r, err);
+        return write_fail(&d->w, err);
     write_start(&d->w);
 }
 
@@ -259,6 +269,6 @@ void verb_deletecollection(struct request *r)
 
     d->w.apply = apply_delete_collection;
     if (read_options(d, &err) < 0 || filter_read(r, &d->filter, &err) < 0)
-        return request_fail(r, err);
+        return write_fail(&d->w, err);
     write_start(&d->w);
 }

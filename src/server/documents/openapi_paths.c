@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "server/model/patch.h"
 
 /* --- Names --- */
 
@@ -115,20 +116,30 @@ struct path_operation {
     const struct parameter *parameters;
 };
 
-static void set_content(yyjson_mut_doc *doc, yyjson_mut_val *owner, const char *schema, const char *const *types)
+static void set_media_type(yyjson_mut_doc *doc, yyjson_mut_val *owner, const char *schema, const char *type)
 {
-    yyjson_mut_val *content = json_mut_make_obj(doc, owner, "content");
+    yyjson_mut_val *content = json_mut_make_obj(doc, owner, "content"), *media = yyjson_mut_obj(doc);
 
-    for (; *types; types++) {
-        yyjson_mut_val *media = yyjson_mut_obj(doc);
-        json_mut_set(doc, media, "schema", openapi_reference(doc, schema));
-        json_mut_set(doc, content, *types, media);
+    json_mut_set(doc, media, "schema", openapi_reference(doc, schema));
+    json_mut_set(doc, content, type, media);
+}
+
+/* What is sent to an operation. */
+static void set_body(yyjson_mut_doc *doc, yyjson_mut_val *op, const char *schema, bool is_patch)
+{
+    yyjson_mut_val *body = json_mut_make_obj(doc, op, "requestBody");
+
+    if (!is_patch) {
+        set_media_type(doc, body, schema, "application/json");
+        set_media_type(doc, body, schema, "application/yaml");
+        return;
     }
+    for (const struct patch_type *const *t = patch_types; *t; t++)
+        set_media_type(doc, body, schema, (*t)->media_type);
 }
 
 static void set_replies(yyjson_mut_doc *doc, yyjson_mut_val *op, const struct path_operation *o)
 {
-    static const char *const types[] = {"application/json", NULL};
     yyjson_mut_val *replies = json_mut_make_obj(doc, op, "responses"), *ok = yyjson_mut_obj(doc),
                    *other = yyjson_mut_obj(doc);
     char status[8];
@@ -136,18 +147,16 @@ static void set_replies(yyjson_mut_doc *doc, yyjson_mut_val *op, const struct pa
     snprintf(status, sizeof(status), "%u", o->status);
     json_mut_set_str(doc, ok, "description", o->status == 201 ? "Created" : "OK");
     if (o->reply)
-        set_content(doc, ok, o->reply, types);
+        set_media_type(doc, ok, o->reply, "application/json");
     json_mut_set(doc, replies, status, ok);
     json_mut_set_str(doc, other, "description", "Why not");
-    set_content(doc, other, META_SCHEMA_PREFIX "Status", types);
+    set_media_type(doc, other, META_SCHEMA_PREFIX "Status", "application/json");
     json_mut_set(doc, replies, "default", other);
 }
 
 static void add_operation(yyjson_mut_doc *doc, yyjson_mut_val *path, const struct kind *k, const char *kind,
                           const char *suffix, const struct path_operation *o)
 {
-    static const char *const bodies[] = {"application/json", "application/yaml", NULL};
-    static const char *const patches[] = {"application/merge-patch+json", NULL};
     yyjson_mut_val *op = yyjson_mut_obj(doc), *parameters = yyjson_mut_arr(doc);
     _cleanup_free_ char *id = xasprintf("%s%s%s", o->id, k->kind, suffix);
 
@@ -158,7 +167,7 @@ static void add_operation(yyjson_mut_doc *doc, yyjson_mut_val *path, const struc
         yyjson_mut_arr_append(parameters, make_parameter(doc, p, "query"));
     json_mut_set(doc, op, "parameters", parameters);
     if (o->body)
-        set_content(doc, json_mut_make_obj(doc, op, "requestBody"), o->body, o->is_patch ? patches : bodies);
+        set_body(doc, op, o->body, o->is_patch);
     set_replies(doc, op, o);
     json_mut_set(doc, path, o->method, op);
 }

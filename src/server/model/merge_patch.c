@@ -1,6 +1,7 @@
 #include "server/model/merge_patch.h"
 
 #include "base/map.h"
+#include "server/model/sent.h"
 
 #define PAIRWISE_MAX 16
 
@@ -72,3 +73,11 @@ yyjson_mut_val *merge_patch(yyjson_mut_doc *doc, yyjson_val *target, yyjson_val 
     map_free(targets.map, NULL);
     return out;
 }
+
+static yyjson_mut_val *apply_merge_patch(yyjson_mut_doc *doc, yyjson_val *old, yyjson_val *patch, struct error **err)
+{
+    return merge_patch(doc, old, patch);
+}
+
+const struct patch_type merge_patch_type = {
+    .media_type = "application/merge-patch+json", .parse = sent_json_object, .apply = apply_merge_patch};

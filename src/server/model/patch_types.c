@@ -1,0 +1,6 @@
+#include "server/model/merge_patch.h"
+
+const struct patch_type *const patch_types[] = {
+    &merge_patch_type,
+    NULL,
+};
