@@ -144,6 +144,18 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
     return f->answer->body.overflow ? CURL_WRITEFUNC_ERROR : piece.n;
 }
 
+static size_t on_header(char *p, size_t size, size_t n, void *arg)
+{
+    struct transfer *f = arg;
+    long status = 0;
+
+    if (size * n > 5 && memcmp(p, "HTTP/", 5) == 0) {
+        curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+        f->call->begun(f->call->arg, (unsigned)status);
+    }
+    return size * n;
+}
+
 static void set_tls(const struct transport *t, CURL *easy)
 {
     if (t->ca_file)
@@ -190,6 +202,10 @@ static struct curl_slist *prepare(const struct transport *t, struct transfer *f)
     curl_easy_setopt(f->easy, CURLOPT_ERRORBUFFER, f->reason);
     curl_easy_setopt(f->easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(f->easy, CURLOPT_WRITEDATA, f);
+    if (f->call->begun) {
+        curl_easy_setopt(f->easy, CURLOPT_HEADERFUNCTION, on_header);
+        curl_easy_setopt(f->easy, CURLOPT_HEADERDATA, f);
+    }
     if (t->socket)
         curl_easy_setopt(f->easy, CURLOPT_UNIX_SOCKET_PATH, t->socket);
     set_tls(t, f->easy);

@@ -32,6 +32,8 @@ struct call {
     unsigned timeout_ms; /* of the whole call; 0: as long as it lasts (streams) */
     int stop_fd;         /* -1: none */
     size_t max_body;     /* 0: 16 MiB */
+    /* Where set, told of the answer's status before any of its body. */
+    void (*begun)(void *arg, unsigned status);
     /* Where set, a 2xx body is handed over as it comes, and is not collected. A negative return ends the call (no
      * error). */
     int (*receive)(void *arg, struct str piece);

@@ -1,83 +1,67 @@
 #include "server/presence.h"
 
-#include <curl/curl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "client/transport.h"
 #include "server/hooks/device_status.h"
 
-#define PERIOD_US INT64_C(2000000)
-#define ANSWER_WITHIN_SECONDS 2L
+#define PERIOD_MS 2000
+#define ANSWER_WITHIN_MS 2000
+#define MAX_ANSWER 4096
 /* Silent that often in a row: absent. A restart of the runner is shorter. */
 #define SILENT_LIMIT 2
 
 struct presence {
     struct store *store;
-    char *socket;
+    struct transport *runner;
     atomic_bool *present;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool ending;
+    int stop_fd;
     pthread_t thread;
 };
 
-static size_t ignore(char *p, size_t size, size_t count, void *arg)
-{
-    return size * count;
-}
-
 /* Any answer will do: it shows a living process behind the socket, which its parent holds open. */
-static bool answers(CURL *curl, const char *socket)
+static bool runner_answers(struct presence *p)
 {
-    curl_easy_reset(curl);
-    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
-    curl_easy_setopt(curl, CURLOPT_URL, "http://runner/healthz");
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, ANSWER_WITHIN_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore);
-    return curl_easy_perform(curl) == CURLE_OK;
+    _cleanup_answer_ struct answer answer = {0};
+    const struct call call = {.method = "GET",
+                              .path = "/healthz",
+                              .timeout_ms = ANSWER_WITHIN_MS,
+                              .stop_fd = p->stop_fd,
+                              .max_body = MAX_ANSWER};
+
+    return transport_call(p->runner, &call, &answer, NULL) == 0;
 }
 
 static void went_absent(struct presence *p)
 {
     _cleanup_error_ struct error *err = NULL;
 
-    log_warning("the runner does not answer on %s: nobody starts or stops environments", p->socket);
+    log_warning("the runner does not answer: nobody starts or stops environments");
     if (store_run(p->store, device_runner_absent, NULL, &err) < 0)
         log_warning("cannot say so in the devices: %s", err->message);
 }
 
-static bool pause_or_end(struct presence *p)
-{
-    int64_t until = clock_monotonic_us() + PERIOD_US;
-    LOCK_SCOPE(&p->lock);
-
-    while (!p->ending && clock_monotonic_us() < until)
-        cond_wait_until(&p->wake, &p->lock, until);
-    return p->ending;
-}
-
-static void *run(void *arg)
+static void *watch_runner(void *arg)
 {
     struct presence *p = arg;
-    CURL *curl = curl_easy_init();
     unsigned silent = 0;
 
-    if (curl == NULL)
-        abort();
     do {
-        bool was = atomic_load(p->present);
-        silent = answers(curl, p->socket) ? 0 : silent + 1;
+        bool was = atomic_load(p->present), answers = runner_answers(p);
+        if (stop_said(p->stop_fd))
+            break;
+        silent = answers ? 0 : silent + 1;
         bool is = silent == 0 || (was && silent < SILENT_LIMIT);
         atomic_store(p->present, is);
         if (is && !was)
             log_info("the runner is there");
         else if (!is && silent == SILENT_LIMIT)
             went_absent(p);
-    } while (!pause_or_end(p));
-    curl_easy_cleanup(curl);
+    } while (!stop_wait(p->stop_fd, PERIOD_MS));
     return NULL;
 }
 
@@ -86,11 +70,12 @@ struct presence *presence_start(struct store *store, const char *logs_socket, at
     struct presence *p = xcalloc(1, sizeof(*p));
 
     p->store = store;
-    p->socket = xstrdup(logs_socket);
+    p->runner = transport_new(&(struct transport_options){.socket = logs_socket, .url = "http://runner"});
     p->present = runner_present;
-    pthread_mutex_init(&p->lock, NULL);
-    cond_init_monotonic(&p->wake);
-    p->thread = thread_start("runner-presence", run, p);
+    p->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (p->stop_fd < 0)
+        abort();
+    p->thread = thread_start("runner-presence", watch_runner, p);
     return p;
 }
 
@@ -98,13 +83,9 @@ void presence_stop(struct presence *p)
 {
     if (p == NULL)
         return;
-    pthread_mutex_lock(&p->lock);
-    p->ending = true;
-    pthread_cond_signal(&p->wake);
-    pthread_mutex_unlock(&p->lock);
+    eventfd_write(p->stop_fd, 1);
     pthread_join(p->thread, NULL);
-    pthread_cond_destroy(&p->wake);
-    pthread_mutex_destroy(&p->lock);
-    free(p->socket);
+    close(p->stop_fd);
+    transport_free(p->runner);
     free(p);
 }

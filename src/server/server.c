@@ -1,7 +1,6 @@
 /* The server process: wires store, API, accounts and gateway to its three listening sockets. */
 #include "server/server.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/workers.h"
+#include "client/transport.h"
 #include "server/api/over_http.h"
 #include "server/api/stored.h"
 #include "server/auth/routes.h"
@@ -329,7 +329,7 @@ int server_run(const struct server_options *options, int stop_fd, struct error *
 {
     struct server s = {.options = options};
 
-    curl_global_init(CURL_GLOBAL_DEFAULT);
+    transport_init();
     int rc = build(&s, err);
     if (rc == 0)
         rc = listen_all(&s, err);

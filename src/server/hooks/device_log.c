@@ -5,17 +5,20 @@
  */
 #include "server/hooks/device_log.h"
 
-#include <curl/curl.h>
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/thread.h"
+#include "client/transport.h"
 
 #define MAX_LOGS 64
 #define BUFFER_BYTES ((size_t)64 * 1024)
 #define MAX_TAIL_LINES 100000
-#define POLL_MS 10000 /* woken before where something happens */
 #define RETRY_SECONDS 5
-#define MAX_REASON ((size_t)512) /* of what the runner says where it refuses */
+#define MAX_REFUSAL ((size_t)64 << 10) /* what the runner says where it refuses */
+#define REASON_SHOWN 512
 
 static atomic_uint open_logs;
 
@@ -24,16 +27,14 @@ struct log {
     pthread_cond_t room;  /* for the thread: bytes were taken, or nobody listens any more */
     struct source source; /* what the reader pulls */
     struct request *request;
-    char *url, *socket;
-    CURLM *multi; /* what the thread waits in, to be woken from */
-    CURL *curl;   /* the thread's own, as the next three */
+    struct transport *runner;
+    char *path;
+    int stop_fd; /* an eventfd: nobody listens any more */
     char bytes[BUFFER_BYTES];
     size_t from, used;
-    long status;          /* of the runner's answer */
-    struct buffer reason; /* its body where it is no log */
-    bool streaming;       /* the answer has begun */
-    bool ended;           /* the runner has said all */
-    bool closed;          /* nobody listens any more */
+    bool streaming; /* the answer has begun; the thread's own */
+    bool ended;     /* the runner has said all */
+    bool closed;    /* nobody listens any more */
     unsigned references;
 };
 
@@ -46,10 +47,9 @@ static void log_unref(struct log *l)
         return;
     pthread_cond_destroy(&l->room);
     pthread_mutex_destroy(&l->lock);
-    curl_multi_cleanup(l->multi);
-    buffer_free(&l->reason);
-    free(l->url);
-    free(l->socket);
+    transport_free(l->runner);
+    close(l->stop_fd);
+    free(l->path);
     free(l);
     atomic_fetch_sub(&open_logs, 1);
 }
@@ -80,7 +80,7 @@ static void stop_reading(void *state)
     LOCK_SCOPE(&l->lock);
     l->closed = true;
     pthread_cond_signal(&l->room);
-    curl_multi_wakeup(l->multi);
+    eventfd_write(l->stop_fd, 1);
 }
 
 static void log_close(struct source *source)
@@ -92,7 +92,7 @@ static void log_close(struct source *source)
 }
 
 /* Under the lock. */
-static size_t put(struct log *l, const char *p, size_t n)
+static size_t keep_bytes(struct log *l, const char *p, size_t n)
 {
     size_t to = (l->from + l->used) % BUFFER_BYTES;
     size_t run = to < l->from ? l->from - to : BUFFER_BYTES - to;
@@ -107,9 +107,14 @@ static size_t put(struct log *l, const char *p, size_t n)
     return n;
 }
 
-/* Without the lock: log_close, which takes it, may be called from in here. */
-static void begin(struct log *l)
+/* The answer begins with the runner's, so that a refusal can still be said with a status, and a reader need not wait
+ * for an environment that says nothing. Without the lock: log_close, which takes it, may be called from in here. */
+static void answer_begins(void *arg, unsigned status)
 {
+    struct log *l = arg;
+
+    if (status != 200)
+        return;
     l->streaming = true;
     pthread_mutex_lock(&l->lock);
     l->references++;
@@ -119,116 +124,70 @@ static void begin(struct log *l)
     request_stream(l->request, 200, "text/plain; charset=utf-8", &l->source);
 }
 
-/* The answer begins with the runner's, so that a refusal can still be said with a status, and a reader need not wait
- * for an environment that says nothing. */
-static size_t header_received(char *p, size_t size, size_t count, void *arg)
+static int hand_on(void *arg, struct str piece)
 {
     struct log *l = arg;
-    size_t n = size * count;
+    size_t at = 0;
 
-    if (!l->streaming && n > 5 && memcmp(p, "HTTP/", 5) == 0) {
-        curl_easy_getinfo(l->curl, CURLINFO_RESPONSE_CODE, &l->status);
-        if (l->status == 200)
-            begin(l);
-    }
-    return n;
-}
-
-static size_t received(char *p, size_t size, size_t count, void *arg)
-{
-    struct log *l = arg;
-    size_t n = size * count, at = 0;
-
-    if (!l->streaming) {
-        buffer_append(&l->reason, p, n < MAX_REASON - l->reason.n ? n : MAX_REASON - l->reason.n);
-        return n;
-    }
     LOCK_SCOPE(&l->lock);
-    while (at < n) {
+    while (at < piece.n) {
         while (l->used == BUFFER_BYTES && !l->closed)
             pthread_cond_wait(&l->room, &l->lock);
         if (l->closed)
-            return 0;
-        at += put(l, p + at, n - at);
+            return -1;
+        at += keep_bytes(l, piece.p + at, piece.n - at);
         source_wake(&l->source);
     }
-    return n;
-}
-
-static bool is_wanted(struct log *l)
-{
-    LOCK_SCOPE(&l->lock);
-    return !l->closed;
-}
-
-static CURL *prepare(struct log *l)
-{
-    CURL *curl = curl_easy_init();
-
-    if (curl == NULL)
-        abort();
-    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, l->socket);
-    curl_easy_setopt(curl, CURLOPT_URL, l->url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 5L);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, header_received);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, l);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, received);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, l);
-    return curl;
-}
-
-/* CURLE_OK: the runner's answer is whole. */
-static CURLcode fetch(struct log *l)
-{
-    int running = 1, left;
-    struct CURLMsg *message;
-    CURLcode rc = CURLE_ABORTED_BY_CALLBACK;
-
-    l->curl = prepare(l);
-    curl_multi_add_handle(l->multi, l->curl);
-    while (running && is_wanted(l) && curl_multi_perform(l->multi, &running) == CURLM_OK)
-        if (running && curl_multi_poll(l->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK)
-            break;
-    while ((message = curl_multi_info_read(l->multi, &left)))
-        if (message->msg == CURLMSG_DONE)
-            rc = message->data.result;
-    curl_multi_remove_handle(l->multi, l->curl);
-    curl_easy_cleanup(l->curl);
-    return rc;
+    return 0;
 }
 
 /* The runner's own reason, where it gave one. */
-static struct error *failure(struct log *l, CURLcode rc)
+static struct error *refusal(const struct answer *a)
 {
     struct error *err = NULL;
-    struct str said = str_trim(buffer_str(&l->reason));
+    struct str said = str_trim(buffer_str(&a->body));
 
-    if (rc != CURLE_OK || l->status == 0)
-        error_set(&err, REASON_SERVICE_UNAVAILABLE, "the runner does not answer: %s", curl_easy_strerror(rc));
-    else if (l->status == 404)
+    if (a->status == 404) {
         error_set(&err, REASON_NOT_FOUND, "the environment has no container (yet), so there is no log");
-    else
-        error_set(&err, l->status == 429 ? REASON_TOO_MANY_REQUESTS : REASON_SERVICE_UNAVAILABLE, "the runner: %.*s",
-                  (int)said.n, said.p ? said.p : "");
-    if (l->status != 404)
-        err->retry_after = RETRY_SECONDS;
+        return err;
+    }
+    error_set(&err, a->status == 429 ? REASON_TOO_MANY_REQUESTS : REASON_SERVICE_UNAVAILABLE, "the runner: %.*s",
+              said.n < REASON_SHOWN ? (int)said.n : REASON_SHOWN, said.n ? said.p : "");
+    err->retry_after = RETRY_SECONDS;
     return err;
 }
 
-static void *run(void *arg)
+static struct error *no_answer(struct error *cause)
+{
+    error_wrap(&cause, "the runner does not answer");
+    cause->reason = REASON_SERVICE_UNAVAILABLE;
+    cause->retry_after = RETRY_SECONDS;
+    return cause;
+}
+
+static void *fetch_log(void *arg)
 {
     struct log *l = arg;
-    CURLcode rc = fetch(l);
+    struct error *err = NULL;
+    _cleanup_answer_ struct answer answer = {0};
+    const struct call call = {.method = "GET",
+                              .path = l->path,
+                              .stop_fd = l->stop_fd,
+                              .max_body = MAX_REFUSAL,
+                              .begun = answer_begins,
+                              .receive = hand_on,
+                              .arg = l};
+    int rc = transport_call(l->runner, &call, &answer, &err);
 
     pthread_mutex_lock(&l->lock);
     l->ended = true;
     if (l->streaming && !l->closed)
         source_wake(&l->source);
     pthread_mutex_unlock(&l->lock);
-    if (!l->streaming)
-        request_fail(l->request, failure(l, rc));
+    if (l->streaming)
+        error_free(err);
+    else
+        request_fail(l->request, rc < 0 ? no_answer(err) : refusal(&answer));
     log_unref(l);
     return NULL;
 }
@@ -243,35 +202,50 @@ static int tail_lines(const struct operation *op, unsigned long long *lines, str
     return 0;
 }
 
-void device_log(struct request *r, struct object *object, void *context_arg)
+static int take_slot(struct error **err)
 {
-    const struct hook_context *context = context_arg;
-    struct error *err = NULL;
-    const struct operation *op = request_operation(r);
-    unsigned long long lines;
+    if (atomic_fetch_add(&open_logs, 1) < MAX_LOGS)
+        return 0;
+    atomic_fetch_sub(&open_logs, 1);
+    error_set(err, REASON_TOO_MANY_REQUESTS, "%d logs are being read already", MAX_LOGS);
+    (*err)->retry_after = RETRY_SECONDS;
+    return -1;
+}
 
-    if (tail_lines(op, &lines, &err) < 0) {
-        request_fail(r, err);
-        return;
-    }
-    if (atomic_fetch_add(&open_logs, 1) >= MAX_LOGS) {
-        atomic_fetch_sub(&open_logs, 1);
-        error_set(&err, REASON_TOO_MANY_REQUESTS, "%d logs are being read already", MAX_LOGS);
-        err->retry_after = RETRY_SECONDS;
-        request_fail(r, err);
-        return;
-    }
-    bool follow = streq(operation_parameter(op, "follow"), "true");
+static struct log *log_new(struct request *r, const char *socket, int stop_fd)
+{
     struct log *l = xcalloc(1, sizeof(*l));
+
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->room, NULL);
     l->request = r;
     l->references = 1;
-    l->reason = BUFFER_MAX(MAX_REASON);
-    l->multi = curl_multi_init();
-    l->socket = xstrdup(context->logs_socket);
-    l->url = xasprintf("http://runner/devices/%s/log?follow=%s&tailLines=%llu", object->uid, follow ? "true" : "false",
-                       lines);
+    l->stop_fd = stop_fd;
+    l->runner = transport_new(&(struct transport_options){.socket = socket, .url = "http://runner"});
+    return l;
+}
+
+void device_log(struct request *r, struct object *object, void *context_arg)
+{
+    const struct hook_context *context = context_arg;
+    const struct operation *op = request_operation(r);
+    struct error *err = NULL;
+    unsigned long long lines;
+
+    if (tail_lines(op, &lines, &err) < 0 || take_slot(&err) < 0) {
+        request_fail(r, err);
+        return;
+    }
+    int stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (stop_fd < 0) { /* without it nobody could end the log */
+        error_errno(&err, errno, "log");
+        atomic_fetch_sub(&open_logs, 1);
+        request_fail(r, err);
+        return;
+    }
+    bool follow = streq(operation_parameter(op, "follow"), "true");
+    struct log *l = log_new(r, context->logs_socket, stop_fd);
+    l->path = xasprintf("/devices/%s/log?follow=%s&tailLines=%llu", object->uid, follow ? "true" : "false", lines);
     request_on_gone(r, stop_reading, l);
-    pthread_detach(thread_start("device-log", run, l));
+    pthread_detach(thread_start("device-log", fetch_log, l));
 }

@@ -97,7 +97,7 @@ static void listen_on(struct fixture *f)
     const struct http_options options = {.listen_fd = f->listen_fd,
                                          .role = HTTP_GATEWAY,
                                          .peer_uid = (uid_t)-1,
-                                         .max_connections = 64,
+                                         .max_connections = 256,
                                          .max_body = 1 << 20,
                                          .idle_seconds = 60};
     f->server = http_server_start(&options, handle, NULL, NULL);
