@@ -128,6 +128,7 @@ static int ensure(struct runtime *r, const struct runtime_spec *s, struct instan
     k->revision = s->revision;
     *out = (struct instance){.state = INSTANCE_RUNNING};
     instance_set_endpoint(out, s->ports[0].name, s->prepared->socket);
+    f->failures[ARRAY_SIZE(f->failures) - 1] = f->after_ensure;
     if (f->mute)
         return 0;
     answerer_start(&k->answerer, s->prepared->socket, f->status);

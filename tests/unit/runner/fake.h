@@ -36,10 +36,11 @@ struct fake {
     struct engine_facts facts;
     struct fake_container containers[16];
     struct fake_failure failures[8];
-    bool image;        /* whether it is there */
-    unsigned status;   /* of new containers' answers */
-    bool mute;         /* new containers listen nowhere */
-    struct buffer log; /* "ensure u1\nend u1 0\nremove u1 3\n" … */
+    struct fake_failure after_ensure; /* ordered as soon as a container has been made */
+    bool image;                       /* whether it is there */
+    unsigned status;                  /* of new containers' answers */
+    bool mute;                        /* new containers listen nowhere */
+    struct buffer log;                /* "ensure u1\nend u1 0\nremove u1 3\n" … */
 };
 
 void fake_init(struct fake *f, const struct config *c, const char *places);

@@ -500,10 +500,9 @@ static void test_a_failed_one_is_cleared_away_in_the_end(void **state)
 
     limits.starting_seconds = 1;
     s->fake.mute = true;
+    s->fake.after_ensure = (struct fake_failure){"remove", REASON_SERVICE_UNAVAILABLE, "away", 2};
     put_device(s, "ada", "u1", 1, "");
     run_controller(s);
-    UNTIL(fake_has(&s->fake, "u1"));
-    fake_fail(&s->fake, "remove", REASON_SERVICE_UNAVAILABLE, "away", 2);
     wait_failed(s, "ada", "StartTimeout");
     UNTIL(!fake_has(&s->fake, "u1"));
     UNTIL(fake_count(&s->fake, "remove u1 3") >= 3);
