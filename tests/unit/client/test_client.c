@@ -115,6 +115,38 @@ static void test_status_after_conflict(void **state)
     end(&s);
 }
 
+#define TRIES 9 /* one, and those of client.c after a conflict */
+
+/* Somebody else is always first: given up in the end, whichever of them it was. */
+static void test_conflicts_without_end(void **state)
+{
+    struct line script[4 * TRIES];
+    struct object_ref ref = {"devices", "a", "u1"};
+    struct setup s;
+    unsigned fills = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(script); i += 2) {
+        bool status = i < 2 * TRIES;
+        script[i] = (struct line){"GET /apis/g/v1/devices/a ",
+                                  OK_JSON("{\"metadata\":{\"name\":\"a\",\"uid\":\"u1\",\"resourceVersion\":\"3\","
+                                          "\"finalizers\":[\"f\"]}}"),
+                                  NULL, false};
+        script[i + 1] = (struct line){status ? "PATCH /apis/g/v1/devices/a/status" : "PATCH /apis/g/v1/devices/a ",
+                                      STATUS("409", "Conflict", "first"), NULL, false};
+    }
+    begin(&s, script, ARRAY_SIZE(script));
+    for (int i = 0; i < 2; i++) {
+        _cleanup_error_ struct error *err = NULL;
+        int rc = i == 0 ? client_patch_status(s.client, &ref, NULL, fill, &fills, NULL, &err)
+                        : client_remove_finalizer(s.client, &ref, "f", &err);
+        assert_int_equal(rc, -1);
+        assert_int_equal(err->reason, REASON_CONFLICT);
+        assert_non_null(strstr(err->message, "first"));
+    }
+    assert_int_equal(fills, TRIES);
+    end(&s);
+}
+
 static void test_status_of_another(void **state)
 {
     static const struct line script[] = {
@@ -354,6 +386,51 @@ static void test_garbage_in_a_watch(void **state)
     end(&s);
 }
 
+#define LINE_MAX_BYTES ((size_t)8 << 20) /* of client.c */
+
+static char *lines_of(size_t first)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", rest[] = "\nlast\n";
+    char *text = xmalloc(strlen(head) + first + sizeof(rest));
+
+    memcpy(text, head, strlen(head));
+    memset(text + strlen(head), 'x', first);
+    memcpy(text + strlen(head) + first, rest, sizeof(rest));
+    return text;
+}
+
+static int note_length(void *arg, struct str line)
+{
+    size_t *lengths = arg;
+
+    *(lengths[0] ? &lengths[1] : &lengths[0]) = line.n;
+    return 0;
+}
+
+/* As a whole or not at all: never a part of it. */
+static void check_line(size_t length, bool comes)
+{
+    _cleanup_free_ char *answer = lines_of(length);
+    const struct line script[] = {{"GET /apis/g/v1/things?watch", answer, NULL, false}};
+    size_t lengths[2] = {0};
+    struct setup s;
+
+    begin(&s, script, 1);
+    int rc _unused_ = client_stream(s.client, "things?watch", 60, note_length, lengths, NULL);
+    assert_int_equal(lengths[0], comes ? length : 0);
+    assert_int_equal(lengths[1], comes ? 4 : 0);
+    end(&s);
+}
+
+static void test_lines_come_as_a_whole(void **state)
+{
+    check_line(1, true);
+    check_line(100000, true);
+    check_line(LINE_MAX_BYTES, true);
+    check_line(LINE_MAX_BYTES + 1, false);
+    check_line(LINE_MAX_BYTES + 100000, false);
+}
+
 /* One that ends at once, in good order or by a line that is too long, is no reason to ask without pause. */
 static void test_watches_that_end_at_once_are_begun_ever_later(void **state)
 {
@@ -442,6 +519,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_status_after_conflict),
+        cmocka_unit_test(test_conflicts_without_end),
         cmocka_unit_test(test_status_of_another),
         cmocka_unit_test(test_finalizer),
         cmocka_unit_test(test_what_is_gone),
@@ -449,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_resume_at_the_bookmark),
         cmocka_unit_test(test_list_anew_after_410),
         cmocka_unit_test(test_garbage_in_a_watch),
+        cmocka_unit_test(test_lines_come_as_a_whole),
         cmocka_unit_test(test_watches_that_end_at_once_are_begun_ever_later),
         cmocka_unit_test(test_an_older_state_is_no_news),
         cmocka_unit_test(test_a_store_that_went_back),
