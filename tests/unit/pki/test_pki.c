@@ -208,6 +208,8 @@ static void test_lives(void **state)
     int64_t now = clock_realtime_us();
     assert_true(x509_expires_us(ca) > now + 3649 * day && x509_expires_us(ca) <= now + 3650 * day);
     assert_true(x509_expires_us(leaf) > now + 364 * day && x509_expires_us(leaf) <= now + 365 * day);
+    /* Others' clocks may be some minutes behind. */
+    assert_true(x509_begins_us(leaf) < now - 299 * INT64_C(1000000) && x509_begins_us(leaf) > now - day);
     assert_false(x509_is_due(leaf, now));
     assert_false(x509_is_due(leaf, now + 240 * day));
     assert_true(x509_is_due(leaf, now + 245 * day));
@@ -386,6 +388,73 @@ static void test_kubeconfig_is_kept_while_good(void **state)
     assert_true(is_written_anew(p, URL));
 }
 
+static char *with_value(const char *text, const char *key, const char *pem)
+{
+    _cleanup_free_ char *value = base64_encode(pem, strlen(pem));
+    const char *at = strstr(text, key), *end = at ? strchr(at, '\n') : NULL;
+
+    assert_non_null(end);
+    return xasprintf("%.*s%s%s%s", (int)(at - text), text, key, value, end);
+}
+
+/* A kubeconfig whose certificate, of a year, is so old. */
+static void put_aged(const struct place *p, long days)
+{
+    static const struct certificate_request request = {
+        .common_name = "open-hydra-admin", .organization = "system:masters", .seconds = 1};
+    _cleanup_issuer_ struct issuer ca = {0};
+    int lock = pki_open(p->pki, &ca, NULL);
+    assert_true(lock >= 0);
+    close(lock);
+    _cleanup_key_ EVP_PKEY *key = x509_make_key(NULL);
+    _cleanup_x509_ X509 *c = x509_issue(&request, key, &ca, NULL);
+    X509_gmtime_adj(X509_getm_notBefore(c), -86400L * days);
+    X509_gmtime_adj(X509_getm_notAfter(c), 86400L * (365 - days));
+    assert_true(X509_sign(c, ca.key, EVP_sha256()) > 0);
+    _cleanup_free_ char *text = text_of(p, "kubeconfig"), *pem = x509_certificate_pem(c), *key_pem = x509_key_pem(key);
+    _cleanup_free_ char *half = with_value(text, "client-certificate-data: ", pem),
+                        *whole = with_value(half, "client-key-data: ", key_pem);
+    put(p, "kubeconfig", whole);
+}
+
+static void test_due_kubeconfig_is_written_anew(void **state)
+{
+    struct place *p = *state;
+
+    assert_true(is_written_anew(p, URL));
+    put_aged(p, 200);
+    assert_false(is_written_anew(p, URL));
+    put_aged(p, 250);
+    assert_true(is_written_anew(p, URL));
+}
+
+/* Somebody has edited it, or a copy was cut off. */
+static void test_a_list_without_its_last_line_feed(void **state)
+{
+    struct place *p = *state;
+
+    assert_int_equal(pki_write_kubeconfig(&p->options, URL, p->kubeconfig, NULL), 0);
+    put(p, "pki/admins", "C3 2999-01-01T00:00:00Z");
+    assert_int_equal(pki_write_kubeconfig(&p->options, URL, p->kubeconfig, NULL), 0);
+    _cleanup_x509_ X509 *now = admin_of(p);
+    _cleanup_free_ char *serial = x509_serial(now), *admins = text_of(p, "pki/admins"),
+                        *begins = xasprintf("C3 2999-01-01T00:00:00Z\n%s ", serial);
+    assert_true(starts_with(admins, begins));
+}
+
+/* Where nobody can tell, nobody comes in. */
+static void test_a_list_that_cannot_be_read(void **state)
+{
+    struct place *p = *state;
+    _cleanup_free_ char *list = xasprintf("%s/revoked", p->pki);
+
+    assert_int_equal(pki_write_kubeconfig(&p->options, URL, p->kubeconfig, NULL), 0);
+    _cleanup_x509_ X509 *admin = admin_of(p);
+    assert_false(pki_is_revoked(p->pki, admin));
+    assert_int_equal(mkdir(list, 0700), 0);
+    assert_true(pki_is_revoked(p->pki, admin));
+}
+
 static void test_renewal_revokes_the_older_ones(void **state)
 {
     struct place *p = *state;
@@ -476,6 +545,9 @@ int main(void)
         T(test_authorities_of_other_times),
         T(test_kubeconfig_holds_an_administrator),
         T(test_kubeconfig_is_kept_while_good),
+        T(test_due_kubeconfig_is_written_anew),
+        T(test_a_list_without_its_last_line_feed),
+        T(test_a_list_that_cannot_be_read),
         T(test_renewal_revokes_the_older_ones),
         T(test_lists_hold_what_lives),
         T(test_a_namesake_has_signed_nothing),
