@@ -3,10 +3,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/io.h"
 #include "server/store/damaged.h"
 #include "unit/store/fixture.h"
 
@@ -192,6 +194,22 @@ static void test_wrong_columns(void **state)
     fixture_cleanup(&f);
 }
 
+/* The same; returns what the start said. The caller frees. */
+static char *said_of_damage(struct fixture *f, const char *sql)
+{
+    char path[] = "/tmp/store-log-XXXXXX";
+    int log = mkstemp(path), saved = dup(STDERR_FILENO);
+
+    dup2(log, STDERR_FILENO);
+    damage(f, sql);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(log);
+    char *text = read_file(path, 65536, NULL, NULL);
+    unlink(path);
+    return text;
+}
+
 /* What was told of it cannot be told again: who has not heard it lists again, who has goes on. */
 static void check_log_after(const char *sql)
 {
@@ -206,7 +224,8 @@ static void check_log_after(const char *sql)
     put(f.store, "c", "b", "3");
     take_away(f.store, "c", "b");
     put(f.store, "c", "b", "5");
-    damage(&f, sql);
+    _cleanup_free_ char *said = said_of_damage(&f, sql);
+    assert_non_null(strstr(said, "the log of events has a hole"));
     assert_int_equal(store_events(f.store, "c", 2, &e, 1, &reached, &err), -1);
     assert_int_equal(err->reason, REASON_EXPIRED);
     error_free(err);
