@@ -88,16 +88,26 @@ static bool has_ended(const struct one *o)
 
 /* --- what is told --------------------------------------------------------------------------------------------- */
 
+/* Elsewhere it is another that is asked: what the one before said, or is being asked, does not count. */
+static void begin_at(struct pulses *p, struct one *o, const char *address, const char *path)
+{
+    free(o->address);
+    free(o->path);
+    o->address = xstrdup(address);
+    o->path = xstrdup(path);
+    o->serial = ++p->serial;
+    o->misses = o->refusals = 0;
+    o->pulse = (struct pulse){0};
+    o->next_us = clock_monotonic_us() + (int64_t)dice(FIRST_WITHIN_MS) * 1000;
+}
+
 void pulses_watch(struct pulses *p, const char *name, const char *address, const char *path)
 {
     LOCK_SCOPE(&p->lock);
     struct one *o = one_of(p, name);
 
-    if (o->address)
-        return;
-    o->address = xstrdup(address);
-    o->path = xstrdup(path);
-    o->next_us = clock_monotonic_us() + (int64_t)dice(FIRST_WITHIN_MS) * 1000;
+    if (o->address == NULL || (!streq(o->address, address) && o->pulse.state != PULSE_GONE))
+        begin_at(p, o, address, path);
 }
 
 void pulses_process(struct pulses *p, const char *name, struct runtime_process *process)

@@ -38,7 +38,7 @@ struct pulses *pulses_new(const struct pulses_options *options);
 void pulses_start(struct pulses *p);
 /* The stop descriptor must be readable; waits for the thread. */
 void pulses_free(struct pulses *p);
-/* Begins to ask; nothing new where it is asked already. */
+/* Begins to ask; nothing new where it is asked at that address already. */
 void pulses_watch(struct pulses *p, const char *name, const char *address, const char *path);
 /* Its first process; takes the descriptor where that is a new one. */
 void pulses_process(struct pulses *p, const char *name, struct runtime_process *process);

@@ -221,6 +221,7 @@ void environment_await(struct environments *es, struct environment *e, yyjson_va
 void environment_running(struct environments *es, struct environment *e, yyjson_val *object)
 {
     tell_endpoints(es, e);
-    pulses_watch(es->pulses, e->name, environment_address(e), e->readiness_path);
+    if (environment_address(e))
+        pulses_watch(es->pulses, e->name, environment_address(e), e->readiness_path);
     environment_say_health(es, e);
 }

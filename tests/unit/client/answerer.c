@@ -42,13 +42,17 @@ static void *run(void *arg)
     return NULL;
 }
 
+void answerer_start_on(struct answerer *a, int listen_fd, unsigned status)
+{
+    *a = (struct answerer){.listen_fd = listen_fd, .stop_fd = eventfd(0, EFD_CLOEXEC)};
+    atomic_init(&a->status, status);
+    a->thread = thread_start("answerer", run, a);
+}
+
 void answerer_start(struct answerer *a, const char *path, unsigned status)
 {
-    *a = (struct answerer){.stop_fd = eventfd(0, EFD_CLOEXEC)};
+    answerer_start_on(a, listen_unix(path, 0666, NULL), status);
     snprintf(a->path, sizeof(a->path), "%s", path);
-    atomic_init(&a->status, status);
-    a->listen_fd = listen_unix(path, 0666, NULL);
-    a->thread = thread_start("answerer", run, a);
 }
 
 void answerer_end(struct answerer *a)

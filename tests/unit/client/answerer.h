@@ -15,5 +15,7 @@ struct answerer {
     unsigned held_len;
 };
 void answerer_start(struct answerer *a, const char *path, unsigned status);
+/* On what listens already; takes the descriptor. */
+void answerer_start_on(struct answerer *a, int listen_fd, unsigned status);
 /* Nobody listens any more; the socket stays where it is. */
 void answerer_end(struct answerer *a);

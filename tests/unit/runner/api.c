@@ -168,6 +168,10 @@ static unsigned change(struct api *a, const struct asked *q, int fd)
         merge(a, o, yyjson_doc_get_root(patch));
         o = find(a, q->plural, q->name);
     }
+    if (streq(q->method, "PUT")) {
+        free(a->put);
+        a->put = xstrdup(q->body);
+    }
     _cleanup_free_ char *json = o ? yyjson_write(o->doc, 0, NULL) : xstrdup("{}");
     answer(fd, 200, streq(q->method, "PUT") ? "{}" : json);
     return 200;
@@ -292,6 +296,7 @@ void api_end(struct api *a)
     unlink(a->path);
     rmdir(a->directory);
     free(a->log);
+    free(a->put);
     pthread_mutex_destroy(&a->lock);
 }
 
@@ -336,6 +341,12 @@ unsigned api_count(struct api *a, const char *request, unsigned status)
     for (const char *at = a->log; at && (at = strstr(at, line)); at++)
         n++;
     return n;
+}
+
+char *api_last_put(struct api *a)
+{
+    LOCK_SCOPE(&a->lock);
+    return xstrdup(a->put ? a->put : "");
 }
 
 yyjson_doc *api_get(struct api *a, const char *plural, const char *name)

@@ -37,6 +37,7 @@ struct api {
     struct api_failure failures[8];
     size_t failures_len;
     char *log; /* "PUT devices/a/endpoint 200\n" … */
+    char *put; /* body of the last PUT that was taken */
 };
 
 void api_start(struct api *a);
@@ -50,6 +51,8 @@ void api_patch(struct api *a, const char *plural, const char *name, const char *
 void api_fail(struct api *a, const char *method, const char *path, unsigned status, unsigned times);
 /* How many requests began like that and got that status. */
 unsigned api_count(struct api *a, const char *request, unsigned status);
+/* A copy of the body of the last PUT that was taken. The caller frees. */
+char *api_last_put(struct api *a);
 /* Copies, which the caller frees; NULL: no such object, or nothing at that path. */
 yyjson_doc *api_get(struct api *a, const char *plural, const char *name);
 /* Ends all watches, and forgets all objects, at that revision: an older store was put back. */

@@ -499,6 +499,25 @@ static void test_what_outlives_its_container_is_killed(void **state)
     reap(kept);
 }
 
+/* What is reached elsewhere now is asked there, and begins anew. */
+static void test_an_address_that_changes(void **state)
+{
+    struct setup *s = *state;
+    struct answerer a;
+
+    pulses_watch(s->pulses, "a", "unix:/nonexistent/s", "/");
+    round_after(s, 4);
+    round_after(s, 3);
+    assert_int_equal(state_of(s, "a"), PULSE_CLOSED);
+    answerer_start(&a, s->path, 200);
+    pulses_watch(s->pulses, "a", s->address, "/");
+    assert_int_equal(state_of(s, "a"), PULSE_WELL);
+    round_after(s, 4);
+    assert_int_equal(atomic_load(&a.asked), 1);
+    assert_int_equal(state_of(s, "a"), PULSE_WELL);
+    answerer_end(&a);
+}
+
 /* The new container of a name has nothing of the old one. */
 static void test_begun_anew(void **state)
 {
@@ -537,6 +556,7 @@ int main(void)
         TEST(test_a_process_of_somebody_else),
         TEST(test_what_outlives_its_container_is_killed),
         TEST(test_begun_anew),
+        TEST(test_an_address_that_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

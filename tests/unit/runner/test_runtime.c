@@ -1,0 +1,194 @@
+/* The controller over a runtime that is no engine: it knows runtime.h alone. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/thread.h"
+#include "kinds/device.h"
+#include "runner/environment/controller.h"
+#include "runner/environment/limits.h"
+#include "unit/client/peer.h"
+#include "unit/runner/api.h"
+#include "unit/runner/pretend.h"
+
+#define PATIENCE_US (INT64_C(20) * 1000000)
+#define SANDBOX                                                                                                         \
+    "{\"metadata\":{\"name\":\"plain\"},\"spec\":{\"cpuImageName\":\"i\",\"socket\":\"/run/o/s\",\"home\":\"/home/x\"," \
+    "\"readinessPath\":\"/ready\"}}"
+#define DEVICE                                                                                                         \
+    "{\"metadata\":{\"name\":\"ada\",\"uid\":\"u1\",\"generation\":1,\"finalizers\":[\"" DEVICE_FINALIZER              \
+    "\"]},\"spec\":{\"openHydraUsername\":\"ada\"},\"status\":{\"sandboxName\":\"plain\",\"port\":31000,\"hostId\":7}}"
+
+struct setup {
+    char data[64], runtime[64];
+    struct api api;
+    struct pretend pretend;
+    struct config *config;
+    struct client *client;
+    int stop_fd;
+    struct controller *controller;
+};
+
+static void run_controller(struct setup *s)
+{
+    s->stop_fd = eventfd(0, EFD_CLOEXEC);
+    s->client = client_new(&(struct client_options){
+        .transport = {.socket = s->api.path, .url = "http://server"}, .prefix = "/apis/g/v1", .stop_fd = s->stop_fd});
+    s->controller = controller_start(&(struct controller_options){s->config, s->client, &s->pretend.base});
+}
+
+static void stop_controller(struct setup *s)
+{
+    uint64_t one = 1;
+
+    assert_int_equal(write(s->stop_fd, &one, sizeof(one)), sizeof(one));
+    controller_stop(s->controller);
+    client_free(s->client);
+    close(s->stop_fd);
+}
+
+static int begin(void **state)
+{
+    struct setup *s = xcalloc(1, sizeof(*s));
+    struct config_flags flags = {0};
+
+    limits.ready_poll_ms = 5;
+    limits.ask_seconds = limits.check_seconds = 1;
+    api_start(&s->api);
+    snprintf(s->data, sizeof(s->data), "%s/data", s->api.directory);
+    snprintf(s->runtime, sizeof(s->runtime), "%s/run", s->api.directory);
+    assert_int_equal(mkdir(s->data, 0755), 0);
+    flags.data = s->data;
+    flags.runtime = s->runtime;
+    s->config = config_load(&flags, NULL);
+    assert_non_null(s->config);
+    pretend_init(&s->pretend);
+    api_put(&s->api, "sandboxes", SANDBOX);
+    api_put(&s->api, "devices", DEVICE);
+    run_controller(s);
+    *state = s;
+    return 0;
+}
+
+static int finish(void **state)
+{
+    struct setup *s = *state;
+
+    stop_controller(s);
+    pretend_end(&s->pretend);
+    rmdir(s->data);
+    api_end(&s->api);
+    config_free(s->config);
+    free(s);
+    return 0;
+}
+
+static bool says(struct setup *s, const char *path, const char *value)
+{
+    _cleanup_json_ yyjson_doc *doc = api_get(&s->api, "devices", "ada");
+    return streq(json_str_at(yyjson_doc_get_root(doc), path), value);
+}
+
+#define UNTIL(condition)                                                                                               \
+    do {                                                                                                               \
+        int64_t _begun = clock_monotonic_us();                                                                         \
+        while (!(condition)) {                                                                                         \
+            usleep(2000);                                                                                              \
+            if (clock_monotonic_us() - _begun > PATIENCE_US)                                                           \
+                fail_msg("it did not come to that: %s", s->api.log);                                                   \
+        }                                                                                                              \
+    } while (0)
+
+static bool is_there(struct setup *s)
+{
+    LOCK_SCOPE(&s->pretend.lock);
+    return s->pretend.there;
+}
+
+static bool is_gone(struct setup *s)
+{
+    _cleanup_json_ yyjson_doc *doc = api_get(&s->api, "devices", "ada");
+    return doc == NULL;
+}
+
+/* What the server was told last, of one endpoint. */
+static void told(struct setup *s, const char *address)
+{
+    _cleanup_free_ char *body = api_last_put(&s->api);
+    _cleanup_json_ yyjson_doc *doc = json_parse(str_from(body), NULL);
+    yyjson_val *root = yyjson_doc_get_root(doc), *list = json_at(root, "endpoints"), *one = yyjson_arr_get_first(list);
+
+    assert_int_equal(yyjson_arr_size(list), 1);
+    assert_string_equal(json_str_at(root, "deviceUid"), "u1");
+    assert_string_equal(json_str_at(one, "name"), "main");
+    assert_string_equal(json_str_at(one, "address"), address);
+    LOCK_SCOPE(&s->pretend.lock);
+    assert_string_equal(json_str_at(one, "token"), s->pretend.token);
+}
+
+/* Its address comes after its start, and may be another one day. */
+static void test_an_address_that_comes_later(void **state)
+{
+    struct setup *s = *state;
+
+    UNTIL(is_there(s) && says(s, "status.phase", "Starting"));
+    assert_int_equal(api_count(&s->api, "PUT devices/ada/endpoint", 200), 0);
+    pretend_reach(&s->pretend);
+    UNTIL(says(s, "status.phase", "Running"));
+    told(s, s->pretend.address);
+    assert_true(says(s, "status.containerName", "pretended-u1"));
+    assert_string_equal(s->pretend.home, "/home/x");
+    assert_int_equal(s->pretend.prepared, 1);
+
+    pretend_reach(&s->pretend);
+    UNTIL(api_count(&s->api, "PUT devices/ada/endpoint", 200) == 2);
+    told(s, s->pretend.address);
+    /* It is asked there as well. */
+    UNTIL(atomic_load(&s->pretend.answerer.asked) > 2);
+    assert_true(says(s, "status.phase", "Running"));
+    assert_int_equal(s->pretend.prepared, 1);
+}
+
+static void test_its_end(void **state)
+{
+    struct setup *s = *state;
+
+    UNTIL(is_there(s));
+    pretend_reach(&s->pretend);
+    UNTIL(says(s, "status.phase", "Running"));
+    api_patch(&s->api, "devices", "ada", "{\"metadata\":{\"deletionTimestamp\":\"2020-01-01T00:00:00Z\"}}");
+    UNTIL(is_gone(s));
+    assert_false(is_there(s));
+    assert_int_equal(s->pretend.removed, 1);
+}
+
+/* The next runner finds it by what the runtime says. */
+static void test_it_is_adopted(void **state)
+{
+    struct setup *s = *state;
+
+    UNTIL(is_there(s));
+    pretend_reach(&s->pretend);
+    UNTIL(says(s, "status.phase", "Running"));
+    stop_controller(s);
+    run_controller(s);
+    UNTIL(api_count(&s->api, "PUT devices/ada/endpoint", 200) == 2);
+    told(s, s->pretend.address);
+    assert_int_equal(s->pretend.prepared, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_an_address_that_comes_later),
+        TEST(test_its_end),
+        TEST(test_it_is_adopted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
