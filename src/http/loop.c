@@ -180,3 +180,11 @@ void loop_join(struct loop *l)
 {
     pthread_join(l->thread, NULL);
 }
+
+void loop_finish(struct loop *l)
+{
+    l->self = pthread_self();
+    do
+        give_turns(l);
+    while (has_posted(l) || !l->hooks.is_over(l));
+}

@@ -49,6 +49,8 @@ int loop_init(struct loop *l, const struct loop_hooks *hooks, struct error **err
 void loop_start(struct loop *l, const char *name);
 void loop_ask_to_stop(struct loop *l);
 void loop_join(struct loop *l); /* until its thread has ended */
+/* What was posted since, on the caller's thread. */
+void loop_finish(struct loop *l);
 void loop_free(struct loop *l); /* nothing may be posted any more */
 
 /* From any thread. What is posted must not be again before its turn. */

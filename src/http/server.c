@@ -101,5 +101,9 @@ void http_server_stop(struct http_server *s)
     loop_ask_to_stop(&s->service.bodies.loop);
     loop_join(&s->service.requests.loop);
     loop_join(&s->service.bodies.loop);
+    /* One loop may have handed something to the other when that had ended. */
+    loop_finish(&s->service.requests.loop);
+    loop_finish(&s->service.bodies.loop);
+    loop_finish(&s->service.requests.loop);
     free_server(s);
 }

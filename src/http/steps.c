@@ -182,7 +182,7 @@ static enum progress answer_is_out(struct connection *c, struct str *input)
     if (c->x && c->x->stream)
         return begin_stream(c, input);
     connection_leave_exchange(c, NULL);
-    if (c->drains) {
+    if (c->drains && !connection_is_stopping(c)) {
         shutdown(c->fd, SHUT_WR);
         c->received = 0;
         c->state = DRAIN;
