@@ -133,14 +133,15 @@ static bool is_unambiguous(const struct request *q)
            count_headers(q, "Content-Length") == 0;
 }
 
-/* Behind a name is a colon, behind a value the end of its line: there is room for a NUL. */
+/* Behind a name is a colon, behind a value the end of its line: there is room for a NUL. (Where llhttp says that nothing
+ * is, may be in the next line.) */
 static const char *terminate(struct str s)
 {
+    if (s.n == 0)
+        return "";
     char *p = (char *)(uintptr_t)s.p;
-
-    if (p)
-        p[s.n] = '\0';
-    return p ? p : "";
+    p[s.n] = '\0';
+    return p;
 }
 
 static void take_headers(struct request *q, const struct parsed_head *h)
