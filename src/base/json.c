@@ -39,18 +39,35 @@ void json_keep(struct arena *a, yyjson_doc *doc)
     arena_defer(a, free_document, doc);
 }
 
-static void free_mutable(void *doc)
+/* --- In an arena --- */
+
+/* A small object takes so much: more makes it grow by doubling. */
+#define DOC_VALUES 64
+#define DOC_TEXT 768
+
+static void *alloc_in(void *arena, size_t size)
 {
-    yyjson_mut_doc_free(doc);
+    return arena_alloc(arena, size);
+}
+
+static void *realloc_in(void *arena, void *p, size_t old, size_t size)
+{
+    return size <= old ? p : memcpy(arena_alloc(arena, size), p, old);
+}
+
+/* It goes with the arena. */
+static void free_in(void *arena, void *p)
+{
 }
 
 yyjson_mut_doc *json_mut_new(struct arena *a)
 {
-    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    const yyjson_alc in_arena = {alloc_in, realloc_in, free_in, a};
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(&in_arena);
 
-    if (doc == NULL)
+    if (doc == NULL || !yyjson_mut_doc_set_val_pool_size(doc, DOC_VALUES) ||
+        !yyjson_mut_doc_set_str_pool_size(doc, DOC_TEXT))
         abort();
-    arena_defer(a, free_mutable, doc);
     return doc;
 }
 

@@ -30,7 +30,7 @@ static inline void cleanup_json_mut_docp(yyjson_mut_doc **doc)
  */
 yyjson_doc *json_parse(struct str text, struct error **err) _must_check_;
 
-/* Documents that go with the arena: one that is there, and a new one. */
+/* Documents that go with the arena: one that is there, and a new one, in its memory. */
 void json_keep(struct arena *a, yyjson_doc *doc);
 yyjson_mut_doc *json_mut_new(struct arena *a);
 

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -263,6 +264,50 @@ static void random_differs(void **state)
     free(t);
 }
 
+static int compare_uuids(const void *a, const void *b)
+{
+    return memcmp(a, b, UUID_SIZE);
+}
+
+/* More than are drawn at a time. */
+static void no_uuid_comes_twice(void **state)
+{
+    char all[100][UUID_SIZE];
+
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        random_uuid(all[i]);
+        assert_int_equal(strlen(all[i]), 36);
+        assert_int_equal(strspn(all[i], "0123456789abcdef-"), 36);
+        assert_true(all[i][8] == '-' && all[i][13] == '-' && all[i][18] == '-' && all[i][23] == '-');
+        assert_non_null(strchr("89ab", all[i][19]));
+    }
+    qsort(all, ARRAY_SIZE(all), UUID_SIZE, compare_uuids);
+    for (size_t i = 1; i < ARRAY_SIZE(all); i++)
+        assert_string_not_equal(all[i - 1], all[i]);
+}
+
+/* A child of ours gives others than its parent. */
+static void no_uuid_of_the_parent(void **state)
+{
+    char ours[UUID_SIZE], theirs[UUID_SIZE] = "";
+    int ends[2], status;
+
+    random_uuid(ours);
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        random_uuid(theirs);
+        _exit(write(ends[1], theirs, UUID_SIZE) == UUID_SIZE ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(read(ends[0], theirs, UUID_SIZE), UUID_SIZE);
+    random_uuid(ours);
+    assert_string_not_equal(ours, theirs);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* What steers a terminal, or shows one text as another, and its neighbours that do not. */
 static void tells_text_from_controls(void **state)
 {
@@ -401,6 +446,8 @@ int main(void)
         cmocka_unit_test(errors_wrap_and_collect_causes),
         cmocka_unit_test(arena_keeps_and_defers),
         cmocka_unit_test(random_differs),
+        cmocka_unit_test(no_uuid_comes_twice),
+        cmocka_unit_test(no_uuid_of_the_parent),
         cmocka_unit_test(tells_text_from_controls),
         cmocka_unit_test(cleans_in_place),
         cmocka_unit_test(logs_plain_lines),
