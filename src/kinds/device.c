@@ -1,7 +1,5 @@
 #include "kinds/device.h"
 
-#include "base/alloc.h"
-
 static const char *const phases[] = {
     [PHASE_QUEUED] = "Queued",   [PHASE_PREPARING] = "Preparing", [PHASE_STARTING] = "Starting",
     [PHASE_RUNNING] = "Running", [PHASE_STOPPING] = "Stopping",   [PHASE_FAILED] = "Failed",

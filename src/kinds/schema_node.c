@@ -1,7 +1,5 @@
 #include "kinds/schema_node.h"
 
-#include <stdlib.h>
-
 #include "base/alloc.h"
 
 /* Keywords that say nothing about which objects are right, or that are handled by name below. */

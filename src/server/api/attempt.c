@@ -1,6 +1,5 @@
 #include "server/api/attempt.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"

@@ -1,4 +1,6 @@
 /* api_call: what every operation goes through before its verb, in this order. */
+#include <assert.h>
+
 #include "base/clock.h"
 #include "server/api/api.h"
 #include "server/api/heavy.h"
@@ -93,6 +95,8 @@ static int start(struct request *r, struct error *wrong, const struct flow_calle
 
 void api_call(struct api *a, const struct operation *op, operation_done *done, void *arg)
 {
+    assert(op->arena && op->who.name && done);
+    assert(!op->kind || op->verb != VERB_NONE || op->wrong);
     struct request *r = request_new(a, op, done, arg);
     struct flow_caller caller = request_caller(a, &op->who);
     int64_t began = r->started_us;

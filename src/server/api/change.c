@@ -1,5 +1,4 @@
 /* create, update and patch, of the main resource and of /status. */
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "server/api/admission.h"

@@ -3,7 +3,6 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "base/str.h"
 
 /* Where a list in pages goes on: after which name, and the revision of its first page, for which the whole list stands.
  */

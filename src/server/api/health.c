@@ -1,7 +1,6 @@
 #include "server/api/health.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "server/api/metrics.h"

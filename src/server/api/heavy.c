@@ -1,6 +1,5 @@
 #include "server/api/heavy.h"
 
-#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/workers.h"
 

@@ -2,6 +2,8 @@
 
 #include <strings.h>
 
+#include "base/str.h"
+
 /* One range of the header: type with its parameters. */
 struct range {
     struct str type;

@@ -2,8 +2,6 @@
 
 #include <stdbool.h>
 
-#include "base/str.h"
-
 /* What a client wants objects shown as: its Accept header (RFC 9110 §12.5.1, with the parameters as, v and g of
  * Kubernetes). */
 enum representation {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/api/request.h"
+#include "server/store/store.h"
 
 /*
  * The present objects at the start of a watch, part after part, so that a watcher holds few of them at a time. Between

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/buffer.h"
 #include "server/documents/document.h"
 

@@ -30,7 +30,7 @@ yyjson_mut_val *openapi_reference(yyjson_mut_doc *doc, const char *name)
     return v;
 }
 
-yyjson_mut_val *openapi_kind(yyjson_mut_doc *doc, const struct kind *k, const char *kind)
+static yyjson_mut_val *openapi_kind(yyjson_mut_doc *doc, const struct kind *k, const char *kind)
 {
     yyjson_mut_val *v = yyjson_mut_obj(doc);
 

@@ -13,6 +13,5 @@ yyjson_mut_val *openapi_reference(yyjson_mut_doc *doc, const char *name);
 /* "io.openhydra.open-hydra-server.v1.Device": the group's labels backwards, as Kubernetes names the schemas of
  * definitions. The caller frees. */
 char *openapi_schema_name(const struct kind *k, const char *kind);
-/* [{"group", "version", "kind"}], and one of them alone. */
-yyjson_mut_val *openapi_kind(yyjson_mut_doc *doc, const struct kind *k, const char *kind);
+/* [{"group", "version", "kind"}] */
 yyjson_mut_val *openapi_kinds(yyjson_mut_doc *doc, const struct kind *k, const char *kind);

@@ -1,7 +1,6 @@
 #include "server/model/metadata.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/random.h"

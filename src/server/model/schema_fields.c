@@ -1,7 +1,5 @@
 #include "server/model/schema.h"
 
-#include <stdlib.h>
-
 #include "base/alloc.h"
 #include "kinds/schema_node.h"
 #include "server/model/same.h"

@@ -1,8 +1,5 @@
 #include "server/model/schema.h"
 
-#include <stdlib.h>
-
-#include "base/alloc.h"
 #include "base/map.h"
 #include "kinds/schema_node.h"
 #include "server/model/meta_schema.h"

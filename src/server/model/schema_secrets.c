@@ -1,7 +1,5 @@
 #include "server/model/schema.h"
 
-#include <stdlib.h>
-
 #include "base/alloc.h"
 #include "server/model/metadata.h"
 

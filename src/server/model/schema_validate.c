@@ -1,7 +1,6 @@
 #include "server/model/schema.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"

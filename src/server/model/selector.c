@@ -1,7 +1,5 @@
 #include "server/model/selector.h"
 
-#include <stdlib.h>
-
 #include "server/model/metadata.h"
 
 enum operator{ OP_EXISTS, OP_NOT_EXISTS, OP_IN, OP_NOT_IN, OP_GREATER, OP_LESS };
