@@ -191,7 +191,7 @@ static void identified(struct http_exchange *x, const struct identity *who, stru
     struct server *s = arg;
 
     if (err)
-        api_reply_error(x, err);
+        api_handle_refused(s->api, x, &(struct identity){.address = nginx_says_address(x)}, err);
     else
         api_handle(s->api, x, who);
 }

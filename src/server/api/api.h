@@ -15,6 +15,9 @@ void api_free(struct api *a);
  * worker; `op` lives as long as its arena. */
 void api_call(struct api *a, const struct operation *op, operation_done *done, void *arg);
 
+/* What the operation has come to before anybody was let in: counted like the others. Takes the error. */
+void api_refuse(struct api *a, const struct operation *op, struct error *err, operation_done *done, void *arg);
+
 /* As whom the flow counts a caller. */
 struct flow_caller api_caller(const struct api *a, const struct identity *who);
 const struct api_resource *api_resources(const struct api *a, size_t *n);

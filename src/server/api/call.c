@@ -93,6 +93,12 @@ static int start(struct request *r, struct error *wrong, const struct flow_calle
     return dispatch(r, err);
 }
 
+void api_refuse(struct api *a, const struct operation *op, struct error *err, operation_done *done, void *arg)
+{
+    error_free(op->wrong);
+    request_fail(request_new(a, op, done, arg), err);
+}
+
 void api_call(struct api *a, const struct operation *op, operation_done *done, void *arg)
 {
     assert(op->arena && op->who.name && done);

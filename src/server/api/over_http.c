@@ -105,7 +105,7 @@ static const char *copy_text(struct arena *a, const char *s)
     return s ? arena_strdup(a, s) : NULL;
 }
 
-static void read_identity(struct http_exchange *x, struct operation *op, const struct identity *who)
+static void read_identity(struct operation *op, const struct identity *who)
 {
     struct arena *a = op->arena;
 
@@ -145,13 +145,27 @@ static void read_operation(struct api *a, struct http_exchange *x, struct operat
         http_add_header(x, "Allow", allow);
 }
 
-void api_handle(struct api *a, struct http_exchange *x, const struct identity *who)
+static struct http_call *new_call(struct api *a, struct http_exchange *x, const struct identity *who)
 {
     struct http_call *c = arena_alloc(http_arena(x), sizeof(*c));
 
     c->x = x;
     c->op.arena = http_arena(x);
-    read_identity(x, &c->op, who);
+    read_identity(&c->op, who);
     read_operation(a, x, &c->op);
+    return c;
+}
+
+void api_handle(struct api *a, struct http_exchange *x, const struct identity *who)
+{
+    struct http_call *c = new_call(a, x, who);
+
     api_call(a, &c->op, done, c);
+}
+
+void api_handle_refused(struct api *a, struct http_exchange *x, const struct identity *who, struct error *err)
+{
+    struct http_call *c = new_call(a, x, who);
+
+    api_refuse(a, &c->op, err, done, c);
 }

@@ -10,5 +10,8 @@ bool api_owns(struct str path);
 /* Answers (or defers) a request of an identified caller; from an event thread or a worker. `who` is copied. */
 void api_handle(struct api *a, struct http_exchange *x, const struct identity *who);
 
+/* Answers one of whom it could not be found out who it is, `err` being why. Takes `err`. */
+void api_handle_refused(struct api *a, struct http_exchange *x, const struct identity *who, struct error *err);
+
 /* metav1.Status for an error, on whatever path it occurred. Takes `err`. */
 void api_reply_error(struct http_exchange *x, struct error *err);

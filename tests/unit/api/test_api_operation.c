@@ -310,12 +310,40 @@ static void every_operation_is_told(void **state)
     told(i++, VERB_WATCH, WIDGETS, "", 200, false);
 }
 
+/* Nobody was let in, and why: told too. */
+static void what_is_refused_before_is_told(void **state)
+{
+    const struct operation op = {
+        .verb = VERB_LIST, .kind = f.widget, .path = WIDGETS, .who = {.name = "system:anonymous"}};
+    struct caller c;
+    struct operation *kept;
+    struct error *err = NULL;
+
+    caller_init(&c);
+    kept = arena_alloc(c.arena, sizeof(*kept));
+    *kept = op;
+    kept->arena = c.arena;
+    error_set(&err, REASON_TOO_MANY_REQUESTS, "too many guesses");
+    err->retry_after = 7;
+    api_refuse(f.api, kept, err, done, &c);
+    assert_int_equal(c.code, 429);
+    assert_non_null(strstr(c.headers, "Retry-After: 7\n"));
+    assert_non_null(strstr(c.body, "too many guesses"));
+    told(0, VERB_LIST, WIDGETS, "", 429, true);
+    caller_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        TEST(an_object_or_an_error), TEST(as_somebody),         TEST(parameters_and_types),
-        TEST(subresources),          TEST(a_watch_is_a_source), TEST(every_operation_is_told),
+        TEST(an_object_or_an_error),
+        TEST(as_somebody),
+        TEST(parameters_and_types),
+        TEST(subresources),
+        TEST(a_watch_is_a_source),
+        TEST(every_operation_is_told),
+        TEST(what_is_refused_before_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
