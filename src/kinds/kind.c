@@ -178,6 +178,7 @@ static int read_subresource(struct loader *l, yyjson_val *v, struct kind_subreso
 
     *s = (struct kind_subresource){.name = json_str_at(v, "name"), .kind = json_str_at(v, "kind")};
     s->private = yyjson_get_bool(yyjson_obj_get(v, "private"));
+    s->streams = yyjson_get_bool(yyjson_obj_get(v, "streams"));
     s->max_bytes = max ? yyjson_get_uint(max) : KIND_SUBRESOURCE_MAX_BYTES;
     if (s->name == NULL || !is_dns_label(str_from(s->name)) || streq(s->name, "status"))
         return refuse(l, "x-open-hydra-subresources: a name is a DNS label, and not status");

@@ -27,7 +27,7 @@
  * x-open-hydra-max-bytes, x-open-hydra-owner-max-bytes: how large an object may be (its JSON, without the status), and
  * one that is written by who reaches own objects alone; KIND_MAX_BYTES where left out.
  * x-open-hydra-subresources: what an object has beside its status, each with {name, verbs} and, where they differ from
- * the default, {kind, private, maxBytes}: struct kind_subresource. Who answers them is code (server/api/hooks.h), found
+ * the default, {kind, private, maxBytes, streams}: struct kind_subresource. Who answers them is code (server/api/hooks.h), found
  * by the name.
  * x-open-hydra-log: {maxEvents, maxAgeSeconds}: what of this kind watches can resume from, where that is to be less than
  * the store keeps of all. Read and checked here; nobody asks for it yet, as the store's log is one ring for all kinds.
@@ -50,6 +50,7 @@ struct kind_subresource {
     const char *const *verbs; /* get (GET), create (POST), update (PUT); NULL-terminated */
     bool private;             /* left out of discovery and OpenAPI */
     size_t max_bytes;         /* of a body that is sent; KIND_SUBRESOURCE_MAX_BYTES where left out */
+    bool streams;             /* such a body is handed on as it comes, and held nowhere */
 };
 
 /* 0: as much as the store keeps of all. */

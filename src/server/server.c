@@ -233,7 +233,7 @@ static int body_gate(struct http_exchange *x, void *arg, size_t *max, struct err
     struct flow_caller caller = api_caller(s->api, &who);
 
     if (http_role(x) != HTTP_GATEWAY)
-        return 0;
+        return (int)api_body_use(s->api, x, max);
     if (auth_owns(http_path(x))) {
         *max = MAX_AUTH_BODY;
     } else {
@@ -244,6 +244,9 @@ static int body_gate(struct http_exchange *x, void *arg, size_t *max, struct err
             return error_set(err, REASON_UNAUTHORIZED, "Unauthorized");
         if (known)
             caller = api_caller(s->api, &who);
+        /* Nothing of it is held. */
+        if (api_body_use(s->api, x, max) == HTTP_BODY_RECEIVED)
+            return HTTP_BODY_RECEIVED;
     }
     unsigned long long n = http_announced(x) ? http_announced(x) : *max;
     return n <= SMALL_BODY || n > *max

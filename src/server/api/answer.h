@@ -11,6 +11,8 @@ const struct operation *request_operation(const struct request *r);
 /* gone(arg) is called where nobody waits for the answer any more, from a thread of another's: as http_on_gone. The
  * answer is still owed. */
 void request_on_gone(struct request *r, void (*gone)(void *arg), void *arg);
+/* Takes the body of a subresource that streams, once; the answer is given after the sink's last call, or from within it. */
+void request_receive(struct request *r, struct sink *s);
 void request_add_header(struct request *r, const char *name, const char *value);
 
 void request_reply(struct request *r, unsigned code, const char *media_type, struct str body); /* copies */

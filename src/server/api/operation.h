@@ -34,6 +34,8 @@ struct parameter {
     const char *name, *value;
 };
 
+struct sink;
+
 struct operation {
     enum verb verb;
     const struct kind *kind; /* one of api_options.resources; NULL: no resource but a document at `path` */
@@ -51,6 +53,8 @@ struct operation {
     struct arena *arena;
     /* What came is no operation at all, and why (no such path or method); taken. */
     struct error *wrong;
+    /* Where the body comes bit by bit (kind_subresource.streams): hands it to the sink. NULL: `body` is all of it. */
+    void (*receive)(const struct operation *op, struct sink *s);
     /* Asks the caller to call gone(arg) where nobody waits for the result any more (http_on_gone). NULL: never. */
     void (*on_gone)(const struct operation *op, void (*gone)(void *arg), void *arg);
 };
@@ -73,6 +77,23 @@ struct source {
     void (*wake)(void *arg);
     void *wake_arg;
 };
+
+/* A body that is sent, taken as it comes: while the sink takes nothing, whoever sends it waits. Neither write nor end may
+ * block. */
+struct sink {
+    /* > 0: took that many of the n bytes; 0: none now, wait for `wake`; -1: no more, and this was the last call. */
+    ssize_t (*write)(struct sink *s, const char *p, size_t n);
+    /* The last call. `why` NULL: the body was whole. The operation is still owed its answer. */
+    void (*end)(struct sink *s, const struct error *why);
+    /* The giver's, set before its first call: as source.wake. */
+    void (*wake)(void *arg);
+    void *wake_arg;
+};
+
+static inline void sink_wake(struct sink *s)
+{
+    s->wake(s->wake_arg);
+}
 
 static inline void source_wake(struct source *s)
 {

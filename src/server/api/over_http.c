@@ -84,7 +84,7 @@ void api_reply_error(struct http_exchange *x, struct error *err)
     reply_result(x, &result);
 }
 
-/* --- The operation --- */
+/* --- Its parts --- */
 
 static void read_parameters(struct http_exchange *x, struct operation *op)
 {
@@ -123,6 +123,70 @@ static void ask_gone(const struct operation *op, void (*gone)(void *arg), void *
     http_on_gone(container_of(op, const struct http_call, op)->x, gone, arg);
 }
 
+/* --- The body --- */
+
+static ssize_t write_sink(void *sink, const char *p, size_t n)
+{
+    struct sink *s = sink;
+    return s->write(s, p, n);
+}
+
+static void end_sink(void *sink, const struct error *why)
+{
+    struct sink *s = sink;
+    s->end(s, why);
+}
+
+static const struct http_sink_ops sink_ops = {.write = write_sink, .end = end_sink};
+
+static void wake_body(void *x)
+{
+    http_receive_wake(x);
+}
+
+static void give_body(const struct operation *op, struct sink *s)
+{
+    struct http_exchange *x = container_of(op, const struct http_call, op)->x;
+
+    s->wake = wake_body;
+    s->wake_arg = x;
+    if (http_announced(x) || http_header(x, "Transfer-Encoding"))
+        http_receive(x, &sink_ops, s);
+    else
+        s->end(s, NULL);
+}
+
+/* Of /apis/GROUP/VERSION/PLURAL/NAME/SUBRESOURCE. */
+static bool may_be_subresource(struct str path)
+{
+    size_t slashes = 0;
+
+    for (size_t i = 0; i < path.n; i++)
+        slashes += path.p[i] == '/';
+    return slashes >= 6;
+}
+
+enum http_body_use api_body_use(struct api *a, struct http_exchange *x, size_t *max)
+{
+    _cleanup_error_ struct error *unsaid = NULL; /* the call says it */
+    struct operation op = {.arena = http_arena(x)};
+    const char *allow;
+    size_t n;
+
+    if (!may_be_subresource(http_path(x)))
+        return HTTP_BODY_COLLECTED;
+    const struct api_resource *resources = api_resources(a, &n);
+    if (route_operation(resources, n, http_method(x), http_path(x), &op, &allow, &unsaid) < 0 || !op.subresource)
+        return HTTP_BODY_COLLECTED;
+    const struct kind_subresource *own = kind_subresource(op.kind, op.subresource);
+    if (own == NULL || !own->streams)
+        return HTTP_BODY_COLLECTED;
+    *max = own->max_bytes;
+    return HTTP_BODY_RECEIVED;
+}
+
+/* --- The operation --- */
+
 static void read_operation(struct api *a, struct http_exchange *x, struct operation *op)
 {
     struct str path = http_path(x), plain = without_slash(path);
@@ -137,6 +201,7 @@ static void read_operation(struct api *a, struct http_exchange *x, struct operat
     op->held = http_header(x, "If-None-Match");
     op->representation = negotiate(op->accept);
     op->on_gone = ask_gone;
+    op->receive = give_body;
     read_parameters(x, op);
     const struct api_resource *resources = api_resources(a, &n);
     if (route_operation(resources, n, http_method(x), path, op, &allow, &err) < 0)

@@ -31,6 +31,12 @@ void request_on_gone(struct request *r, void (*gone)(void *arg), void *arg)
         r->op->on_gone(r->op, gone, arg);
 }
 
+void request_receive(struct request *r, struct sink *s)
+{
+    assert(r->own && r->own->streams && r->op->receive);
+    r->op->receive(r->op, s);
+}
+
 void request_add_header(struct request *r, const char *name, const char *value)
 {
     struct header *h = arena_alloc(r->arena, sizeof(*h)), **end = &r->headers;

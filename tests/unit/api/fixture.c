@@ -44,6 +44,11 @@ static void handle(struct http_exchange *x, void *arg)
     api_handle(f->api, x, &who);
 }
 
+static int body_gate(struct http_exchange *x, void *arg, size_t *max, struct error **err)
+{
+    return (int)api_body_use(((struct fixture *)arg)->api, x, max);
+}
+
 static int check_stored(void *arg, const char *collection, const struct object *o, struct error **err)
 {
     return stored_check(o, err);
@@ -82,6 +87,7 @@ static void start(struct fixture *f)
                                         .peer_uid = (uid_t)-1,
                                         .max_connections = 20000,
                                         .max_body = 3 << 20,
+                                        .body_gate = body_gate,
                                         .idle_seconds = 60};
     f->server = http_server_start(&http_options, handle, f, &err);
     assert_non_null(f->server);

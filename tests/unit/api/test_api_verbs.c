@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "unit/api/client.h"
 
 static struct fixture f;
@@ -458,6 +459,26 @@ static void own_subresources(void **state)
     assert_false(answer_has(a, "endpoint"));
 }
 
+/* More than is collected of any other body: it goes through a sink, and is held nowhere. */
+static void a_body_that_streams(void **state)
+{
+    size_t n = (size_t)10 << 20;
+    _cleanup_free_ char *large = xmalloc(n + 1);
+    const char *other = "/apis/test.example.io/v1/widgets/a/endpoint";
+
+    memset(large, 'x', n);
+    large[n] = '\0';
+    expect(201, create(WIDGET("a", "{}")));
+    struct answer *a = expect(200, CALL(&f, .method = "PUT", .path = WIDGETS "/a/content", .body = large));
+    assert_true(answer_has(a, "10485760 bytes"));
+    a = expect(200, CALL(&f, .method = "PUT", .path = WIDGETS "/a/content", .body = ""));
+    assert_true(answer_has(a, "0 bytes"));
+    expect(413, CALL(&f, .method = "PUT", .path = other, .body = large));
+    /* Refused before any of it is read. */
+    expect(404, CALL(&f, .method = "PUT", .path = WIDGETS "/b/content", .body = large));
+    expect(405, CALL(&f, .method = "POST", .path = WIDGETS "/a/content", .body = "x"));
+}
+
 static void refuses_to_start(const struct kind_hooks *hooks, const char *why)
 {
     struct error *err = NULL;
@@ -479,11 +500,12 @@ static void subresources_have_two_halves(void **state)
     static const struct subresource_handler few[] = {{"ticket", FLOW_REQUESTS, handle_nothing}, {0}},
                                             many[] = {{"ticket", FLOW_REQUESTS, handle_nothing},
                                                       {"endpoint", FLOW_REQUESTS, handle_nothing},
+                                                      {"content", FLOW_REQUESTS, handle_nothing},
                                                       {"other", FLOW_REQUESTS, handle_nothing},
                                                       {0}};
 
     refuses_to_start(NULL, "nobody answers the subresource widgets/ticket");
-    refuses_to_start(&(struct kind_hooks){.subresources = few}, "nobody answers the subresource widgets/endpoint");
+    refuses_to_start(&(struct kind_hooks){.subresources = few}, "nobody answers the subresource widgets/content");
     refuses_to_start(&(struct kind_hooks){.subresources = many},
                      "the definition of widgets does not name the subresource other");
 }
@@ -620,6 +642,7 @@ int main(void)
         TEST(hook_warnings),
         TEST(many_findings_are_bounded),
         TEST(own_subresources),
+        TEST(a_body_that_streams),
         TEST(subresources_have_two_halves),
         TEST(everything_survives_a_restart),
         TEST(stops_under_writes),

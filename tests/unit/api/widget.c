@@ -19,6 +19,7 @@ const char widget_yaml[] = "apiVersion: apiextensions.k8s.io/v1\n"
                            "  x-open-hydra-owner-max-bytes: 32768\n"
                            "  x-open-hydra-subresources:\n"
                            "  - {name: ticket, kind: WidgetTicket, verbs: [create]}\n"
+                           "  - {name: content, verbs: [update], private: true, streams: true, maxBytes: 1073741824}\n"
                            "  - {name: endpoint, kind: WidgetEndpoint, verbs: [update], private: true}\n"
                            "  names:\n"
                            "    plural: widgets\n"
@@ -147,9 +148,52 @@ static void ticket(struct request *r, struct object *object, void *context)
     request_reply(r, 201, "text/plain", str_from(text));
 }
 
+/* Counts what comes, slowly: every other time it takes nothing, and is woken. */
+struct content {
+    struct sink sink;
+    struct request *r;
+    size_t bytes, calls;
+};
+
+static ssize_t content_write(struct sink *s, const char *p, size_t n)
+{
+    struct content *c = container_of(s, struct content, sink);
+
+    if (++c->calls % 2) {
+        sink_wake(s);
+        return 0;
+    }
+    c->bytes += n;
+    return p[0] == '!' ? -1 : (ssize_t)n;
+}
+
+static void content_end(struct sink *s, const struct error *why)
+{
+    struct content *c = container_of(s, struct content, sink);
+    struct error *err = NULL;
+    char text[64];
+
+    snprintf(text, sizeof(text), "%zu bytes", c->bytes);
+    if (why == NULL)
+        return request_reply(c->r, 200, "text/plain", str_from(text));
+    error_set(&err, REASON_BAD_REQUEST, "cut after %s", text);
+    request_fail(c->r, err);
+}
+
+static void content(struct request *r, struct object *object, void *context)
+{
+    struct content *c = arena_alloc(request_operation(r)->arena, sizeof(*c));
+
+    *c = (struct content){.sink = {.write = content_write, .end = content_end}, .r = r};
+    if (request_operation(r)->receive == NULL)
+        return request_reply(r, 200, "text/plain", STR("nothing comes"));
+    request_receive(r, &c->sink);
+}
+
 static const struct subresource_handler subresources[] = {
     {"ticket", FLOW_REQUESTS, ticket},
     {"endpoint", FLOW_REQUESTS, ticket},
+    {"content", FLOW_REQUESTS, content},
     {0},
 };
 

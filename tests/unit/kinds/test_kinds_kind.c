@@ -21,7 +21,7 @@ static const char good[] =
     "  x-open-hydra-name: label\n"
     "  x-open-hydra-log: {maxEvents: 100, maxAgeSeconds: 60}\n"
     "  x-open-hydra-subresources:\n"
-    "  - {name: ticket, kind: GadgetTicket, verbs: [create], private: true, maxBytes: 1000}\n"
+    "  - {name: ticket, kind: GadgetTicket, verbs: [create], private: true, maxBytes: 1000, streams: true}\n"
     "  - {name: log, verbs: [get, update]}\n"
     "  names: {plural: gadgets, singular: gadget, kind: Gadget, shortNames: [gd], categories: [all]}\n"
     "  versions:\n"
@@ -97,10 +97,12 @@ static void test_reads_everything(void **state)
     assert_string_equal(s->kind, "GadgetTicket");
     assert_true(s->private);
     assert_int_equal(s->max_bytes, 1000);
+    assert_true(s->streams);
     assert_true(kind_subresource_has(s, "create"));
     assert_false(kind_subresource_has(s, "get"));
     s = kind_subresource(k, "log");
     assert_null(s->kind);
+    assert_false(s->streams);
     assert_false(s->private);
     assert_int_equal(s->max_bytes, KIND_SUBRESOURCE_MAX_BYTES);
     assert_string_equal(s->verbs[1], "update");
