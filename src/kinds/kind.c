@@ -13,7 +13,7 @@ struct loader {
     struct error **err;
 };
 
-static int refuse(struct loader *l, const char *what)
+static int refuse_definition(struct loader *l, const char *what)
 {
     return error_set(l->err, REASON_INVALID, "%s", what);
 }
@@ -39,11 +39,11 @@ static int find_version(struct loader *l)
     yyjson_val *versions = yyjson_obj_get(l->spec, "versions");
 
     if (yyjson_arr_size(versions) != 1)
-        return refuse(l, "spec.versions holds exactly one version");
+        return refuse_definition(l, "spec.versions holds exactly one version");
     l->version = yyjson_arr_get_first(versions);
     l->kind->version = json_str_at(l->version, "name");
     if (l->kind->version == NULL || !is_dns_label(str_from(l->kind->version)))
-        return refuse(l, "spec.versions[0].name is a DNS label");
+        return refuse_definition(l, "spec.versions[0].name is a DNS label");
     return 0;
 }
 
@@ -57,11 +57,11 @@ static int read_names(struct loader *l)
     k->kind = json_str_at(l->names, "kind");
     k->list_kind = json_str_at(l->names, "listKind");
     if (k->group == NULL || !is_dns_subdomain(str_from(k->group)))
-        return refuse(l, "spec.group is a DNS subdomain");
+        return refuse_definition(l, "spec.group is a DNS subdomain");
     if (k->plural == NULL || !is_dns_label(str_from(k->plural)))
-        return refuse(l, "spec.names.plural is a DNS label");
+        return refuse_definition(l, "spec.names.plural is a DNS label");
     if (k->kind == NULL || *k->kind == '\0')
-        return refuse(l, "spec.names.kind is missing");
+        return refuse_definition(l, "spec.names.kind is missing");
     if (k->singular == NULL)
         k->singular = arena_strdup(k->arena, k->kind);
     if (k->list_kind == NULL)
@@ -88,7 +88,7 @@ static int read_log(struct loader *l)
     int64_t events = json_int_at(v, "maxEvents", 0), age = json_int_at(v, "maxAgeSeconds", 0);
 
     if (v && (events < 0 || age < 0 || age > UINT32_MAX || (events == 0 && age == 0)))
-        return refuse(l, "spec.x-open-hydra-log has maxEvents or maxAgeSeconds");
+        return refuse_definition(l, "spec.x-open-hydra-log has maxEvents or maxAgeSeconds");
     l->kind->log = (struct kind_log){(size_t)events, (unsigned)age};
     return 0;
 }
@@ -99,9 +99,9 @@ static int read_spec(struct loader *l)
     yyjson_val *name_rule = yyjson_obj_get(l->spec, "x-open-hydra-name");
 
     if (!streq(json_str_at(l->spec, "scope"), "Cluster"))
-        return refuse(l, "spec.scope is Cluster: namespaces are not offered");
+        return refuse_definition(l, "spec.scope is Cluster: namespaces are not offered");
     if (name_rule && !yyjson_equals_str(name_rule, "label"))
-        return refuse(l, "spec.x-open-hydra-name knows \"label\" alone");
+        return refuse_definition(l, "spec.x-open-hydra-name knows \"label\" alone");
     k->name_is_label = name_rule != NULL;
     k->owner = json_str_at(l->spec, "x-open-hydra-owner");
     k->has_status = json_at(l->version, "subresources.status") != NULL;
@@ -126,7 +126,7 @@ static int read_column(struct loader *l, yyjson_val *v, struct kind_column *c)
     for (size_t i = 0; i < ARRAY_SIZE(types); i++)
         known |= streq(c->type, types[i]);
     if (c->name == NULL || !known)
-        return refuse(l, "additionalPrinterColumns: a column has a name and a type");
+        return refuse_definition(l, "additionalPrinterColumns: a column has a name and a type");
     if (!column_path_valid(c->json_path))
         return error_set(l->err, REASON_INVALID, "additionalPrinterColumns: %s: no such jsonPath", c->name);
     return 0;
@@ -181,7 +181,7 @@ static int read_subresource(struct loader *l, yyjson_val *v, struct kind_subreso
     s->streams = yyjson_get_bool(yyjson_obj_get(v, "streams"));
     s->max_bytes = max ? yyjson_get_uint(max) : KIND_SUBRESOURCE_MAX_BYTES;
     if (s->name == NULL || !is_dns_label(str_from(s->name)) || streq(s->name, "status"))
-        return refuse(l, "x-open-hydra-subresources: a name is a DNS label, and not status");
+        return refuse_definition(l, "x-open-hydra-subresources: a name is a DNS label, and not status");
     if (s->max_bytes == 0)
         return error_set(l->err, REASON_INVALID, "x-open-hydra-subresources: %s: maxBytes is a number of bytes",
                          s->name);
@@ -256,7 +256,7 @@ static bool marked_below(const struct schema_node *n, enum mark mark)
     return is_marked(n, mark) || marked_below(n->items, mark) || marked_below(n->additional, mark);
 }
 
-static int collect(struct marks *m, const struct schema_node *n, const char *path)
+static int collect_marks(struct marks *m, const struct schema_node *n, const char *path)
 {
     if (marked_below(n->items, m->mark) || marked_below(n->additional, m->mark))
         return error_set(m->loader->err, REASON_INVALID, "%s: an x-open-hydra mark inside a list or map", path);
@@ -268,7 +268,7 @@ static int collect(struct marks *m, const struct schema_node *n, const char *pat
                 return error_set(m->loader->err, REASON_INVALID, "%s: cannot be marked", below);
             m->paths[m->n++] = below;
         }
-        if (collect(m, p->node, below) < 0)
+        if (collect_marks(m, p->node, below) < 0)
             return -1;
     }
     return 0;
@@ -278,7 +278,7 @@ static int read_marks(struct loader *l, enum mark mark, const char ***out)
 {
     struct marks m = {.loader = l, .mark = mark};
 
-    if (collect(&m, l->kind->root, "") < 0)
+    if (collect_marks(&m, l->kind->root, "") < 0)
         return -1;
     *out = arena_alloc(l->kind->arena, sizeof(**out) * (m.n + 1));
     memcpy(*out, m.paths, sizeof(**out) * (m.n + 1));
@@ -294,13 +294,13 @@ static int read_schema(struct loader *l)
     if (k->root == NULL)
         return -1;
     if (k->root->type != SCHEMA_OBJECT)
-        return refuse(l, "the schema of a kind is an object's");
+        return refuse_definition(l, "the schema of a kind is an object's");
     if (read_marks(l, MARK_WRITE_ONLY, &k->write_only) < 0 || read_marks(l, MARK_OUTPUT_ONLY, &k->output_only) < 0)
         return -1;
     return read_marks(l, MARK_IMMUTABLE, &k->immutable);
 }
 
-static int load(struct loader *l)
+static int load_definition(struct loader *l)
 {
     yyjson_val *root = yyjson_doc_get_root(l->kind->document);
 
@@ -308,7 +308,7 @@ static int load(struct loader *l)
     l->names = yyjson_obj_get(l->spec, "names");
     if (!streq(json_str_at(root, "apiVersion"), "apiextensions.k8s.io/v1") ||
         !streq(json_str_at(root, "kind"), "CustomResourceDefinition"))
-        return refuse(l, "not a CustomResourceDefinition of apiextensions.k8s.io/v1");
+        return refuse_definition(l, "not a CustomResourceDefinition of apiextensions.k8s.io/v1");
     if (find_version(l) < 0 || read_names(l) < 0 || read_spec(l) < 0 || read_subresources(l) < 0 || read_columns(l) < 0)
         return -1;
     return read_schema(l) < 0 ? -1 : read_selectable(l);
@@ -321,7 +321,7 @@ struct kind *kind_load(struct str yaml, const char *source, struct error **err)
 
     k->arena = arena_new();
     k->document = yaml_parse(yaml, NULL, err);
-    if (k->document && load(&l) == 0)
+    if (k->document && load_definition(&l) == 0)
         return k;
     error_wrap(err, "%s", source);
     kind_free(k);

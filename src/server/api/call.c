@@ -74,7 +74,7 @@ static int refuse_wrong(struct request *r, struct error *wrong, struct error **e
     return error_forbidden(err, r);
 }
 
-static int start(struct request *r, struct error *wrong, const struct flow_caller *caller, struct error **err)
+static int start_call(struct request *r, struct error *wrong, const struct flow_caller *caller, struct error **err)
 {
     _cleanup_error_ struct error *unsaid = wrong;
 
@@ -108,7 +108,7 @@ void api_call(struct api *a, const struct operation *op, operation_done *done, v
     int64_t began = r->started_us;
     struct error *err = NULL;
 
-    if (start(r, op->wrong, &caller, &err) < 0)
+    if (start_call(r, op->wrong, &caller, &err) < 0)
         request_fail(r, err);
     /* The request, and the operation, may be gone. */
     int64_t now = clock_monotonic_us();

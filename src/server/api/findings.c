@@ -12,7 +12,7 @@ static void free_findings(void *findings)
     buffer_free(&f->duplicate);
 }
 
-static void init(struct field_findings *f, struct admission *warned)
+static void findings_init(struct field_findings *f, struct admission *warned)
 {
     *f = (struct field_findings){
         .warned = warned, .unknown = BUFFER_MAX(FINDINGS_MAX), .duplicate = BUFFER_MAX(FINDINGS_MAX)};
@@ -26,7 +26,7 @@ void field_findings_ignore(struct field_findings *f)
 
 void field_findings_copy(struct field_findings *to, struct admission *warned, const struct field_findings *from)
 {
-    init(to, warned);
+    findings_init(to, warned);
     to->mode = from->mode;
     if (from->unknown.n)
         buffer_add(&to->unknown, buffer_str(&from->unknown));
@@ -39,7 +39,7 @@ int field_findings_begin(const struct operation *op, struct admission *warned, s
 {
     const char *text = op ? operation_parameter(op, "fieldValidation") : "Ignore";
 
-    init(f, warned);
+    findings_init(f, warned);
     if (text == NULL || text[0] == '\0' || streq(text, "Warn"))
         f->mode = FIELDS_WARN;
     else if (streq(text, "Strict"))
@@ -53,7 +53,7 @@ int field_findings_begin(const struct operation *op, struct admission *warned, s
     return 0;
 }
 
-static void report(struct field_findings *f, struct buffer *list, const char *what, const char *path)
+static void report_field(struct field_findings *f, struct buffer *list, const char *what, const char *path)
 {
     _cleanup_free_ char *text = NULL;
 
@@ -72,13 +72,13 @@ static void report(struct field_findings *f, struct buffer *list, const char *wh
 void field_is_unknown(void *findings, const char *path)
 {
     struct field_findings *f = findings;
-    report(f, &f->unknown, "unknown", path);
+    report_field(f, &f->unknown, "unknown", path);
 }
 
 void field_is_duplicate(void *findings, const char *path)
 {
     struct field_findings *f = findings;
-    report(f, &f->duplicate, "duplicate", path);
+    report_field(f, &f->duplicate, "duplicate", path);
 }
 
 int field_findings_end(const struct field_findings *f, struct error **err)

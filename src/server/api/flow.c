@@ -148,7 +148,7 @@ static void sweep(struct flow *f, int64_t now_us)
     }
 }
 
-static struct entry *find(struct flow *f, const struct flow_caller *who)
+static struct entry *find_entry(struct flow *f, const struct flow_caller *who)
 {
     char key[sizeof(who->name) + 1];
     return map_get(f->entries, key_of(who, key));
@@ -157,7 +157,7 @@ static struct entry *find(struct flow *f, const struct flow_caller *who)
 static struct entry *find_or_add(struct flow *f, const struct flow_caller *who, int64_t now_us)
 {
     char key[sizeof(who->name) + 1];
-    struct entry *e = find(f, who);
+    struct entry *e = find_entry(f, who);
 
     if (e)
         return e;
@@ -193,7 +193,8 @@ static int too_many(struct error **err, unsigned seconds, const char *whose, uin
     return -1;
 }
 
-static int check(const struct flow *f, const struct entry *e, enum flow_what what, uint64_t n, struct error **err)
+static int check_limits(const struct flow *f, const struct entry *e, enum flow_what what, uint64_t n,
+                        struct error **err)
 {
     static const char *const one[] = {[FLOW_STRANGER] = "one address without a login", [FLOW_USER] = "one user"};
     static const char *const all[] = {
@@ -217,7 +218,7 @@ int flow_take(struct flow *f, enum flow_what what, uint64_t n, const struct flow
     LOCK_SCOPE(&f->lock);
     sweep(f, now_us);
     struct entry *e = find_or_add(f, who, now_us);
-    if (check(f, e, what, n, err) < 0)
+    if (check_limits(f, e, what, n, err) < 0)
         return -1;
     if (e->holds++ == 0)
         unlink_idle(f, e);
@@ -251,7 +252,7 @@ int flow_has_time(struct flow *f, const struct flow_caller *who, int64_t now_us,
     if (f == NULL || who->rank == FLOW_RESERVED)
         return 0;
     LOCK_SCOPE(&f->lock);
-    struct entry *e = find(f, who);
+    struct entry *e = find_entry(f, who);
     if (e == NULL)
         return 0;
     forgive(e, now_us);

@@ -30,7 +30,7 @@ static bool check_store(struct buffer *b, struct store *store)
 
 /* That this answers says that the event threads are alive, which is all that /livez asks: a full disk is no reason to
  * restart. The others ask whether what is written is kept. */
-static void check(struct request *r, struct str path)
+static void answer_check(struct request *r, struct str path)
 {
     struct buffer b = BUFFER_MAX(4096);
     bool verbose = operation_parameter(r->op, "verbose") != NULL;
@@ -46,7 +46,7 @@ static void check(struct request *r, struct str path)
 }
 
 /* major and minor are the level of Kubernetes' conventions that is spoken here: kubectl compares its own with them. */
-static void version(struct request *r, struct str path)
+static void answer_version(struct request *r, struct str path)
 {
     struct buffer b = BUFFER_MAX(1024);
 
@@ -86,7 +86,7 @@ static void write_gauges(const struct api *api, struct buffer *b)
     buffer_printf(b, "open_hydra_store_revision %llu\n", (unsigned long long)store_revision(api->options.store));
 }
 
-static void metrics(struct request *r, struct str path)
+static void answer_metrics(struct request *r, struct str path)
 {
     struct buffer b = BUFFER_MAX((size_t)1 << 20);
 
@@ -101,8 +101,8 @@ static const struct {
     bool public;
     void (*handle)(struct request *r, struct str path);
 } paths[] = {
-    {"/healthz", true, check},   {"/livez", true, check},      {"/readyz", true, check},
-    {"/version", true, version}, {"/metrics", false, metrics},
+    {"/healthz", true, answer_check},   {"/livez", true, answer_check},      {"/readyz", true, answer_check},
+    {"/version", true, answer_version}, {"/metrics", false, answer_metrics},
 };
 
 bool health_owns(struct str path, bool *public)

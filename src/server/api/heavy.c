@@ -29,7 +29,7 @@ struct sum {
     size_t bytes, enough;
 };
 
-static bool add(void *arg, struct object *o)
+static bool sum_bytes(void *arg, struct object *o)
 {
     struct sum *s = arg;
 
@@ -54,7 +54,7 @@ static bool is_heavy_list(struct request *r)
     /* At most one object. */
     if (fields && starts_with(fields, "metadata.name="))
         return false;
-    store_list(r->api->options.store, request_collection(r), STR(""), add, &sum);
+    store_list(r->api->options.store, request_collection(r), STR(""), sum_bytes, &sum);
     return sum.bytes > sum.enough;
 }
 
@@ -73,7 +73,7 @@ struct piece {
 };
 
 /* A worker's time counts as the event thread's does. */
-static void run(void *arg)
+static void run_piece(void *arg)
 {
     struct piece p = *(struct piece *)arg; /* gone with the request */
     int64_t began = clock_monotonic_us();
@@ -92,7 +92,7 @@ int heavy_run(struct request *r, void (*verb)(struct request *r), struct error *
     }
     struct piece *p = arena_alloc(r->arena, sizeof(*p));
     *p = (struct piece){r->api, r, verb, request_caller(r->api, &r->op->who)};
-    const struct work work = {run, p, r->op->who.name, request_is_reserved(r), r->op->body.n};
+    const struct work work = {run_piece, p, r->op->who.name, request_is_reserved(r), r->op->body.n};
     pending_begin(&r->api->pending);
     if (workers_submit(r->api->options.parsers, &work) == 0)
         return 0;

@@ -58,7 +58,7 @@ static void close_list(struct list *l)
     buffer_puts(&l->out, "}}\n");
 }
 
-static void show(struct list *l, struct object *o)
+static void list_show(struct list *l, struct object *o)
 {
     _cleanup_json_ yyjson_doc *doc = NULL;
 
@@ -90,7 +90,7 @@ static bool show_direct(void *arg, struct object *o)
     if (is_full(l))
         l->left++;
     else
-        show(l, o);
+        list_show(l, o);
     return true;
 }
 
@@ -98,7 +98,7 @@ struct room {
     size_t bytes, objects, limit;
 };
 
-static bool measure(void *arg, struct object *o)
+static bool measure_object(void *arg, struct object *o)
 {
     struct room *room = arg;
 
@@ -114,11 +114,11 @@ static void make_room(struct list *l, const char *collection)
 {
     struct room room = {.bytes = LIST_FRAME, .limit = l->limit};
 
-    store_list(l->r->api->options.store, collection, str_from(l->after), measure, &room);
+    store_list(l->r->api->options.store, collection, str_from(l->after), measure_object, &room);
     buffer_reserve(&l->out, room.bytes);
 }
 
-static bool reference(void *arg, struct object *o)
+static bool list_reference(void *arg, struct object *o)
 {
     struct list *l = arg;
 
@@ -138,7 +138,7 @@ static void show_found(struct list *l)
             if (is_full(l))
                 l->left++;
             else
-                show(l, o);
+                list_show(l, o);
         }
         object_unref(o);
     }
@@ -155,10 +155,10 @@ static void reference_one(struct list *l, const char *name)
     l->revision = store_revision(s);
     _cleanup_object_ struct object *o = store_get(s, request_collection(l->r), str_from(name));
     if (o && strcmp(name, l->after) > 0)
-        reference(l, o);
+        list_reference(l, o);
 }
 
-static void walk(struct list *l)
+static void list_walk(struct list *l)
 {
     struct store *s = l->r->api->options.store;
     const char *collection = request_collection(l->r);
@@ -175,7 +175,7 @@ static void walk(struct list *l)
         if (name)
             reference_one(l, name);
         else
-            l->revision = store_list(s, collection, str_from(l->after), reference, l);
+            l->revision = store_list(s, collection, str_from(l->after), list_reference, l);
         show_found(l);
     }
     /* Later pages may show later states, but the list stands for its first page's revision: a watch from there brings
@@ -246,12 +246,12 @@ static int read_limit(struct list *l, struct error **err)
     return 0;
 }
 
-static int list(struct list *l, struct error **err)
+static int read_list(struct list *l, struct error **err)
 {
     if (read_limit(l, err) < 0 || filter_read(l->r, &l->filter, err) < 0 || represent_begin(l->r, &l->table, err) < 0 ||
         check_revision(l, err) < 0)
         return -1;
-    walk(l);
+    list_walk(l);
     if (!l->out.overflow)
         return 0;
     buffer_free(&l->out);
@@ -263,7 +263,7 @@ void verb_list(struct request *r)
     struct error *err = NULL;
     struct list l = {.r = r, .after = arena_strdup(r->arena, ""), .out = BUFFER_MAX(REPRESENT_MAX)};
 
-    if (list(&l, &err) < 0)
+    if (read_list(&l, &err) < 0)
         return request_fail(r, err);
     size_t n = l.out.n;
     request_reply_json(r, 200, buffer_steal(&l.out), n);

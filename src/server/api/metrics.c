@@ -51,12 +51,12 @@ static size_t code_index(unsigned code)
     return 0;
 }
 
-static void add(atomic_uint_fast64_t *counter, uint64_t n)
+static void counter_add(atomic_uint_fast64_t *counter, uint64_t n)
 {
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-static uint64_t value(atomic_uint_fast64_t *counter)
+static uint64_t counter_value(atomic_uint_fast64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
@@ -75,11 +75,11 @@ void metrics_count(struct metrics *m, const struct operation *op, const struct o
     enum verb verb = op->kind ? op->verb : VERB_NONE;
     size_t i = 0;
 
-    add(&m->counters[kind_index(m, op->kind)].requests[verb][code_index(outcome->code)], 1);
+    counter_add(&m->counters[kind_index(m, op->kind)].requests[verb][code_index(outcome->code)], 1);
     while (i < BUCKETS && outcome->us > buckets_us[i])
         i++;
-    add(&m->durations[verb].bucket[i], 1);
-    add(&m->durations[verb].sum_us, outcome->us > 0 ? (uint64_t)outcome->us : 0);
+    counter_add(&m->durations[verb].bucket[i], 1);
+    counter_add(&m->durations[verb].sum_us, outcome->us > 0 ? (uint64_t)outcome->us : 0);
 }
 
 void metrics_head(struct buffer *b, const char *name, const char *type, const char *help)
@@ -93,7 +93,7 @@ static void write_requests(struct metrics *m, struct buffer *b)
     for (size_t i = 0; i <= m->kinds_len; i++)
         for (int verb = 0; verb < VERBS; verb++)
             for (size_t c = 0; c < CODES; c++) {
-                uint64_t n = value(&m->counters[i].requests[verb][c]);
+                uint64_t n = counter_value(&m->counters[i].requests[verb][c]);
                 if (n)
                     buffer_printf(b, "open_hydra_api_requests_total{verb=\"%s\",resource=\"%s\",code=\"%u\"} %llu\n",
                                   verb_name(verb), i < m->kinds_len ? m->kinds[i]->plural : "", codes[c],
@@ -107,19 +107,19 @@ static void write_duration(struct histogram *h, const char *verb, struct buffer 
     uint64_t total = 0;
 
     for (size_t i = 0; i <= BUCKETS; i++)
-        total += value(&h->bucket[i]);
+        total += counter_value(&h->bucket[i]);
     if (total == 0)
         return;
     total = 0;
     for (size_t i = 0; i < BUCKETS; i++) {
-        total += value(&h->bucket[i]);
+        total += counter_value(&h->bucket[i]);
         buffer_printf(b, "%s_bucket{verb=\"%s\",le=\"%g\"} %llu\n", name, verb, (double)buckets_us[i] / 1e6,
                       (unsigned long long)total);
     }
-    total += value(&h->bucket[BUCKETS]);
+    total += counter_value(&h->bucket[BUCKETS]);
     buffer_printf(b, "%s_bucket{verb=\"%s\",le=\"+Inf\"} %llu\n%s_sum{verb=\"%s\"} %g\n%s_count{verb=\"%s\"} %llu\n",
-                  name, verb, (unsigned long long)total, name, verb, (double)value(&h->sum_us) / 1e6, name, verb,
-                  (unsigned long long)total);
+                  name, verb, (unsigned long long)total, name, verb, (double)counter_value(&h->sum_us) / 1e6, name,
+                  verb, (unsigned long long)total);
 }
 
 void metrics_write(struct metrics *m, struct buffer *b)

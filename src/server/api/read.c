@@ -3,7 +3,7 @@
 #include "server/api/revision.h"
 #include "server/api/verbs.h"
 
-static int find(struct request *r, struct object **out, struct error **err)
+static int find_object(struct request *r, struct object **out, struct error **err)
 {
     struct revision_query revision;
 
@@ -34,11 +34,11 @@ static int reply_as(struct request *r, struct object *o, struct error **err)
     return 0;
 }
 
-static int get(struct request *r, struct error **err)
+static int read_object(struct request *r, struct error **err)
 {
     _cleanup_object_ struct object *o = NULL;
 
-    if (find(r, &o, err) < 0)
+    if (find_object(r, &o, err) < 0)
         return -1;
     if (r->op->representation != REPRESENT_OBJECT)
         return reply_as(r, o, err);
@@ -50,7 +50,7 @@ void verb_get(struct request *r)
 {
     struct error *err = NULL;
 
-    if (get(r, &err) < 0)
+    if (read_object(r, &err) < 0)
         request_fail(r, err);
 }
 
@@ -59,7 +59,7 @@ void verb_of_handler(struct request *r)
     _cleanup_object_ struct object *o = NULL;
     struct error *err = NULL;
 
-    if (find(r, &o, &err) < 0)
+    if (find_object(r, &o, &err) < 0)
         return request_fail(r, err);
     r->handler->handle(r, o, r->api->options.context);
 }

@@ -60,7 +60,7 @@ static void account(const struct request *r, const struct result *result)
         o->audit(o->context, r->op, &outcome);
 }
 
-static void answer(struct request *r, struct result *result)
+static void answer_request(struct request *r, struct result *result)
 {
     result->name = r->name;
     result->headers = r->headers;
@@ -73,13 +73,13 @@ static void answer(struct request *r, struct result *result)
 
 void request_reply(struct request *r, unsigned code, const char *media_type, struct str body)
 {
-    answer(r, &(struct result){.code = code, .media_type = media_type, .body = body});
+    answer_request(r, &(struct result){.code = code, .media_type = media_type, .body = body});
 }
 
 void request_reply_json(struct request *r, unsigned code, char *json, size_t n)
 {
-    answer(r,
-           &(struct result){code, .media_type = "application/json", .body = {json, n}, .release = free, .owner = json});
+    answer_request(
+        r, &(struct result){code, .media_type = "application/json", .body = {json, n}, .release = free, .owner = json});
 }
 
 static void release_object(void *o)
@@ -89,8 +89,8 @@ static void release_object(void *o)
 
 void request_reply_object(struct request *r, unsigned code, struct object *o)
 {
-    answer(r, &(struct result){code, .media_type = "application/json", .body = o->json, .release = release_object,
-                               .owner = o});
+    answer_request(r, &(struct result){code, .media_type = "application/json", .body = o->json,
+                                       .release = release_object, .owner = o});
 }
 
 static void keep_constant(void *owner)
@@ -99,12 +99,12 @@ static void keep_constant(void *owner)
 
 void request_reply_constant(struct request *r, unsigned code, const char *media_type, struct str body)
 {
-    answer(r, &(struct result){code, .media_type = media_type, .body = body, .release = keep_constant});
+    answer_request(r, &(struct result){code, .media_type = media_type, .body = body, .release = keep_constant});
 }
 
 void request_stream(struct request *r, unsigned code, const char *media_type, struct source *s)
 {
-    answer(r, &(struct result){code, .media_type = media_type, .source = s});
+    answer_request(r, &(struct result){code, .media_type = media_type, .source = s});
 }
 
 void request_fail(struct request *r, struct error *err)
@@ -114,7 +114,7 @@ void request_fail(struct request *r, struct error *err)
     for (const struct header *h = result.headers; h; h = h->next)
         request_add_header(r, h->name, h->value);
     result.error = err;
-    answer(r, &result);
+    answer_request(r, &result);
     error_free(err);
 }
 

@@ -28,7 +28,7 @@ struct largest {
     size_t n;
 };
 
-static void look(struct largest *l, yyjson_mut_val *object, const char *parent)
+static void look_for_largest(struct largest *l, yyjson_mut_val *object, const char *parent)
 {
     yyjson_mut_obj_iter iter = yyjson_mut_obj_iter_with(yyjson_mut_obj_get(object, parent));
     yyjson_mut_val *k;
@@ -46,10 +46,10 @@ static int too_large(const struct admission *a, size_t n, size_t max, struct err
     struct largest l = {"", "", 0};
 
     if (is_status) {
-        look(&l, a->object, "status");
+        look_for_largest(&l, a->object, "status");
     } else {
-        look(&l, a->object, "metadata");
-        look(&l, a->object, "spec");
+        look_for_largest(&l, a->object, "metadata");
+        look_for_largest(&l, a->object, "spec");
     }
     return error_set(err, REASON_REQUEST_TOO_LARGE,
                      "the %s would have %zu bytes (%s.%.63s has %zu); at most %zu are allowed%s",

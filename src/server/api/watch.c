@@ -453,7 +453,7 @@ static bool next_timed(struct watcher *w)
 }
 
 /* Does one step. False: nothing to send now. */
-static bool step(struct watcher *w, char *out, size_t max, size_t *n)
+static bool watch_step(struct watcher *w, char *out, size_t max, size_t *n)
 {
     if (w->line.prefix) {
         *n += line_copy(&w->line, out + *n, max - *n);
@@ -475,7 +475,7 @@ static ssize_t watch_read(struct source *source, char *out, size_t max)
 
     if (!w->registered)
         join_hub(w);
-    while (n < max && step(w, out, max, &n))
+    while (n < max && watch_step(w, out, max, &n))
         ;
     if (n)
         return (ssize_t)n;
@@ -535,7 +535,7 @@ static int read_start(struct watcher *w, struct error **err)
     return 0;
 }
 
-static int watch(struct watcher *w, struct error **err)
+static int read_watch(struct watcher *w, struct error **err)
 {
     struct request *r = w->r;
 
@@ -552,7 +552,7 @@ void verb_watch(struct request *r)
 
     w->r = r;
     w->source = (struct source){.read = watch_read, .close = watch_close};
-    if (watch(w, &err) < 0)
+    if (read_watch(w, &err) < 0)
         return request_fail(r, err);
     set_due(w);
     /* A first one as soon as the present state is told: Firefox gives a script no answer before its first byte, so that

@@ -33,7 +33,7 @@ void watch_state_free(struct watch_state *s)
     free(s);
 }
 
-static bool take(void *arg, struct object *o)
+static bool take_present(void *arg, struct object *o)
 {
     struct watch_state *s = arg;
 
@@ -51,7 +51,7 @@ void watch_state_load(struct watch_state *s, struct store *store, const char *co
     }
     s->n = s->at = 0;
     s->more = false;
-    s->revision = store_list(store, collection, str_from(s->start), take, s);
+    s->revision = store_list(store, collection, str_from(s->start), take_present, s);
     if (s->more)
         s->end = xstrdup(s->objects[PART - 1]->name);
     if (!s->loaded)

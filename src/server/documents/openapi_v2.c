@@ -52,12 +52,12 @@ static void put_text(struct buffer *b, unsigned field, const char *text)
 }
 
 /* A message's length stands before it, so it is written apart first. */
-static struct buffer begin(const struct buffer *outer)
+static struct buffer begin_message(const struct buffer *outer)
 {
     return BUFFER_MAX(outer->max);
 }
 
-static void end(struct buffer *outer, unsigned field, struct buffer *inner)
+static void end_message(struct buffer *outer, unsigned field, struct buffer *inner)
 {
     put_bytes(outer, field, buffer_str(inner));
     outer->overflow |= inner->overflow;
@@ -66,18 +66,18 @@ static void end(struct buffer *outer, unsigned field, struct buffer *inner)
 
 static void put_named(struct buffer *b, unsigned field, const char *name, struct buffer *value)
 {
-    struct buffer named = begin(b);
+    struct buffer named = begin_message(b);
 
     put_text(&named, NAMED_NAME, name);
-    end(&named, NAMED_VALUE, value);
-    end(b, field, &named);
+    end_message(&named, NAMED_VALUE, value);
+    end_message(b, field, &named);
 }
 
 /* An extension's value is YAML, which JSON is. */
 static void put_extension(struct buffer *b, unsigned field, yyjson_mut_val *owner, const char *name)
 {
     yyjson_mut_val *v = yyjson_mut_obj_get(owner, name);
-    struct buffer any = begin(b);
+    struct buffer any = begin_message(b);
     size_t n;
 
     if (!v)
@@ -120,35 +120,35 @@ static bool put_reference(struct buffer *b, yyjson_mut_val *v)
 static void put_schemas(struct buffer *b, unsigned field, yyjson_mut_val *named)
 {
     yyjson_mut_obj_iter iter = yyjson_mut_obj_iter_with(named);
-    struct buffer all = begin(b);
+    struct buffer all = begin_message(b);
     yyjson_mut_val *key;
 
     while ((key = yyjson_mut_obj_iter_next(&iter))) {
-        struct buffer schema = begin(b);
+        struct buffer schema = begin_message(b);
         put_schema(&schema, yyjson_mut_obj_iter_get_val(key));
         put_named(&all, ONLY, yyjson_mut_get_str(key), &schema);
     }
-    end(b, field, &all);
+    end_message(b, field, &all);
 }
 
 static void put_one_schema(struct buffer *b, unsigned field, yyjson_mut_val *v)
 {
-    struct buffer holder = begin(b), schema = begin(b);
+    struct buffer holder = begin_message(b), schema = begin_message(b);
 
     if (!yyjson_mut_is_obj(v))
         return;
     put_schema(&schema, v);
-    end(&holder, ONLY, &schema);
-    end(b, field, &holder);
+    end_message(&holder, ONLY, &schema);
+    end_message(b, field, &holder);
 }
 
 static void put_type(struct buffer *b, yyjson_mut_val *v)
 {
-    struct buffer type = begin(b);
+    struct buffer type = begin_message(b);
 
     put_text(&type, ONLY, text_of(v, "type"));
     if (type.n > 0)
-        end(b, SCHEMA_TYPE, &type);
+        end_message(b, SCHEMA_TYPE, &type);
     put_text(b, SCHEMA_FORMAT, text_of(v, "format"));
 }
 
@@ -182,16 +182,17 @@ static void put_schema(struct buffer *b, yyjson_mut_val *v)
 
 static void put_query_parameter(struct buffer *b, yyjson_mut_val *p)
 {
-    struct buffer item = begin(b), parameter = begin(b), other = begin(b), query = begin(b);
+    struct buffer item = begin_message(b), parameter = begin_message(b), other = begin_message(b),
+                  query = begin_message(b);
 
     put_text(&query, QUERY_IN, text_of(p, "in"));
     put_text(&query, QUERY_DESCRIPTION, text_of(p, "description"));
     put_text(&query, QUERY_NAME, text_of(p, "name"));
     put_text(&query, QUERY_TYPE, json_mut_str_at(p, "schema.type"));
-    end(&other, NON_BODY_QUERY, &query);
-    end(&parameter, PARAMETER_NON_BODY, &other);
-    end(&item, PARAMETERS_ITEM_PARAMETER, &parameter);
-    end(b, OPERATION_PARAMETERS, &item);
+    end_message(&other, NON_BODY_QUERY, &query);
+    end_message(&parameter, PARAMETER_NON_BODY, &other);
+    end_message(&item, PARAMETERS_ITEM_PARAMETER, &parameter);
+    end_message(b, OPERATION_PARAMETERS, &item);
 }
 
 static void put_operation(struct buffer *b, yyjson_mut_val *operation)
@@ -209,29 +210,29 @@ static void put_operation(struct buffer *b, yyjson_mut_val *operation)
 static void put_paths(struct buffer *b, yyjson_mut_val *paths)
 {
     yyjson_mut_obj_iter iter = yyjson_mut_obj_iter_with(paths);
-    struct buffer all = begin(b);
+    struct buffer all = begin_message(b);
     yyjson_mut_val *key;
 
     while ((key = yyjson_mut_obj_iter_next(&iter))) {
         yyjson_mut_val *patch = yyjson_mut_obj_get(yyjson_mut_obj_iter_get_val(key), "patch");
         if (!patch)
             continue;
-        struct buffer item = begin(b), operation = begin(b);
+        struct buffer item = begin_message(b), operation = begin_message(b);
         put_operation(&operation, patch);
-        end(&item, PATH_ITEM_PATCH, &operation);
+        end_message(&item, PATH_ITEM_PATCH, &operation);
         put_named(&all, PATHS_PATH, yyjson_mut_get_str(key), &item);
     }
-    end(b, DOCUMENT_PATHS, &all);
+    end_message(b, DOCUMENT_PATHS, &all);
 }
 
 void openapi_v2_write(struct buffer *out, yyjson_mut_val *v3)
 {
-    struct buffer info = begin(out);
+    struct buffer info = begin_message(out);
 
     put_text(out, DOCUMENT_SWAGGER, "2.0");
     put_text(&info, INFO_TITLE, json_mut_str_at(v3, "info.title"));
     put_text(&info, INFO_VERSION, json_mut_str_at(v3, "info.version"));
-    end(out, DOCUMENT_INFO, &info);
+    end_message(out, DOCUMENT_INFO, &info);
     put_paths(out, yyjson_mut_obj_get(v3, "paths"));
     put_schemas(out, DOCUMENT_DEFINITIONS, json_mut_at(v3, "components.schemas"));
 }

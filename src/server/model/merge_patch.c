@@ -39,7 +39,7 @@ static yyjson_val *index_get(const struct index *x, yyjson_val *key)
     return found;
 }
 
-static void add(yyjson_mut_doc *doc, yyjson_mut_val *out, yyjson_val *key, yyjson_mut_val *value)
+static void add_member(yyjson_mut_doc *doc, yyjson_mut_val *out, yyjson_val *key, yyjson_mut_val *value)
 {
     yyjson_mut_obj_add(out, yyjson_val_mut_copy(doc, key), value);
 }
@@ -59,15 +59,15 @@ yyjson_mut_val *merge_patch(yyjson_mut_doc *doc, yyjson_val *target, yyjson_val 
     while ((k = yyjson_obj_iter_next(&iter))) {
         yyjson_val *change = index_get(&patches, k), *value = yyjson_obj_iter_get_val(k);
         if (change == NULL)
-            add(doc, out, k, yyjson_val_mut_copy(doc, value));
+            add_member(doc, out, k, yyjson_val_mut_copy(doc, value));
         else if (!yyjson_is_null(change))
-            add(doc, out, k, merge_patch(doc, value, change));
+            add_member(doc, out, k, merge_patch(doc, value, change));
     }
     iter = yyjson_obj_iter_with(patch);
     while ((k = yyjson_obj_iter_next(&iter))) {
         yyjson_val *change = yyjson_obj_iter_get_val(k);
         if (!yyjson_is_null(change) && index_get(&patches, k) == change && index_get(&targets, k) == NULL)
-            add(doc, out, k, merge_patch(doc, NULL, change));
+            add_member(doc, out, k, merge_patch(doc, NULL, change));
     }
     map_free(patches.map, NULL);
     map_free(targets.map, NULL);

@@ -11,7 +11,7 @@ static yyjson_doc *document;
 static struct arena *arena; /* of object_node; for good */
 static const struct schema_node *object_node;
 
-static void make(void)
+static void make_meta_schemas(void)
 {
     struct error *err = NULL;
 
@@ -28,12 +28,12 @@ static void make(void)
 
 const struct schema_node *meta_object_node(void)
 {
-    pthread_once(&once, make);
+    pthread_once(&once, make_meta_schemas);
     return object_node;
 }
 
 yyjson_val *meta_schemas(void)
 {
-    pthread_once(&once, make);
+    pthread_once(&once, make_meta_schemas);
     return yyjson_doc_get_root(document);
 }

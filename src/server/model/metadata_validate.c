@@ -8,8 +8,8 @@
 #define MAX_REFERENCES 64
 #define SHOWN_SIZE 512
 
-static void _printf_(5, 6)
-    add(struct error **err, size_t *findings, const char *field, const char *reason, const char *fmt, ...)
+static void _printf_(5, 6) add_metadata_cause(struct error **err, size_t *findings, const char *field,
+                                              const char *reason, const char *fmt, ...)
 {
     char text[2 * SHOWN_SIZE];
     va_list args;
@@ -44,15 +44,18 @@ static void check_name(const struct kind *k, yyjson_mut_val *metadata, struct er
     char shown[SHOWN_SIZE];
 
     if (name.n == 0)
-        add(err, findings, "metadata.name", "FieldValueRequired", "Required value: name or generateName is required");
+        add_metadata_cause(err, findings, "metadata.name", "FieldValueRequired",
+                           "Required value: name or generateName is required");
     else if (k->name_is_label && !is_dns_label(name))
-        add(err, findings, "metadata.name", "FieldValueInvalid",
+        add_metadata_cause(
+            err, findings, "metadata.name", "FieldValueInvalid",
             "Invalid value: %s: a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
             "start and "
             "end with an alphanumeric character, and have at most 63 of them (e.g. 'my-name' or '123-abc')",
             quoted(shown, name));
     else if (!is_dns_subdomain(name))
-        add(err, findings, "metadata.name", "FieldValueInvalid",
+        add_metadata_cause(
+            err, findings, "metadata.name", "FieldValueInvalid",
             "Invalid value: %s: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' "
             "or '.', "
             "and must start and end with an alphanumeric character (e.g. 'example.com')",
@@ -69,11 +72,11 @@ static void check_labels(yyjson_mut_val *labels, struct error **err, size_t *fin
     while ((k = yyjson_mut_obj_iter_next(&iter)) && *findings < SCHEMA_MAX_REPORTS) {
         struct str value = text_of(yyjson_mut_obj_iter_get_val(k));
         if (!label_key_valid(text_of(k), &why))
-            add(err, findings, "metadata.labels", "FieldValueInvalid", "Invalid value: %s: %s",
-                quoted(shown, text_of(k)), why);
+            add_metadata_cause(err, findings, "metadata.labels", "FieldValueInvalid", "Invalid value: %s: %s",
+                               quoted(shown, text_of(k)), why);
         if (!label_value_valid(value, &why))
-            add(err, findings, "metadata.labels", "FieldValueInvalid", "Invalid value: %s: %s", quoted(shown, value),
-                why);
+            add_metadata_cause(err, findings, "metadata.labels", "FieldValueInvalid", "Invalid value: %s: %s",
+                               quoted(shown, value), why);
     }
 }
 
@@ -93,12 +96,12 @@ static void check_annotations(yyjson_mut_val *annotations, struct error **err, s
         for (size_t i = 0; i < n; i++)
             lower[i] = ascii_tolower(key.p[i]);
         if (!label_key_valid((struct str){lower, n}, &why))
-            add(err, findings, "metadata.annotations", "FieldValueInvalid", "Invalid value: %s: %s", quoted(shown, key),
-                why);
+            add_metadata_cause(err, findings, "metadata.annotations", "FieldValueInvalid", "Invalid value: %s: %s",
+                               quoted(shown, key), why);
     }
     if (total > METADATA_MAX_ANNOTATIONS)
-        add(err, findings, "metadata.annotations", "FieldValueTooLong", "Too long: may not be more than %zu bytes",
-            METADATA_MAX_ANNOTATIONS);
+        add_metadata_cause(err, findings, "metadata.annotations", "FieldValueTooLong",
+                           "Too long: may not be more than %zu bytes", METADATA_MAX_ANNOTATIONS);
 }
 
 static bool too_many(yyjson_mut_val *list, const char *field, struct error **err, size_t *findings)
@@ -107,7 +110,8 @@ static bool too_many(yyjson_mut_val *list, const char *field, struct error **err
 
     if (n <= MAX_REFERENCES)
         return false;
-    add(err, findings, field, "FieldValueTooMany", "Too many: %zu: must have at most %d items", n, MAX_REFERENCES);
+    add_metadata_cause(err, findings, field, "FieldValueTooMany", "Too many: %zu: must have at most %d items", n,
+                       MAX_REFERENCES);
     return true;
 }
 
@@ -131,7 +135,8 @@ static void check_finalizers(yyjson_mut_val *list, struct error **err, size_t *f
     for (unsigned i = 0; (v = yyjson_mut_arr_iter_next(&iter)); i++) {
         snprintf(field, sizeof(field), "metadata.finalizers[%u]", i);
         if (!is_finalizer_name(text_of(v), &why))
-            add(err, findings, field, "FieldValueInvalid", "Invalid value: %s: %s", quoted(shown, text_of(v)), why);
+            add_metadata_cause(err, findings, field, "FieldValueInvalid", "Invalid value: %s: %s",
+                               quoted(shown, text_of(v)), why);
     }
 }
 
@@ -148,7 +153,7 @@ static void check_owners(yyjson_mut_val *list, struct error **err, size_t *findi
         for (size_t j = 0; j < ARRAY_SIZE(needed); j++) {
             snprintf(field, sizeof(field), "metadata.ownerReferences[%u].%s", i, needed[j]);
             if (text_of(yyjson_mut_obj_get(v, needed[j])).n == 0)
-                add(err, findings, field, "FieldValueRequired", "Required value");
+                add_metadata_cause(err, findings, field, "FieldValueRequired", "Required value");
         }
 }
 
@@ -159,7 +164,8 @@ int metadata_validate(const struct kind *k, yyjson_mut_val *object, struct error
 
     check_name(k, metadata, err, &findings);
     if (text_of(yyjson_mut_obj_get(metadata, "namespace")).n)
-        add(err, &findings, "metadata.namespace", "FieldValueForbidden", "Forbidden: not allowed on this type");
+        add_metadata_cause(err, &findings, "metadata.namespace", "FieldValueForbidden",
+                           "Forbidden: not allowed on this type");
     check_labels(yyjson_mut_obj_get(metadata, "labels"), err, &findings);
     check_annotations(yyjson_mut_obj_get(metadata, "annotations"), err, &findings);
     check_finalizers(yyjson_mut_obj_get(metadata, "finalizers"), err, &findings);
@@ -188,7 +194,8 @@ static void check_no_new_finalizers(yyjson_val *old, yyjson_mut_val *object, str
 
     while ((v = yyjson_mut_arr_iter_next(&iter)))
         if (!has_finalizer(before, text_of(v)))
-            add(err, findings, "metadata.finalizers", "FieldValueForbidden",
+            add_metadata_cause(
+                err, findings, "metadata.finalizers", "FieldValueForbidden",
                 "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
                 "[]string{%s}",
                 quoted(shown, text_of(v)));

@@ -7,7 +7,7 @@
 
 /* --- Defaults --- */
 
-static void fill(const struct schema_node *n, yyjson_mut_doc *doc, yyjson_mut_val *v, bool is_root);
+static void fill_defaults(const struct schema_node *n, yyjson_mut_doc *doc, yyjson_mut_val *v, bool is_root);
 
 static bool is_type_meta(struct str key)
 {
@@ -46,11 +46,11 @@ static void fill_object(const struct schema_node *n, yyjson_mut_doc *doc, yyjson
         struct str key = {yyjson_mut_get_str(k), yyjson_mut_get_len(k)};
         const struct schema_node *child = schema_node_child(n, key);
         if (child && !(is_root && is_type_meta(key)))
-            fill(child, doc, yyjson_mut_obj_iter_get_val(k), false);
+            fill_defaults(child, doc, yyjson_mut_obj_iter_get_val(k), false);
     }
 }
 
-static void fill(const struct schema_node *n, yyjson_mut_doc *doc, yyjson_mut_val *v, bool is_root)
+static void fill_defaults(const struct schema_node *n, yyjson_mut_doc *doc, yyjson_mut_val *v, bool is_root)
 {
     if (yyjson_mut_is_obj(v)) {
         fill_object(n, doc, v, is_root);
@@ -58,18 +58,18 @@ static void fill(const struct schema_node *n, yyjson_mut_doc *doc, yyjson_mut_va
         yyjson_mut_arr_iter iter = yyjson_mut_arr_iter_with(v);
         yyjson_mut_val *item;
         while ((item = yyjson_mut_arr_iter_next(&iter)))
-            fill(n->items, doc, item, false);
+            fill_defaults(n->items, doc, item, false);
     }
 }
 
 void schema_default(const struct kind *k, yyjson_mut_doc *doc, yyjson_mut_val *object)
 {
-    fill(k->root, doc, object, true);
+    fill_defaults(k->root, doc, object, true);
 }
 
 void schema_fill_node(const struct schema_node *n, yyjson_mut_doc *doc, yyjson_mut_val *v)
 {
-    fill(n, doc, v, false);
+    fill_defaults(n, doc, v, false);
 }
 
 /* --- Marked fields --- */

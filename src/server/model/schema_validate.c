@@ -44,7 +44,7 @@ static void show_string(struct buffer *b, const char *s, size_t n)
         buffer_puts(b, "...");
 }
 
-static void show(struct buffer *b, const struct schema_node *n, yyjson_mut_val *v)
+static void show_value(struct buffer *b, const struct schema_node *n, yyjson_mut_val *v)
 {
     size_t length;
 
@@ -74,7 +74,7 @@ static void _printf_(5, 6) invalid(struct check *c, const struct schema_node *n,
     if (length < 0)
         abort();
     buffer_puts(&b, "Invalid value: ");
-    show(&b, n, v);
+    show_value(&b, n, v);
     buffer_puts(&b, ": ");
     place_write(&rest, p);
     buffer_add(&b, buffer_str(&rest));
@@ -183,7 +183,7 @@ static void check_allowed(struct check *c, const struct schema_node *n, yyjson_m
     if (is_allowed(n->allowed, v))
         return;
     buffer_puts(&b, "Unsupported value: ");
-    show(&b, n, v);
+    show_value(&b, n, v);
     buffer_puts(&b, ": supported values: ");
     while ((a = yyjson_arr_iter_next(&iter))) {
         _cleanup_free_ char *text = json_write(a, &length);
