@@ -6,7 +6,7 @@
 #include "server/api/metrics.h"
 #include "server/api/request.h"
 #include "server/api/verbs.h"
-#include "server/api/watch.h"
+#include "server/api/watch_hub.h"
 #include "server/documents/discovery.h"
 #include "server/documents/openapi.h"
 

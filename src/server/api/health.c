@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "server/api/metrics.h"
-#include "server/api/watch.h"
+#include "server/api/watch_hub.h"
 
 static bool add_check(struct buffer *b, const char *check, const char *failure, const char *note)
 {

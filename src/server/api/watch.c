@@ -2,194 +2,40 @@
  * watch: a cursor into the store's log. Nothing is queued for a watcher: whenever its connection takes bytes, the next
  * events are read from the log and sent from the objects' own bytes.
  */
-#include "server/api/watch.h"
-
 #include <assert.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/random.h"
-#include "base/thread.h"
 #include "server/api/filter.h"
 #include "server/api/represent.h"
 #include "server/api/revision.h"
 #include "server/api/status.h"
 #include "server/api/verbs.h"
+#include "server/api/watch_hub.h"
+#include "server/api/watch_line.h"
 #include "server/api/watch_state.h"
 #include "server/api/watch_time.h"
 
-/* Whether who watches may still is asked this often, and with each event. */
-#define LOOK_INTERVAL_US (2 * 1000000LL)
 #define EVENT_MAX ((size_t)16 << 20)
 /* Read from the log in one go; what does not fit into the connection's buffer is read again. */
 #define EVENTS_AT_ONCE 16
 
-/* What is being sent: {"type":"ADDED","object": … } and a line feed. */
-struct line {
-    const char *prefix;
-    struct str body;
-    struct object *object; /* whose bytes the body is, or NULL */
-    char *text;            /* or the body itself */
-    size_t sent;
-};
-
 struct watcher {
-    struct watcher *next, *previous; /* of the hub */
-    struct store_watch link;
+    struct watch_member member;
     struct source source;
     struct request *r;
     struct filter filter;
     struct table table;
-    struct line line;
+    struct watch_line line;
     struct watch_state *state; /* while the present objects are being sent */
     uint64_t position;         /* everything up to this revision has been sent or passed over */
     int64_t deadline_us;       /* clock_monotonic_us */
-    _Atomic int64_t due_us;    /* of the next bookmark, or the deadline */
-    int64_t look_us;           /* the hub's: when it looks again */
-    atomic_bool right_ended;   /* … and what it saw */
-    bool registered, headers_sent;
+    bool headers_sent;
     bool bookmarks, wants_initial_end;
     bool ending, ended; /* after this line; now */
 };
-
-struct watch_hub {
-    struct api *api;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    pthread_t thread;
-    struct watcher *first;
-    size_t *count; /* by resource */
-    bool closing;
-};
-
-/* --- The hub --- */
-
-/* A session that ended, a revoked certificate, a user demoted or deleted: what happened since is not told any more. */
-static bool right_has_ended(const struct watcher *w)
-{
-    const struct api_options *o = &w->r->api->options;
-
-    return o->still_holds && !o->still_holds(o->context, &w->r->op->who);
-}
-
-static bool look_at_right(struct watcher *w, int64_t now_us)
-{
-    if (now_us >= w->look_us) {
-        w->look_us = now_us + LOOK_INTERVAL_US;
-        if (right_has_ended(w))
-            atomic_store(&w->right_ended, true);
-    }
-    return atomic_load(&w->right_ended);
-}
-
-static void wake_due(struct watch_hub *hub)
-{
-    int64_t now = clock_monotonic_us();
-
-    for (struct watcher *w = hub->first; w; w = w->next)
-        if (look_at_right(w, now) || atomic_load_explicit(&w->due_us, memory_order_relaxed) <= now)
-            source_wake(&w->source);
-}
-
-/* Once a second, and not at all while nobody watches. */
-static void *run_hub(void *arg)
-{
-    struct watch_hub *hub = arg;
-
-    LOCK_SCOPE(&hub->lock);
-    while (!hub->closing) {
-        if (hub->first == NULL) {
-            pthread_cond_wait(&hub->changed, &hub->lock);
-            continue;
-        }
-        cond_wait_until(&hub->changed, &hub->lock, clock_monotonic_us() + 1000000);
-        wake_due(hub);
-    }
-    return NULL;
-}
-
-struct watch_hub *watch_hub_new(struct api *api)
-{
-    struct watch_hub *hub = xcalloc(1, sizeof(*hub));
-
-    hub->api = api;
-    hub->count = xcalloc(api->resources_len + 1, sizeof(*hub->count));
-    pthread_mutex_init(&hub->lock, NULL);
-    cond_init_monotonic(&hub->changed);
-    hub->thread = thread_start("watches", run_hub, hub);
-    return hub;
-}
-
-void watch_hub_free(struct watch_hub *hub)
-{
-    if (hub == NULL)
-        return;
-    pthread_mutex_lock(&hub->lock);
-    hub->closing = true;
-    pthread_cond_signal(&hub->changed);
-    pthread_mutex_unlock(&hub->lock);
-    pthread_join(hub->thread, NULL);
-    pthread_cond_destroy(&hub->changed);
-    pthread_mutex_destroy(&hub->lock);
-    free(hub->count);
-    free(hub);
-}
-
-size_t watch_count(struct watch_hub *hub, size_t resource)
-{
-    LOCK_SCOPE(&hub->lock);
-    return hub->count[resource];
-}
-
-static size_t resource_index(const struct watcher *w)
-{
-    return (size_t)(w->r->resource - w->r->api->resources);
-}
-
-static void wake_watcher(void *arg)
-{
-    struct watcher *w = arg;
-    source_wake(&w->source);
-}
-
-/* In the first read and not before the stream begins: from then on close is sure to come, and not before. */
-static void join_hub(struct watcher *w)
-{
-    struct api *api = w->r->api;
-    struct watch_hub *hub = api->watches;
-
-    w->registered = true;
-    w->link = (struct store_watch){.wake = wake_watcher, .arg = w};
-    store_watch(api->options.store, request_collection(w->r), &w->link);
-    LOCK_SCOPE(&hub->lock);
-    w->next = hub->first;
-    if (w->next)
-        w->next->previous = w;
-    else
-        pthread_cond_signal(&hub->changed);
-    hub->first = w;
-    hub->count[resource_index(w)]++;
-}
-
-static void leave_hub(struct watcher *w)
-{
-    struct api *api = w->r->api;
-    struct watch_hub *hub = api->watches;
-
-    if (!w->registered)
-        return;
-    store_unwatch(api->options.store, request_collection(w->r), &w->link);
-    LOCK_SCOPE(&hub->lock);
-    if (w->next)
-        w->next->previous = w->previous;
-    if (w->previous)
-        w->previous->next = w->next;
-    else
-        hub->first = w->next;
-    hub->count[resource_index(w)]--;
-}
 
 /* --- Lines --- */
 
@@ -198,49 +44,6 @@ static const char *const prefixes[] = {
     [EVENT_MODIFIED] = "{\"type\":\"MODIFIED\",\"object\":",
     [EVENT_DELETED] = "{\"type\":\"DELETED\",\"object\":",
 };
-#define LINE_END "}\n"
-
-static void line_clear(struct line *l)
-{
-    object_unref(l->object);
-    free(l->text);
-    *l = (struct line){0};
-}
-
-static void line_set_text(struct line *l, const char *prefix, char *text, size_t n)
-{
-    *l = (struct line){.prefix = prefix, .text = text, .body = {text, n}};
-}
-
-static size_t copy_piece(struct str piece, size_t *skip, char *out, size_t max)
-{
-    if (*skip >= piece.n) {
-        *skip -= piece.n;
-        return 0;
-    }
-    size_t n = piece.n - *skip;
-    if (n > max)
-        n = max;
-    memcpy(out, piece.p + *skip, n);
-    *skip = 0;
-    return n;
-}
-
-/* Copies what fits; clears the line once all of it is sent. */
-static size_t line_copy(struct line *l, char *out, size_t max)
-{
-    struct str pieces[] = {str_from(l->prefix), l->body, STR(LINE_END)};
-    size_t skip = l->sent, n = 0, total = 0;
-
-    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
-        n += copy_piece(pieces[i], &skip, out + n, max - n);
-        total += pieces[i].n;
-    }
-    l->sent += n;
-    if (l->sent == total)
-        line_clear(l);
-    return n;
-}
 
 static void set_shown(struct watcher *w, enum event_type type, struct str json)
 {
@@ -252,7 +55,7 @@ static void set_shown(struct watcher *w, enum event_type type, struct str json)
     represent_object(w->r->op->representation, &w->table, &b, yyjson_doc_get_root(doc), json, !w->headers_sent);
     w->headers_sent = true;
     size_t n = b.n;
-    line_set_text(&w->line, prefixes[type], buffer_steal(&b), n);
+    watch_line_set_text(&w->line, prefixes[type], buffer_steal(&b), n);
 }
 
 static void set_object(struct watcher *w, enum event_type type, struct object *o)
@@ -260,7 +63,7 @@ static void set_object(struct watcher *w, enum event_type type, struct object *o
     if (w->r->op->representation != REPRESENT_OBJECT)
         set_shown(w, type, o->json);
     else
-        w->line = (struct line){.prefix = prefixes[type], .object = object_ref(o), .body = o->json};
+        w->line = (struct watch_line){.prefix = prefixes[type], .object = object_ref(o), .body = o->json};
 }
 
 /* An object that stopped matching: its last state that did, with the revision of the change (as Kubernetes does), so
@@ -278,7 +81,7 @@ static void set_gone(struct watcher *w, const struct event *e)
     json_mut_set_str(copy, json_mut_make_obj(copy, root, "metadata"), "resourceVersion", revision);
     char *json = json_mut_write(root, &n);
     if (w->r->op->representation == REPRESENT_OBJECT) {
-        line_set_text(&w->line, prefixes[EVENT_DELETED], json, n);
+        watch_line_set_text(&w->line, prefixes[EVENT_DELETED], json, n);
         return;
     }
     set_shown(w, EVENT_DELETED, (struct str){json, n});
@@ -293,7 +96,7 @@ static void set_error(struct watcher *w, struct error *err)
     if (n && text[n - 1] == '\n')
         n--;
     error_free(err);
-    line_set_text(&w->line, "{\"type\":\"ERROR\",\"object\":", text, n);
+    watch_line_set_text(&w->line, "{\"type\":\"ERROR\",\"object\":", text, n);
     w->ending = true;
 }
 
@@ -314,7 +117,7 @@ static void set_bookmark(struct watcher *w, bool initial_end)
         b = shown;
     }
     size_t n = b.n;
-    line_set_text(&w->line, "{\"type\":\"BOOKMARK\",\"object\":", buffer_steal(&b), n);
+    watch_line_set_text(&w->line, "{\"type\":\"BOOKMARK\",\"object\":", buffer_steal(&b), n);
 }
 
 /* --- What comes next --- */
@@ -327,7 +130,7 @@ static void set_due(struct watcher *w)
 
     if (w->bookmarks && bookmark < due)
         due = bookmark;
-    atomic_store_explicit(&w->due_us, due, memory_order_relaxed);
+    atomic_store_explicit(&w->member.due_us, due, memory_order_relaxed);
 }
 
 /* The line for an event, or none where this watcher is not to see it. With a filter, an object may begin or cease to
@@ -367,7 +170,7 @@ static bool copy_events(struct watcher *w, char *out, size_t max, size_t *n)
                              &reached, &err);
 
     /* Asked after the events have been taken: what ended the right before them is seen. */
-    if (count > 0 && right_has_ended(w)) {
+    if (count > 0 && watch_right_has_ended(w->r)) {
         for (int i = 0; i < count; i++)
             event_release(&events[i]);
         count = right_ended(&err);
@@ -381,7 +184,7 @@ static bool copy_events(struct watcher *w, char *out, size_t max, size_t *n)
             set_event(w, &events[i]);
             w->position = events[i].revision;
             if (w->line.prefix)
-                *n += line_copy(&w->line, out + *n, max - *n);
+                *n += watch_line_copy(&w->line, out + *n, max - *n);
         }
         event_release(&events[i]);
     }
@@ -428,7 +231,7 @@ static bool end_without_right(struct watcher *w)
 {
     struct error *err = NULL;
 
-    if (!atomic_load(&w->right_ended))
+    if (!atomic_load(&w->member.right_ended))
         return false;
     right_ended(&err);
     set_error(w, err);
@@ -439,7 +242,7 @@ static bool next_timed(struct watcher *w)
 {
     int64_t now = clock_monotonic_us();
 
-    if (now < atomic_load_explicit(&w->due_us, memory_order_relaxed))
+    if (now < atomic_load_explicit(&w->member.due_us, memory_order_relaxed))
         return false;
     w->ending = now >= w->deadline_us;
     /* None in the midst of the present objects, which would then look complete. */
@@ -456,7 +259,7 @@ static bool next_timed(struct watcher *w)
 static bool watch_step(struct watcher *w, char *out, size_t max, size_t *n)
 {
     if (w->line.prefix) {
-        *n += line_copy(&w->line, out + *n, max - *n);
+        *n += watch_line_copy(&w->line, out + *n, max - *n);
         return true;
     }
     if (w->ending) {
@@ -473,8 +276,8 @@ static ssize_t watch_read(struct source *source, char *out, size_t max)
     struct watcher *w = container_of(source, struct watcher, source);
     size_t n = 0;
 
-    if (!w->registered)
-        join_hub(w);
+    if (!w->member.joined)
+        watch_hub_join(&w->member);
     while (n < max && watch_step(w, out, max, &n))
         ;
     if (n)
@@ -486,8 +289,8 @@ static void watch_close(struct source *source)
 {
     struct watcher *w = container_of(source, struct watcher, source);
 
-    leave_hub(w);
-    line_clear(&w->line);
+    watch_hub_leave(&w->member);
+    watch_line_clear(&w->line);
     watch_state_free(w->state);
 }
 
@@ -551,6 +354,8 @@ void verb_watch(struct request *r)
     struct watcher *w = arena_alloc(r->arena, sizeof(*w));
 
     w->r = r;
+    w->member.r = r;
+    w->member.source = &w->source;
     w->source = (struct source){.read = watch_read, .close = watch_close};
     if (read_watch(w, &err) < 0)
         return request_fail(r, err);
@@ -558,6 +363,6 @@ void verb_watch(struct request *r)
     /* A first one as soon as the present state is told: Firefox gives a script no answer before its first byte, so that
      * a silent watch would look like none. */
     if (w->bookmarks)
-        atomic_store_explicit(&w->due_us, 0, memory_order_relaxed);
+        atomic_store_explicit(&w->member.due_us, 0, memory_order_relaxed);
     request_stream(r, 200, "application/json", &w->source);
 }
