@@ -51,9 +51,18 @@ static bool is_plain(const char *s, size_t n, const char *keep)
     return n && (!steers(code_point(s, n)) || (*s && strchr(keep, *s)));
 }
 
+/* Most of what there is, told without a look at the ranges. */
+static bool is_printable_ascii(char c)
+{
+    return c >= ' ' && c <= '~';
+}
+
 bool text_is_plain(struct str s, const char *keep)
 {
     for (size_t i = 0, n; i < s.n; i += n) {
+        n = 1;
+        if (is_printable_ascii(s.p[i]))
+            continue;
         n = text_character((struct str){s.p + i, s.n - i});
         if (!is_plain(s.p + i, n, keep))
             return false;
@@ -66,6 +75,11 @@ size_t text_clean(char *s, size_t n, const char *keep)
     size_t out = 0, length;
 
     for (size_t i = 0; i < n; i += length ? length : 1) {
+        length = 1;
+        if (is_printable_ascii(s[i])) {
+            s[out++] = s[i];
+            continue;
+        }
         length = text_character((struct str){s + i, n - i});
         if (is_plain(s + i, length, keep)) {
             memmove(s + out, s + i, length);

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/alloc.h"
 #include "base/text.h"
 
 /* Headers of an answer are kept in memory of the connection's own. */
@@ -26,29 +25,33 @@ void admission_warn(struct admission *a, const char *fmt, ...)
 }
 
 /* quoted-string of RFC 9110 §5.6.4; control characters would end the header, or steer the terminal that shows it. */
-static void add_quoted(struct buffer *b, const char *text)
+static char *quote(struct arena *a, const char *text, size_t *n)
 {
-    _cleanup_free_ char *plain = xstrdup(text);
-    size_t n = text_clean(plain, strlen(plain), "");
+    static const char head[] = "299 - \"";
+    char *plain = arena_strdup(a, text);
+    size_t plain_n = text_clean(plain, strlen(plain), "");
+    char *quoted = arena_alloc(a, sizeof(head) + 2 * plain_n + 1), *to = quoted + sizeof(head) - 1;
 
-    buffer_puts(b, "299 - \"");
-    for (size_t i = 0; i < n; i++) {
+    memcpy(quoted, head, sizeof(head) - 1);
+    for (size_t i = 0; i < plain_n; i++) {
         if (plain[i] == '"' || plain[i] == '\\')
-            buffer_append(b, "\\", 1);
-        buffer_append(b, plain + i, 1);
+            *to++ = '\\';
+        *to++ = plain[i];
     }
-    buffer_puts(b, "\"");
+    *to++ = '"';
+    *n = (size_t)(to - quoted);
+    return quoted;
 }
 
 static void add_warning(struct request *r, const char *text)
 {
-    _cleanup_buffer_ struct buffer b = BUFFER_MAX(WARNINGS_MAX);
+    size_t n;
+    const char *quoted = quote(r->arena, text, &n);
 
-    add_quoted(&b, text);
-    if (b.overflow || b.n > WARNINGS_MAX - r->warnings)
+    if (n > WARNINGS_MAX - r->warnings)
         return;
-    r->warnings += b.n;
-    request_add_header(r, "Warning", b.p);
+    r->warnings += n;
+    request_add_header(r, "Warning", quoted);
 }
 
 void request_add_warnings(struct request *r, const struct admission *a)
