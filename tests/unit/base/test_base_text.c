@@ -75,6 +75,9 @@ static void buffer_stops_at_its_limit(void **state)
     buffer_puts(&b, "9ab");
     assert_true(b.overflow);
     assert_string_equal(b.p, "12345678");
+    buffer_puts(&b, "9"); /* would fit, behind what is missing */
+    buffer_printf(&b, "9");
+    assert_string_equal(b.p, "12345678");
     buffer_clear(&b);
     assert_false(b.overflow);
     buffer_free(&b);
@@ -146,6 +149,9 @@ static void decodes_percent(void **state)
     free(out);
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         assert_null(percent_decode(str_from(bad[i]), false));
+    /* What lies behind the end is not looked at. */
+    assert_null(percent_decode((struct str){"a%41", 3}, false));
+    assert_null(percent_decode((struct str){"a%41", 2}, false));
 
     struct buffer b = BUFFER_MAX(100);
     buffer_percent_encode(&b, STR("http://a:1/x?y=z&你"));

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/buffer.h"
+#include "server/store/cache.h"
 #include "unit/store/fixture.h"
 
 static void test_put_get_delete(void **state)
@@ -78,6 +79,32 @@ static void test_list_order(void **state)
         fixture_reopen(&f);
     }
     fixture_cleanup(&f);
+}
+
+/* As a damaged database gives them. */
+static bool is_sorted(const char *const *names, size_t n, const char *expected)
+{
+    struct collection c = {0};
+    _cleanup_buffer_ struct buffer order = BUFFER_MAX(256);
+
+    for (size_t i = 0; i < n; i++)
+        collection_append(&c, object_new(i + 1, str_from(names[i]), STR("u"), STR("{}")));
+    bool sorted = collection_sort(&c);
+    for (size_t i = 0; i < n; i++) {
+        buffer_printf(&order, "%s ", c.items[i]->name);
+        object_unref(c.items[i]);
+    }
+    free(c.items);
+    assert_string_equal(buffer_str(&order).p, expected);
+    return sorted;
+}
+
+static void test_names_are_there_once(void **state)
+{
+    assert_true(is_sorted(NULL, 0, ""));
+    assert_true(is_sorted((const char *const[]){"b", "a-b", "a"}, 3, "a a-b b "));
+    assert_false(is_sorted((const char *const[]){"b", "a", "b"}, 3, "a b b "));
+    assert_false(is_sorted((const char *const[]){"a", "a"}, 2, "a a "));
 }
 
 /* --- Functions that fail, abandon, and see each other --- */
@@ -479,6 +506,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put_get_delete),
         cmocka_unit_test(test_list_order),
+        cmocka_unit_test(test_names_are_there_once),
         cmocka_unit_test(test_failure_takes_only_its_own),
         cmocka_unit_test(test_group),
         cmocka_unit_test(test_secrets_of_a_group),
