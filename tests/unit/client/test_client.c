@@ -465,6 +465,7 @@ static void test_watches_that_end_at_once_are_begun_ever_later(void **state)
     peer_wait(&s.peer, ARRAY_SIZE(script));
     /* At least half of 100, 200 and 400 ms. */
     assert_true(clock_monotonic_us() - begun >= 350000);
+    assert_int_equal(informer_restored(i), 0); /* listed anew, at the revision that it was at */
     say_stop(&s);
     informer_free(i);
     end(&s);

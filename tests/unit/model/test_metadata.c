@@ -154,15 +154,28 @@ static void test_many_wrong_labels(void **state)
     assert_int_equal(metadata_validate(kind, g.object, &err), -1);
     assert_int_equal(err->causes_len, SCHEMA_MAX_REPORTS);
     gadget_free(&g);
+}
 
-    buffer_clear(&b);
-    buffer_puts(&b, "{\"metadata\":{\"name\":\"a\",\"finalizers\":[\"a/b\"");
-    for (int i = 0; i < 64; i++)
-        buffer_puts(&b, ",\"a/b\"");
-    buffer_puts(&b, "]}}");
-    g = gadget_parse(b.p);
-    assert_int_equal(metadata_validate(kind, g.object, NULL), -1);
-    gadget_free(&g);
+static void check_many(const char *list, const char *item, unsigned n, const char *why)
+{
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX(65536);
+    _cleanup_free_ char *field = xasprintf("metadata.%s", list);
+
+    buffer_printf(&b, "{\"name\":\"a\",\"%s\":[%s", list, item);
+    for (unsigned i = 1; i < n; i++)
+        buffer_printf(&b, ",%s", item);
+    buffer_puts(&b, "]}");
+    check(b.p, why ? field : NULL, why);
+}
+
+static void test_lists_are_bounded(void **state)
+{
+    static const char owner[] = "{\"apiVersion\":\"v1\",\"kind\":\"K\",\"name\":\"n\",\"uid\":\"u\"}";
+
+    check_many("finalizers", "\"a/b\"", 64, NULL);
+    check_many("finalizers", "\"a/b\"", 65, "Too many: 65");
+    check_many("ownerReferences", owner, 64, NULL);
+    check_many("ownerReferences", owner, 65, "Too many: 65");
 }
 
 static void test_generate_name(void **state)
@@ -344,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_annotations),
         cmocka_unit_test(test_finalizers_and_owners),
         cmocka_unit_test(test_many_wrong_labels),
+        cmocka_unit_test(test_lists_are_bounded),
         cmocka_unit_test(test_generate_name),
         cmocka_unit_test(test_revision),
         cmocka_unit_test(test_stamp_create),

@@ -196,6 +196,40 @@ static void test_room_of_its_own(void **state)
     close_on(&f);
 }
 
+/* A WAL of nothing but its name, while so much of the disk is free: whether it is given its room. */
+static bool gets_room(const struct fixture *f, const struct room *r, uint64_t free)
+{
+    _cleanup_free_ char *wal = fixture_path(f, "open-hydra.db-wal"), *rest = fixture_path(f, "rest");
+    _cleanup_close_ int fd = open(wal, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600),
+                        filled = open(rest, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    assert_int_equal(posix_fallocate(filled, 0, (off_t)(free_bytes(f) - free)), 0);
+    room_keep(r);
+    bool got = held(f, "open-hydra.db-wal") >= r->reserve;
+    unlink(wal);
+    unlink(rest);
+    return got;
+}
+
+/* Four MiB, and afterwards twice as much as there must be for others. */
+static void test_room_is_not_the_last_of_others(void **state)
+{
+    struct fixture f = {.directory = "/tmp/store-test-XXXXXX"};
+    struct room r;
+
+    assert_non_null(mkdtemp(f.directory));
+    if (!small_disk_mount(f.directory, 64)) {
+        rmdir(f.directory);
+        skip();
+    }
+    room_open(&r, f.directory, 4 * MEBI);
+    assert_false(gets_room(&f, &r, 7 * MEBI));
+    assert_true(gets_room(&f, &r, 9 * MEBI));
+    room_close(&r);
+    small_disk_umount(f.directory);
+    rmdir(f.directory);
+}
+
 /* The room goes from one WAL to the next, under another name between; once there is room again it is made whole. */
 static void test_room_is_put_aside(void **state)
 {
@@ -395,9 +429,13 @@ static void test_lines_are_few(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_room_of_its_own),      cmocka_unit_test(test_room_is_put_aside),
-        cmocka_unit_test(test_room_after_a_kill),    cmocka_unit_test(test_health_of_a_full_disk),
-        cmocka_unit_test(test_health_of_the_writer), cmocka_unit_test(test_lines_are_few),
+        cmocka_unit_test(test_room_is_not_the_last_of_others),
+        cmocka_unit_test(test_room_of_its_own),
+        cmocka_unit_test(test_room_is_put_aside),
+        cmocka_unit_test(test_room_after_a_kill),
+        cmocka_unit_test(test_health_of_a_full_disk),
+        cmocka_unit_test(test_health_of_the_writer),
+        cmocka_unit_test(test_lines_are_few),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
