@@ -457,6 +457,29 @@ def test_environment_away(world, anna):
     assert request(world.first, headers=anna).status == 200
 
 
+def test_a_pass_is_renewed_once_in_five_minutes_and_no_further_than_its_end(other_world):
+    """One that hangs on no session ends after sessionSeconds, used or not."""
+    w = other_world("sessionSeconds: 4000\n")
+    anna = {"Cookie": w.cookie("anna", "anna", A)}
+
+    def renewed(seconds, cookie):
+        w.tell("clock", seconds)
+        a = request(w.first, headers=cookie)
+        assert a.status == 200
+        return a.all("Set-Cookie")
+
+    assert renewed(290, anna) == []
+    later, = renewed(330, anna)
+    assert "; Max-Age=3600;" in later
+    last, = renewed(1200, anna)
+    seconds = int(re.search(r"; Max-Age=(\d+);", last)[1])
+    assert 2700 <= seconds <= 2800  # to its end, not an hour
+    last = {"Cookie": last.split(";")[0]}
+    assert renewed(3900, last) == []
+    w.tell("clock", 4001)
+    assert request(w.first, headers=last).status == 401
+
+
 def test_port_without_environment(world):
     assert request(world.first + 5).status == 404
     assert request(world.first + 5, headers=NAVIGATE).status == 302

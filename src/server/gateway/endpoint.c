@@ -1,10 +1,10 @@
 #include "server/gateway/endpoint.h"
 
 #include "base/address.h"
+#include "base/io.h"
 
 #define UNIX "unix:"
 #define HTTP "http://"
-#define UNIX_PATH_MAX 107
 #define HTTP_MAX 64 /* the longest is http://[IPv6]:65535 */
 #define TOKEN_MAX 256
 
@@ -24,9 +24,9 @@ static int check_path(const struct config *c, const char *path, struct error **e
 {
     size_t n = strlen(c->runtime);
 
-    if (strlen(path) > UNIX_PATH_MAX || !starts_with(path, c->runtime) || !starts_with(path + n, "/env/"))
+    if (strlen(path) > SOCKET_PATH_MAX || !starts_with(path, c->runtime) || !starts_with(path + n, "/env/"))
         return error_set(err, REASON_INVALID, "address: a socket lies below %s/env/, in at most %d bytes", c->runtime,
-                         UNIX_PATH_MAX);
+                         SOCKET_PATH_MAX);
     for (const char *p = path + n; *p; p++)
         if (!is_plain(*p) || (p[0] == '.' && p[1] == '.'))
             return error_set(err, REASON_INVALID,

@@ -1,11 +1,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/io.h"
 #include "server/gateway/gateway.h"
 #include "server/gateway/template.h"
 
 #define CONFIGURATION_MAX ((size_t)1 << 20)
-#define UNIX_PATH_MAX 107
 #define DEFAULT_NOFILE 16384
 #define MAX_CONNECTIONS 65536
 /* Descriptors and connections that a worker needs beside its listening sockets for anybody to be served well. */
@@ -43,9 +43,9 @@ static int check_socket(const char *what, const char *path, struct error **err)
 {
     if (check_path(what, path, err) < 0)
         return -1;
-    if (strlen(path) > UNIX_PATH_MAX || strchr(path, ':'))
+    if (strlen(path) > SOCKET_PATH_MAX || strchr(path, ':'))
         return error_set(err, REASON_INVALID, "nginx configuration: %s \"%s\" is longer than %d bytes or holds a colon",
-                         what, path, UNIX_PATH_MAX);
+                         what, path, SOCKET_PATH_MAX);
     return 0;
 }
 

@@ -1,11 +1,11 @@
 #include "server/gateway/rules.h"
 
-#include <stdio.h>
 #include <strings.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/encoding.h"
+#include "server/identity/source.h"
 
 /* An address beyond this is not worth coming back to: the answer's headers have to fit into a buffer of nginx's. */
 #define RETURN_PATH_MAX 1500
@@ -59,9 +59,10 @@ static bool is_safe(const struct gateway_request *r)
     return str_is(r->method, "GET") || str_is(r->method, "HEAD");
 }
 
-static bool is_document_fetch(const struct gateway_request *r)
+/* A WebSocket handshake is a GET that carries no Sec-Fetch-*: its Origin is all there is. */
+static struct source source_of(const struct gateway_request *r)
 {
-    return str_is(r->fetch_mode, "navigate") && str_is(r->fetch_dest, "document");
+    return (struct source){r->origin, r->fetch_site, r->fetch_mode, r->fetch_dest, is_safe(r) && !r->upgrade.p};
 }
 
 bool is_navigation(const struct gateway_request *r)
@@ -71,7 +72,8 @@ bool is_navigation(const struct gateway_request *r)
     /* Browsers leave Sec-Fetch-* out towards plain HTTP on other than loopback addresses. */
     if (r->fetch_mode.p == NULL && r->fetch_dest.p == NULL)
         return contains_nocase(r->accept, "text/html");
-    return is_document_fetch(r);
+    const struct source source = source_of(r);
+    return source_is_document(&source);
 }
 
 bool is_work(const struct gateway_request *r)
@@ -116,18 +118,6 @@ struct gateway_verdict request_check_host(const struct gateway_site *s, const st
                                     .location = arena_printf(arena, "%s%s", origin, safe_path(arena, r->uri))};
 }
 
-static bool is_own_origin(const struct gateway_request *r, const char *origin)
-{
-    return equal_nocase(r->origin, origin);
-}
-
-/* «same-origin» and «none» (typed in, a bookmark) are the visitor's own; anything else, a value to come included, is
- * not. */
-static bool is_foreign_fetch(const struct gateway_request *r)
-{
-    return r->fetch_site.p && !str_is(r->fetch_site, "same-origin") && !str_is(r->fetch_site, "none");
-}
-
 static bool is_worker_script(const struct gateway_request *r)
 {
     return r->service_worker.p || str_is(r->fetch_dest, "serviceworker");
@@ -137,14 +127,11 @@ struct gateway_verdict request_check_source(const struct gateway_site *s, const 
                                             bool allow_workers, struct arena *arena)
 {
     struct gateway_verdict host = request_check_host(s, r, arena);
+    const struct source source = source_of(r);
 
     if (host.kind != PASS)
         return host;
-    /* A WebSocket handshake is a GET that carries no Sec-Fetch-*: its Origin is all there is. */
-    if (r->origin.p && (!is_safe(r) || r->upgrade.p) && !is_own_origin(r, environment_origin(s, arena, r->port)))
-        return refuse(NULL);
-    /* Frames and objects are navigations too: only a document in a tab of its own counts. */
-    if (is_foreign_fetch(r) && !(is_safe(r) && is_document_fetch(r)))
+    if (source_is_foreign_page(&source, environment_origin(s, arena, r->port)) || source_is_foreign_site(&source))
         return refuse(NULL);
     /* A service worker would stay in the visitor's browser and see what comes later. */
     if (is_worker_script(r) && !allow_workers)
@@ -154,12 +141,14 @@ struct gateway_verdict request_check_source(const struct gateway_site *s, const 
 
 bool may_redeem(const struct gateway_site *s, const struct gateway_request *r, struct arena *arena)
 {
-    if (is_own_origin(r, s->dashboard))
+    const struct source source = source_of(r);
+
+    if (source_is_own(&source, s->dashboard))
         return str_is(r->method, "POST") || str_is(r->method, "OPTIONS");
-    if (r->origin.p && !is_own_origin(r, environment_origin(s, arena, r->port)))
+    if (r->origin.p && !source_is_own(&source, environment_origin(s, arena, r->port)))
         return false;
-    if (is_foreign_fetch(r))
-        return str_is(r->method, "GET") && is_document_fetch(r);
+    if (source_is_foreign_fetch(&source))
+        return str_is(r->method, "GET") && source_is_document(&source);
     return str_is(r->method, "GET") || str_is(r->method, "POST");
 }
 

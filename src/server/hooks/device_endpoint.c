@@ -7,17 +7,6 @@ struct told {
     size_t n;
 };
 
-/* As it was told before there could be several. */
-static int read_one_socket(yyjson_val *root, struct told *out, struct arena *arena, struct error **err)
-{
-    const char *socket = json_str_at(root, "socket"), *token = json_str_at(root, "token");
-
-    if (socket == NULL || token == NULL)
-        return error_set(err, REASON_BAD_REQUEST, "deviceUid and endpoints are required");
-    out->list[out->n++] = (struct endpoint){"main", arena_printf(arena, "unix:%s", socket), token};
-    return 0;
-}
-
 static int read_list(yyjson_val *list, struct told *out, struct error **err)
 {
     yyjson_val *one;
@@ -38,16 +27,15 @@ static int set_endpoints(const struct hook_context *context, const struct object
                          struct error **err)
 {
     _cleanup_json_ yyjson_doc *doc = json_parse(body, err);
-    _cleanup_arena_ struct arena *arena = arena_new();
     yyjson_val *root = yyjson_doc_get_root(doc), *list = json_at(root, "endpoints");
     const char *uid = json_str_at(root, "deviceUid");
     struct told told = {0};
 
     if (doc == NULL)
         return -1;
-    if (uid == NULL)
+    if (uid == NULL || !yyjson_is_arr(list))
         return error_set(err, REASON_BAD_REQUEST, "deviceUid and endpoints are required");
-    if ((yyjson_is_arr(list) ? read_list(list, &told, err) : read_one_socket(root, &told, arena, err)) < 0)
+    if (read_list(list, &told, err) < 0)
         return -1;
     if (!streq(uid, object->uid))
         return error_set(err, REASON_CONFLICT, "the device has been created anew meanwhile: its uid is %s",

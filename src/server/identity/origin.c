@@ -5,6 +5,7 @@
 #include "base/address.h"
 #include "base/alloc.h"
 #include "base/str.h"
+#include "server/identity/source.h"
 
 #define HOST_MAX 253
 
@@ -71,39 +72,25 @@ int origin_check_host(const struct origin_policy *policy, const char *host, stru
     return 0;
 }
 
-static bool is_safe(enum http_method m)
-{
-    return m == HTTP_GET || m == HTTP_HEAD;
-}
-
 /* The Host was checked before: the own origin is the one that belongs to it. Browsers leave out the default port in
- * both. */
-static bool is_own_origin(const struct origin_policy *policy, const struct origin_request *r)
+ * both. NULL: there is none. */
+static char *own_origin(const struct origin_policy *policy, const struct origin_request *r)
 {
-    if (policy == NULL || r->host == NULL)
-        return false;
-    _cleanup_free_ char *own = xasprintf("%s://%s", policy->tls ? "https" : "http", r->host);
-    return strcasecmp(own, r->origin) == 0;
-}
-
-/* «same-origin» and «none» (typed in, a bookmark) are the visitor's own; anything else, a value to come included, is
- * not. */
-static bool is_foreign_fetch(const char *site)
-{
-    return site && strcasecmp(site, "same-origin") != 0 && strcasecmp(site, "none") != 0;
-}
-
-/* Frames and objects are navigations too: only a document in a tab of its own counts. */
-static bool is_top_navigation(const struct origin_request *r)
-{
-    return is_safe(r->method) && streq(r->fetch_mode, "navigate") && streq(r->fetch_dest, "document");
+    return policy && r->host ? xasprintf("%s://%s", policy->tls ? "https" : "http", r->host) : NULL;
 }
 
 int origin_check_source(const struct origin_policy *policy, const struct origin_request *r, struct error **err)
 {
-    if (r->origin && !is_safe(r->method) && !is_own_origin(policy, r))
+    const struct source source = {.origin = str_from(r->origin),
+                                  .fetch_site = str_from(r->fetch_site),
+                                  .fetch_mode = str_from(r->fetch_mode),
+                                  .fetch_dest = str_from(r->fetch_dest),
+                                  .reads = r->method == HTTP_GET || r->method == HTTP_HEAD};
+    _cleanup_free_ char *own = own_origin(policy, r);
+
+    if (source_is_foreign_page(&source, own))
         return error_set(err, REASON_FORBIDDEN, "a page of %s may not do this", r->origin);
-    if (is_foreign_fetch(r->fetch_site) && !is_top_navigation(r))
+    if (source_is_foreign_site(&source))
         return error_set(err, REASON_FORBIDDEN, "a page of another site may not ask for this");
     return 0;
 }

@@ -494,9 +494,6 @@ static void an_environment_listens_where_the_runner_says(void **state)
     tell(200, "\"endpoints\":[{\"name\":\"web\",\"address\":\"unix:%s/2/s\",\"token\":null}]", env);
     assert_string_equal(listens_at(arena, NULL), "/env/2/s -");
     assert_string_equal(listens_at(arena, "main"), "nowhere");
-    /* As it was told before there could be several. */
-    tell(200, "\"socket\":\"%s/3/s\",\"token\":\"t\"", env);
-    assert_string_equal(listens_at(arena, "main"), "/env/3/s t");
     /* It goes with the device. */
     _cleanup_free_ char *uid = uid_of(PLURAL_DEVICES, "a");
     delete_(200, "devices/a");
@@ -522,7 +519,7 @@ static void endpoints_are_checked(void **state)
         {422, arena_printf(arena, "\"endpoints\":[{\"name\":\"a\",\"token\":\"\",%s}]", one), "endpoints[0]: token"},
         {422, "\"endpoints\":[{\"name\":\"a\",\"address\":\"unix:/etc/passwd\"}]", "endpoints[0]: address"},
         {422, "\"endpoints\":[{\"name\":\"a\",\"address\":\"http://127.0.0.1:80\"}]", "environmentNetworks"},
-        {400, "\"token\":\"t\"", "endpoints are required"},
+        {400, "\"socket\":\"/run/s\",\"token\":\"t\"", "endpoints are required"},
     };
     _cleanup_buffer_ struct buffer many = BUFFER_MAX(65536);
 
