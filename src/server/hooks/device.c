@@ -1,6 +1,7 @@
 /* Device: one for each user, with what the server gives it (allocation.h) and the original's output fields. */
 #include "kinds/device.h"
 
+#include "kinds/ide.h"
 #include "kinds/user.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/device_endpoint.h"
@@ -10,8 +11,6 @@
 #include "server/hooks/device_ticket.h"
 #include "server/hooks/objects.h"
 #include "server/hooks/waiting_list.h"
-
-#define VSCODE "vscode"
 
 static void write_owner(struct admission *a, const struct user *owner)
 {
@@ -32,7 +31,8 @@ static const char *chosen_sandbox(struct admission *a, const char **field)
     if (name && *name)
         return name;
     *field = "spec.ideType";
-    return streq(json_mut_str_at(a->object, "spec.ideType"), VSCODE) ? VSCODE : context->config->default_sandbox;
+    const struct ide *ide = ide_by_type(json_mut_str_at(a->object, "spec.ideType"));
+    return ide->sandbox ? ide->sandbox : context->config->default_sandbox;
 }
 
 static int check_no_other(struct admission *a, struct store_txn *t, const char *owner, struct error **err)

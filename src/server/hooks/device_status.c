@@ -2,9 +2,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "kinds/ide.h"
 #include "server/hooks/objects.h"
 
-#define VSCODE "vscode"
 #define RUNNER_ABSENT "RunnerAbsent"
 #define RUNNER_ABSENT_TEXT "nobody runs environments at the moment: the runner is not connected"
 
@@ -37,14 +37,14 @@ void device_write_outputs(struct admission *a, bool deleting)
     yyjson_mut_val *spec = json_mut_make_obj(a->doc, a->object, "spec"), *status = status_of(a);
     enum phase phase = deleting ? PHASE_STOPPING : phase_parse(json_mut_str_at(status, "phase"));
     const char *url = yyjson_mut_get_str(yyjson_mut_arr_get_first(yyjson_mut_obj_get(status, "urls")));
-    bool vscode = streq(json_mut_str_at(status, "sandboxName"), VSCODE);
+    const struct ide *ide = ide_by_sandbox(json_mut_str_at(status, "sandboxName"));
 
     if (phase == PHASE_STOPPING)
         url = NULL;
     json_mut_set_str(a->doc, spec, "deviceName", json_mut_str_at(status, "containerName"));
     json_mut_set_str(a->doc, spec, "deviceStatus", old_status(phase));
-    json_mut_set_str(a->doc, spec, "jupyterLabUrl", vscode ? NULL : url);
-    json_mut_set_str(a->doc, spec, "vsCodeUrl", vscode ? url : NULL);
+    for (size_t i = 0; i < ides_len; i++)
+        json_mut_set_str(a->doc, spec, ides[i].url_field, ide == &ides[i] ? url : NULL);
     json_mut_set_str(a->doc, spec, "sandboxURLs", url ? url : "");
 }
 

@@ -445,6 +445,35 @@ static void without_a_runner(void **state)
     assert_string_equal(said("a", "status.reason"), "Queued");
 }
 
+/* As the original's clients ask for an environment, and where they look for its address. */
+static void the_two_environments_of_the_original(void **state)
+{
+    make_users("a b c");
+    create(422, "devices",
+           "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"openHydraUsername\":\"b\",\"ideType\":\"vscode\"}}");
+    create(201, "sandboxes",
+           "{\"metadata\":{\"name\":\"vscode\"},\"spec\":{\"cpuImageName\":\"a:b\",\"socket\":\"/run/a/s\"}}");
+    create(201, "devices",
+           "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"openHydraUsername\":\"a\",\"ideType\":\"jupyter-lab\"}}");
+    create(201, "devices",
+           "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"openHydraUsername\":\"b\",\"ideType\":\"vscode\"}}");
+    create(
+        201, "devices",
+        "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"openHydraUsername\":\"c\",\"ideType\":\"vscode\",\"sandboxName\":"
+        "\"jupyter-lab\"}}");
+    assert_string_equal(said("a", "status.sandboxName"), "jupyter-lab");
+    assert_string_equal(said("b", "status.sandboxName"), "vscode");
+    assert_string_equal(said("c", "status.sandboxName"), "jupyter-lab");
+    assert_string_equal(said("a", "spec.jupyterLabUrl"), "http://127.0.0.1:31000");
+    assert_string_equal(said("a", "spec.vsCodeUrl"), "(absent)");
+    assert_string_equal(said("b", "spec.vsCodeUrl"), "http://127.0.0.1:31001");
+    assert_string_equal(said("b", "spec.jupyterLabUrl"), "(absent)");
+    assert_string_equal(said("c", "spec.jupyterLabUrl"), "http://127.0.0.1:31002");
+    delete_(200, "devices/b");
+    assert_string_equal(said("b", "spec.vsCodeUrl"), "(absent)");
+    assert_string_equal(said("b", "spec.sandboxURLs"), "");
+}
+
 /* --- Where it listens --- */
 
 static struct answer *tell(long code, const char *body, ...) _printf_(2, 3);
@@ -562,6 +591,7 @@ int main(void)
         TEST(one_that_cannot_be_read),
         TEST(what_the_server_gave_stays),
         TEST(without_a_runner),
+        TEST(the_two_environments_of_the_original),
         TEST(an_environment_listens_where_the_runner_says),
         TEST(endpoints_are_checked),
     };
