@@ -205,7 +205,7 @@ static void reply_setup_code(struct server *s, struct http_exchange *x)
     http_reply(x, 200, "text/plain", str_from(code ? code : ""));
 }
 
-static void handle(struct http_exchange *x, void *arg)
+static void handle_exchange(struct http_exchange *x, void *arg)
 {
     struct server *s = arg;
     struct str path = http_path(x);
@@ -274,7 +274,7 @@ static int listen_all(struct server *s, struct error **err)
         options.listen_fd = sockets[i].fd;
         options.role = sockets[i].role;
         options.peer_uid = sockets[i].peer;
-        s->listeners[i] = http_server_start(&options, handle, s, err);
+        s->listeners[i] = http_server_start(&options, handle_exchange, s, err);
         if (s->listeners[i] == NULL)
             return -1;
     }

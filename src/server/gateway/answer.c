@@ -9,7 +9,7 @@
  * auth_request lets through 2xx, 401 and 403 alone: whatever else is to be said goes into a header, which nginx turns
  * into the answer (nginx.conf.in, @login and @refused).
  */
-static void pass(struct http_exchange *x, const struct endpoint *at)
+static void let_through(struct http_exchange *x, const struct endpoint *at)
 {
     http_add_header(x, "X-Open-Hydra-Endpoint", at->address);
     if (at->token)
@@ -17,34 +17,34 @@ static void pass(struct http_exchange *x, const struct endpoint *at)
     http_reply(x, 200, "text/plain", STR(""));
 }
 
-static void refuse(struct http_exchange *x, const char *page)
+static void refuse_with_page(struct http_exchange *x, const char *page)
 {
     if (page)
         http_add_header(x, "X-Open-Hydra-Page", page);
     http_reply(x, 403, "text/plain", STR(""));
 }
 
-static void redirect(struct http_exchange *x, const char *location)
+static void redirect_visitor(struct http_exchange *x, const char *location)
 {
     http_add_header(x, "X-Open-Hydra-Location", location);
     http_reply(x, 401, "text/plain", STR(""));
 }
 
 /* A page's script cannot follow: it is told where its user finds a way in (nginx.conf.in, @login). */
-static void log_in(struct http_exchange *x, const char *where)
+static void ask_for_login(struct http_exchange *x, const char *where)
 {
     http_add_header(x, "X-Open-Hydra-Login", where);
     http_reply(x, 401, "text/plain", STR(""));
 }
 
-static void reply(struct http_exchange *x, const struct gateway_verdict *v)
+static void reply_verdict(struct http_exchange *x, const struct gateway_verdict *v)
 {
     if (v->kind == REFUSE)
-        refuse(x, v->page);
+        refuse_with_page(x, v->page);
     else if (v->kind == REDIRECT)
-        redirect(x, v->location);
+        redirect_visitor(x, v->location);
     else
-        log_in(x, v->location);
+        ask_for_login(x, v->location);
 }
 
 static bool allows_workers(struct gateway *g, const struct port_device *d)
@@ -69,9 +69,9 @@ static void not_here(struct gateway *g, struct http_exchange *x, const struct ga
 {
     /* The dashboard says what is the matter, and starts it. */
     if (is_navigation(r))
-        redirect(x, dashboard_open_url(&g->site, r, http_arena(x)));
+        redirect_visitor(x, dashboard_open_url(&g->site, r, http_arena(x)));
     else
-        refuse(x, page);
+        refuse_with_page(x, page);
 }
 
 static void answer_allowed(struct gateway *g, struct http_exchange *x, const struct gateway_request *r,
@@ -84,15 +84,15 @@ static void answer_allowed(struct gateway *g, struct http_exchange *x, const str
         return;
     }
     if (endpoints_find(g->endpoints, d->uid, NULL, http_arena(x), &at)) {
-        pass(x, &at);
+        let_through(x, &at);
         return;
     }
     if (!last && waiting_room_enter(g->waiting, x, d->uid))
         return;
     if (endpoints_find(g->endpoints, d->uid, NULL, http_arena(x), &at))
-        pass(x, &at);
+        let_through(x, &at);
     else
-        refuse(x, "starting");
+        refuse_with_page(x, "starting");
 }
 
 /* With the environment's own answer (nginx.conf.in), which sets no cookie. */
@@ -133,9 +133,9 @@ void answer_request(struct gateway *g, struct http_exchange *x, bool last)
         not_here(g, x, &r, "nothing-here");
     else if (v.kind == PASS && !is_allowed(g, x, &r, &d)) {
         v = ask_to_log_in(&g->site, &r, arena);
-        reply(x, &v);
+        reply_verdict(x, &v);
     } else if (v.kind != PASS)
-        reply(x, &v);
+        reply_verdict(x, &v);
     else
         answer_allowed(g, x, &r, &d, last);
 }

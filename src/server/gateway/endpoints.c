@@ -1,5 +1,6 @@
 #include "server/gateway/endpoints.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
 
@@ -53,6 +54,7 @@ void endpoints_set(struct endpoints *all, const char *device_uid, const struct e
 {
     struct known_device *d = xcalloc(1, sizeof(*d) + n * sizeof(d->list[0]));
 
+    assert(n > 0); /* the first is what the device's address leads to */
     d->n = n;
     for (size_t i = 0; i < n; i++)
         d->list[i] = (struct known_endpoint){xstrdup(list[i].name), xstrdup(list[i].address),

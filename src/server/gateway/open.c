@@ -19,7 +19,7 @@ static void allow_dashboard(struct http_exchange *x, const struct gateway_reques
     http_add_header(x, "Access-Control-Allow-Credentials", "true");
 }
 
-static void forbid(struct http_exchange *x, const char *message)
+static void forbid_opening(struct http_exchange *x, const char *message)
 {
     struct error *err = NULL;
 
@@ -35,14 +35,14 @@ static void answer_preflight(struct http_exchange *x)
     http_reply(x, 204, "text/plain", STR(""));
 }
 
-static void redirect(struct http_exchange *x, const char *location)
+static void redirect_to(struct http_exchange *x, const char *location)
 {
     http_add_header(x, "Location", location);
     http_reply(x, 302, "text/plain", STR(""));
 }
 
-static bool redeem(struct gateway *g, struct http_exchange *x, const struct gateway_request *r, struct port_device *d,
-                   struct pass *p)
+static bool redeem_ticket(struct gateway *g, struct http_exchange *x, const struct gateway_request *r,
+                          struct port_device *d, struct pass *p)
 {
     const char *ticket = http_query(x, "ticket");
     const struct access at = {r->port, gateway_now(g), true};
@@ -75,8 +75,8 @@ static void take_back_cookies(struct gateway *g, struct http_exchange *x, const 
 
 /* Never "*" and never "cookies", which would log the dashboard out. The cache too, where the port was perhaps another's
  * when this browser saw it last: a page of his may lie there for years. */
-static void welcome(struct gateway *g, struct http_exchange *x, const struct gateway_request *r,
-                    const struct port_device *d, struct pass *p)
+static void welcome_visitor(struct gateway *g, struct http_exchange *x, const struct gateway_request *r,
+                            const struct port_device *d, struct pass *p)
 {
     struct arena *arena = http_arena(x);
     int64_t now = gateway_now(g);
@@ -91,7 +91,7 @@ static void welcome(struct gateway *g, struct http_exchange *x, const struct gat
                     access_seen_before(g, r, d, arena) ? "\"storage\"" : "\"cache\", \"storage\"");
 }
 
-static const char *wanted(struct gateway *g, struct http_exchange *x, const struct gateway_request *r)
+static const char *wanted_page(struct gateway *g, struct http_exchange *x, const struct gateway_request *r)
 {
     struct arena *arena = http_arena(x);
     const char *path = http_query(x, "path");
@@ -106,11 +106,11 @@ static void answer_fetch(struct gateway *g, struct http_exchange *x, const struc
     struct port_device d;
     struct pass p;
 
-    if (!redeem(g, x, r, &d, &p)) {
-        forbid(x, "the link has been used, has expired, or is not for this environment");
+    if (!redeem_ticket(g, x, r, &d, &p)) {
+        forbid_opening(x, "the link has been used, has expired, or is not for this environment");
         return;
     }
-    welcome(g, x, r, &d, &p);
+    welcome_visitor(g, x, r, &d, &p);
     http_reply(x, 204, "text/plain", STR(""));
 }
 
@@ -118,20 +118,20 @@ static void answer_fetch(struct gateway *g, struct http_exchange *x, const struc
  * dashboard. */
 static void answer_visit(struct gateway *g, struct http_exchange *x, struct gateway_request *r)
 {
-    const char *to = wanted(g, x, r);
+    const char *to = wanted_page(g, x, r);
     struct port_device d = {0};
     struct pass p;
 
-    if (redeem(g, x, r, &d, &p)) {
-        welcome(g, x, r, &d, &p);
-        redirect(x, to);
+    if (redeem_ticket(g, x, r, &d, &p)) {
+        welcome_visitor(g, x, r, &d, &p);
+        redirect_to(x, to);
     } else if (d.uid && access_by_cookie(g, r, &d, gateway_now(g), http_arena(x), &p)) {
-        redirect(x, to);
+        redirect_to(x, to);
     } else if (is_navigation(r)) {
         r->uri = str_from(to + strlen(environment_origin(&g->site, http_arena(x), r->port)));
-        redirect(x, dashboard_open_url(&g->site, r, http_arena(x)));
+        redirect_to(x, dashboard_open_url(&g->site, r, http_arena(x)));
     } else {
-        forbid(x, "the link has been used, has expired, or is not for this environment");
+        forbid_opening(x, "the link has been used, has expired, or is not for this environment");
     }
 }
 
@@ -147,11 +147,11 @@ void open_request(struct gateway *g, struct http_exchange *x)
     http_add_header(x, "Referrer-Policy", "no-referrer");
     struct gateway_verdict host = request_check_host(&g->site, &r, http_arena(x));
     if (host.kind == REDIRECT) {
-        redirect(x, host.location);
+        redirect_to(x, host.location);
         return;
     }
     if (host.kind != PASS || !may_redeem(&g->site, &r, http_arena(x))) {
-        forbid(x, "a page of another site, or another name, may not do this");
+        forbid_opening(x, "a page of another site, or another name, may not do this");
         return;
     }
     if (str_is(r.method, "GET")) {

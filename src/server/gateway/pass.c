@@ -32,7 +32,7 @@ _Static_assert(sizeof(struct claim) == 60, "no holes");
 
 /* Keyed BLAKE2b (RFC 7693 §2.9: a MAC by itself): each request to an environment costs one, and HMAC-SHA-512 two more
  * hashes. */
-static void seal(unsigned char out[static SEAL_BYTES], const struct pass_keys *keys, const void *body, size_t n)
+static void seal_bytes(unsigned char out[static SEAL_BYTES], const struct pass_keys *keys, const void *body, size_t n)
 {
     crypto_generichash(out, SEAL_BYTES, body, n, keys->seal, sizeof(keys->seal));
 }
@@ -88,13 +88,13 @@ const char *pass_seal(struct arena *arena, const struct pass_keys *keys, const s
     buffer_append(&b, &c, sizeof(c));
     put_text(&b, p->session);
     put_text(&b, p->user);
-    seal(mac, keys, b.p, b.n);
+    seal_bytes(mac, keys, b.p, b.n);
     buffer_append(&b, mac, sizeof(mac));
     _cleanup_free_ char *text = base64url_encode(b.p, b.n);
     return arena_strdup(arena, text);
 }
 
-static int take(struct str *rest, size_t n, struct str *out)
+static int cut_bytes(struct str *rest, size_t n, struct str *out)
 {
     if (rest->n < n)
         return -1;
@@ -108,7 +108,7 @@ static int take_text(struct str *rest, struct arena *arena, const char **out)
 {
     struct str length, text;
 
-    if (take(rest, 1, &length) < 0 || take(rest, (unsigned char)length.p[0], &text) < 0)
+    if (cut_bytes(rest, 1, &length) < 0 || cut_bytes(rest, (unsigned char)length.p[0], &text) < 0)
         return -1;
     *out = arena_str(arena, text).p;
     return 0;
@@ -119,7 +119,7 @@ static int read_claim(struct arena *arena, struct str body, struct pass *out)
     struct str head;
     struct claim c;
 
-    if (take(&body, sizeof(c), &head) < 0)
+    if (cut_bytes(&body, sizeof(c), &head) < 0)
         return -1;
     memcpy(&c, head.p, sizeof(c));
     *out = (struct pass){.device = be64toh(c.device),
@@ -147,7 +147,7 @@ int pass_open(struct arena *arena, const struct pass_keys *keys, struct str valu
     if (sealed == NULL || n < SEAL_BYTES)
         return -1;
     size_t body = n - SEAL_BYTES;
-    seal(mac, keys, sealed, body);
+    seal_bytes(mac, keys, sealed, body);
     if (sodium_memcmp(mac, sealed + body, SEAL_BYTES) != 0)
         return -1;
     return read_claim(arena, (struct str){sealed, body}, out);

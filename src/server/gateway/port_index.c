@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "base/map.h"
 #include "kinds/names.h"
 
@@ -66,15 +65,15 @@ void port_index_free(struct port_index *index)
     free(index);
 }
 
-static struct entry **slot(struct port_index *index, uint16_t port)
+static struct entry **slot_of_port(struct port_index *index, uint16_t port)
 {
     return port >= index->first && port <= index->last ? &index->by_port[port - index->first] : NULL;
 }
 
-static void forget(struct port_index *index, struct str name)
+static void forget_device(struct port_index *index, struct str name)
 {
     struct entry *e = map_remove(index->by_name, name);
-    struct entry **at = e ? slot(index, e->port) : NULL;
+    struct entry **at = e ? slot_of_port(index, e->port) : NULL;
 
     /* The port may be another's by now. */
     if (at && *at == e)
@@ -82,7 +81,7 @@ static void forget(struct port_index *index, struct str name)
     entry_free(e);
 }
 
-static char *copy(const char *s)
+static char *copy_text(const char *s)
 {
     return s ? xstrdup(s) : NULL;
 }
@@ -96,18 +95,19 @@ static struct entry *entry_new(const struct object *o)
         return NULL;
     device_read(yyjson_doc_get_root(doc), &d);
     struct entry *e = xcalloc(1, sizeof(*e));
-    *e = (struct entry){xstrdup(o->name), xstrdup(o->uid), copy(d.owner), copy(d.sandbox), d.port, d.phase, d.deleting};
+    *e = (struct entry){xstrdup(o->name), xstrdup(o->uid), copy_text(d.owner), copy_text(d.sandbox),
+                        d.port,           d.phase,         d.deleting};
     return e;
 }
 
-static void learn(struct port_index *index, const struct object *o)
+static void learn_device(struct port_index *index, const struct object *o)
 {
     struct entry *e = entry_new(o);
 
-    forget(index, str_from(o->name));
+    forget_device(index, str_from(o->name));
     if (e == NULL)
         return;
-    struct entry **at = slot(index, e->port);
+    struct entry **at = slot_of_port(index, e->port);
     map_set(index->by_name, str_from(o->name), e);
     if (at)
         *at = e;
@@ -115,7 +115,7 @@ static void learn(struct port_index *index, const struct object *o)
 
 static bool learn_each(void *arg, struct object *o)
 {
-    learn(arg, o);
+    learn_device(arg, o);
     return true;
 }
 
@@ -138,9 +138,9 @@ static int follow_some(struct port_index *index)
 
     for (int i = 0; i < n; i++) {
         if (events[i].type == EVENT_DELETED)
-            forget(index, str_from(events[i].object->name));
+            forget_device(index, str_from(events[i].object->name));
         else
-            learn(index, events[i].object);
+            learn_device(index, events[i].object);
         event_release(&events[i]);
     }
     if (n >= 0)
@@ -165,7 +165,7 @@ static void catch_up(struct port_index *index)
     pthread_rwlock_unlock(&index->lock);
 }
 
-static const char *given(struct arena *arena, const char *s)
+static const char *in_arena(struct arena *arena, const char *s)
 {
     return s ? arena_strdup(arena, s) : NULL;
 }
@@ -175,13 +175,13 @@ bool port_index_find(struct port_index *index, uint16_t port, struct arena *aren
     if (atomic_load(&index->seen) != store_revision(index->store))
         catch_up(index);
     pthread_rwlock_rdlock(&index->lock);
-    struct entry **at = slot(index, port);
+    struct entry **at = slot_of_port(index, port);
     const struct entry *e = at ? *at : NULL;
     if (e)
-        *out = (struct port_device){given(arena, e->name),
-                                    given(arena, e->uid),
-                                    given(arena, e->owner),
-                                    given(arena, e->sandbox),
+        *out = (struct port_device){in_arena(arena, e->name),
+                                    in_arena(arena, e->uid),
+                                    in_arena(arena, e->owner),
+                                    in_arena(arena, e->sandbox),
                                     e->phase,
                                     e->deleting};
     pthread_rwlock_unlock(&index->lock);

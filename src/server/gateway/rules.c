@@ -94,7 +94,7 @@ static const char *host_of(const char *origin)
     return strstr(origin, "//") + 2;
 }
 
-static struct gateway_verdict refuse(const char *page)
+static struct gateway_verdict refusal(const char *page)
 {
     return (struct gateway_verdict){.kind = REFUSE, .page = page};
 }
@@ -112,7 +112,7 @@ struct gateway_verdict request_check_host(const struct gateway_site *s, const st
     if (equal_nocase(r->host, host_of(origin)))
         return (struct gateway_verdict){.kind = PASS};
     if (!is_known_host(s, r, arena) || !str_is(r->method, "GET") || r->upgrade.p)
-        return refuse("bad-host");
+        return refusal("bad-host");
     /* Cookies are tied to the first name, so that all others lead there. */
     return (struct gateway_verdict){.kind = REDIRECT,
                                     .location = arena_printf(arena, "%s%s", origin, safe_path(arena, r->uri))};
@@ -132,10 +132,10 @@ struct gateway_verdict request_check_source(const struct gateway_site *s, const 
     if (host.kind != PASS)
         return host;
     if (source_is_foreign_page(&source, environment_origin(s, arena, r->port)) || source_is_foreign_site(&source))
-        return refuse(NULL);
+        return refusal(NULL);
     /* A service worker would stay in the visitor's browser and see what comes later. */
     if (is_worker_script(r) && !allow_workers)
-        return refuse(NULL);
+        return refusal(NULL);
     return (struct gateway_verdict){.kind = PASS};
 }
 

@@ -8,7 +8,7 @@ static bool is_name(struct str s)
     return s.n > 0;
 }
 
-static const struct template_value *find(const struct template_value *values, size_t n, struct str name)
+static const struct template_value *find_value(const struct template_value *values, size_t n, struct str name)
 {
     for (size_t i = 0; i < n; i++)
         if (str_is(name, values[i].name))
@@ -30,7 +30,7 @@ int template_expand(struct buffer *out, struct str text, const struct template_v
                 buffer_append(out, "@", 1);
             continue;
         }
-        const struct template_value *v = find(values, values_len, name);
+        const struct template_value *v = find_value(values, values_len, name);
         if (v == NULL)
             return error_set(err, REASON_INTERNAL, "template: nothing for @%.*s@", (int)name.n, name.p);
         buffer_add(out, v->text);

@@ -55,7 +55,7 @@ void waiting_room_wake(struct waiting_room *room, const char *device_uid)
     pthread_cond_signal(&room->changed);
 }
 
-/* Takes those out that are due, or all. */
+/* Takes those out that are due, or all. Under the lock. */
 static struct waiting *take_due(struct waiting_room *room, int64_t now_us)
 {
     struct waiting *due = NULL, **due_end = &due;

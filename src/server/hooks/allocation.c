@@ -1,5 +1,6 @@
 #include "server/hooks/allocation.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -34,6 +35,7 @@ static void put_unit(struct store_txn *t, const struct resource *r, uint64_t uni
 {
     char key[24];
 
+    assert(r->units && unit != 0);
     snprintf(key, sizeof(key), "%llu", (unsigned long long)unit);
     put_number(t, r->units, key, free_since_us);
 }
@@ -129,6 +131,7 @@ static uint64_t held_unit(struct store_txn *t, const struct resource *r, const s
 
 static void hold_unit(struct store_txn *t, const struct resource *r, const char *holder, uint64_t unit)
 {
+    assert(holder && unit != 0);
     if (get_number(t, r->name, holder, 0) == unit)
         return;
     if (r->units)
@@ -195,6 +198,7 @@ static void say_waiting(struct admission *a, const struct resource *r)
 
 int allocation_give(struct admission *a, struct store_txn *t, struct error **err)
 {
+    assert(a->operation == OPERATION_CREATE);
     if (give_what_never_waits(a, t, err) < 0)
         return -1;
     const struct resource *lacking = give_or_wait(a, t);

@@ -156,7 +156,7 @@ static int admit_status(struct admission *a)
     return 0;
 }
 
-static int admit(struct admission *a, struct store_txn *t, struct error **err)
+static int admit_device(struct admission *a, struct store_txn *t, struct error **err)
 {
     switch (a->operation) {
     case OPERATION_CREATE:
@@ -180,4 +180,4 @@ static const struct subresource_handler subresources[] = {
     {0},
 };
 
-const struct kind_hooks device_hooks = {.admit = admit, .removed = device_removed, .subresources = subresources};
+const struct kind_hooks device_hooks = {.admit = admit_device, .removed = device_removed, .subresources = subresources};

@@ -59,7 +59,7 @@ struct forgotten {
     char *uid;
 };
 
-static void forget(void *arg)
+static void forget_endpoints(void *arg)
 {
     const struct forgotten *f = arg;
     gateway_forget_endpoints(f->gateway, f->uid);
@@ -78,5 +78,5 @@ void endpoint_forget_after_commit(struct admission *a, struct store_txn *t)
     struct forgotten *f = xcalloc(1, sizeof(*f));
 
     *f = (struct forgotten){context->gateway, xstrdup(json_mut_str_at(a->object, "metadata.uid"))};
-    txn_after_commit(t, forget, f, free_forgotten);
+    txn_after_commit(t, forget_endpoints, f, free_forgotten);
 }

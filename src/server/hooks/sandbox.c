@@ -3,7 +3,7 @@
 
 #include "server/hooks/context.h"
 
-static int check(struct admission *a, struct error **err)
+static int check_sandbox(struct admission *a, struct error **err)
 {
     _cleanup_json_ yyjson_doc *doc = yyjson_mut_val_imut_copy(a->object, NULL);
     struct sandbox s;
@@ -24,14 +24,14 @@ static void warn_of_no_effect(struct admission *a)
         admission_warn(a, "spec.socket is not set: images that listen on TCP alone cannot be started yet");
 }
 
-static int admit(struct admission *a, struct store_txn *t, struct error **err)
+static int admit_sandbox(struct admission *a, struct store_txn *t, struct error **err)
 {
     if (a->operation != OPERATION_CREATE && a->operation != OPERATION_UPDATE)
         return 0;
-    if (check(a, err) < 0)
+    if (check_sandbox(a, err) < 0)
         return -1;
     warn_of_no_effect(a);
     return 0;
 }
 
-const struct kind_hooks sandbox_hooks = {.admit = admit};
+const struct kind_hooks sandbox_hooks = {.admit = admit_sandbox};

@@ -30,7 +30,7 @@ static char *present_hash(struct store *store, const char *name, struct arena *a
     return hash ? arena_strndup(arena, hash, n) : NULL;
 }
 
-static int prepare(struct admission *a, const char *name, struct error **err)
+static int prepare_password(struct admission *a, const char *name, struct error **err)
 {
     const struct hook_context *context = a->context;
     _cleanup_secret_ char *password = a->secrets[0] ? login_password(a->secrets[0]) : NULL;
@@ -139,7 +139,7 @@ static int admit_delete(struct admission *a, struct store_txn *t, struct error *
     return 0;
 }
 
-static int admit(struct admission *a, struct store_txn *t, struct error **err)
+static int admit_user(struct admission *a, struct store_txn *t, struct error **err)
 {
     switch (a->operation) {
     case OPERATION_CREATE:
@@ -154,10 +154,10 @@ static int admit(struct admission *a, struct store_txn *t, struct error **err)
     return 0;
 }
 
-static int removed(struct admission *a, struct store_txn *t, struct error **err)
+static int user_removed(struct admission *a, struct store_txn *t, struct error **err)
 {
     user_forget(t, a->context, json_mut_str_at(a->object, "metadata.name"), json_mut_str_at(a->object, "metadata.uid"));
     return 0;
 }
 
-const struct kind_hooks user_hooks = {.prepare = prepare, .admit = admit, .removed = removed};
+const struct kind_hooks user_hooks = {.prepare = prepare_password, .admit = admit_user, .removed = user_removed};
