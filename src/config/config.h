@@ -4,12 +4,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-
-/* HOST:PORT or HOST:FIRST-LAST */
-struct listen_address {
-    char *host; /* "127.0.0.1", "0.0.0.0", "::1" without brackets */
-    uint16_t first, last;
-};
+#include "config/listen.h"
 
 /*
  * Everything that can be set: configuration file, then flags. The original's keys are all read (open-hydra-server.md
@@ -70,9 +65,6 @@ struct config_flags {
 struct config *config_load(const struct config_flags *flags, struct error **err) _must_check_;
 void config_free(struct config *c);
 
-/* "127.0.0.1:31000-31999", "[::]:443", "0.0.0.0:80". Returns 0, or -1 with what is wrong. */
-int listen_parse(const char *text, struct listen_address *out, struct error **err) _must_check_;
-bool listen_is_loopback(const struct listen_address *a);
 /* Whether a request's Host («name:port», «[::1]:port») is one of `hosts` with that port: anything else is another name
  * that somebody's DNS points here (DNS rebinding). */
 bool config_host_allowed(const struct config *c, const char *host_header, uint16_t port);

@@ -6,11 +6,11 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "config/internal.h"
+#include "config/keys.h"
 
 enum key_type { KEY_STRING, KEY_PATH, KEY_HOSTS, KEY_BOOL, KEY_U32, KEY_U64, KEY_LISTEN, KEY_STRINGS, KEY_SEEN };
 
-struct key {
+struct config_key {
     const char *path;
     enum key_type type;
     size_t offset;
@@ -22,7 +22,7 @@ struct key {
 #define NO_CLUSTER "environments run on this machine's container engine"
 #define NO_DATABASE "objects are kept in an embedded database"
 
-static const struct key keys[] = {
+static const struct config_key config_keys[] = {
     /* The original's keys. */
     {"defaultCpuPerDevice", KEY_U64, FIELD(default_cpu_milli), 10, 1024000, NULL},
     {"defaultRamPerDevice", KEY_U64, FIELD(default_ram_mib), 64, 16777216, NULL},
@@ -91,41 +91,42 @@ static const struct key keys[] = {
     {"sessionMaxSeconds", KEY_U32, FIELD(session_max_seconds), 60, 31536000, NULL},
 };
 
-struct place {
+struct key_place {
     const char *file;
     const struct map *lines;
 };
 
-static size_t line_of(const struct place *at, const char *path)
+static size_t line_of(const struct key_place *at, const char *path)
 {
     return (size_t)map_get(at->lines, str_from(path));
 }
 
-static int wrong(const struct place *at, const char *key, struct error **err, const char *expected)
+static int wrong_value(const struct key_place *at, const char *key, struct error **err, const char *expected)
 {
     return error_set(err, REASON_INVALID, "%s:%zu: %s: expected %s", at->file, line_of(at, key), key, expected);
 }
 
-static void *field_of(struct config *c, const struct key *k)
+static void *field_of(struct config *c, const struct config_key *k)
 {
     return (char *)c + k->offset;
 }
 
-static void put_string(struct config *c, const struct key *k, const char *value)
+static void set_string(struct config *c, const struct config_key *k, const char *value)
 {
     char **field = field_of(c, k);
     free(*field);
     *field = xstrdup(value);
 }
 
-static int put_number(struct config *c, const struct key *k, yyjson_val *v, const struct place *at, struct error **err)
+static int set_number(struct config *c, const struct config_key *k, yyjson_val *v, const struct key_place *at,
+                      struct error **err)
 {
     uint64_t value = yyjson_is_uint(v) ? yyjson_get_uint(v) : 0;
 
     if (!yyjson_is_uint(v) || value < k->min || value > k->max) {
         _cleanup_free_ char *expected =
             xasprintf("a whole number from %llu to %llu", (unsigned long long)k->min, (unsigned long long)k->max);
-        return wrong(at, k->path, err, expected);
+        return wrong_value(at, k->path, err, expected);
     }
     if (k->type == KEY_U32)
         *(uint32_t *)field_of(c, k) = (uint32_t)value;
@@ -144,17 +145,18 @@ static bool is_host(struct str s)
     return true;
 }
 
-static int put_hosts(struct config *c, const struct key *k, yyjson_val *v, const struct place *at, struct error **err)
+static int set_hosts(struct config *c, const struct config_key *k, yyjson_val *v, const struct key_place *at,
+                     struct error **err)
 {
     struct str rest = str_from(yyjson_get_str(v)), part;
     size_t n = 0;
 
     if (!yyjson_is_str(v))
-        return wrong(at, k->path, err, "a host name or address (or several, separated by commas)");
+        return wrong_value(at, k->path, err, "a host name or address (or several, separated by commas)");
     while (str_split(&rest, ',', &part)) {
         part = str_trim(part);
         if (!is_host(part))
-            return wrong(at, k->path, err, "a host name or address (or several, separated by commas)");
+            return wrong_value(at, k->path, err, "a host name or address (or several, separated by commas)");
         c->hosts = xreallocarray(c->hosts, n + 2, sizeof(*c->hosts));
         c->hosts[n++] = xstrndup(part.p, part.n);
         c->hosts[n] = NULL;
@@ -163,29 +165,31 @@ static int put_hosts(struct config *c, const struct key *k, yyjson_val *v, const
 }
 
 /* An empty list is one, with nothing in it. */
-static int put_strings(struct config *c, const struct key *k, yyjson_val *v, const struct place *at, struct error **err)
+static int set_strings(struct config *c, const struct config_key *k, yyjson_val *v, const struct key_place *at,
+                       struct error **err)
 {
     char ***field = field_of(c, k);
     size_t i, max, n = 0;
     yyjson_val *one;
 
     if (!yyjson_is_arr(v))
-        return wrong(at, k->path, err, "a list of texts");
+        return wrong_value(at, k->path, err, "a list of texts");
     *field = xcalloc(yyjson_arr_size(v) + 1, sizeof(char *));
     yyjson_arr_foreach (v, i, max, one) {
         if (!yyjson_is_str(one) || yyjson_get_len(one) == 0)
-            return wrong(at, k->path, err, "a list of texts");
+            return wrong_value(at, k->path, err, "a list of texts");
         (*field)[n++] = xstrdup(yyjson_get_str(one));
     }
     return 0;
 }
 
-static int put_listen(struct config *c, const struct key *k, yyjson_val *v, const struct place *at, struct error **err)
+static int set_listen(struct config *c, const struct config_key *k, yyjson_val *v, const struct key_place *at,
+                      struct error **err)
 {
     struct listen_address *field = field_of(c, k), parsed;
 
     if (!yyjson_is_str(v))
-        return wrong(at, k->path, err, "HOST:PORT or HOST:FIRST-LAST");
+        return wrong_value(at, k->path, err, "HOST:PORT or HOST:FIRST-LAST");
     if (listen_parse(yyjson_get_str(v), &parsed, err) < 0)
         return error_wrap(err, "%s:%zu: %s", at->file, line_of(at, k->path), k->path);
     free(field->host);
@@ -193,33 +197,34 @@ static int put_listen(struct config *c, const struct key *k, yyjson_val *v, cons
     return 0;
 }
 
-static int apply(struct config *c, const struct key *k, yyjson_val *v, const struct place *at, struct error **err)
+static int apply_key(struct config *c, const struct config_key *k, yyjson_val *v, const struct key_place *at,
+                     struct error **err)
 {
     switch (k->type) {
     case KEY_STRING:
         if (!yyjson_is_str(v) || yyjson_get_len(v) == 0)
-            return wrong(at, k->path, err, "a text");
-        put_string(c, k, yyjson_get_str(v));
+            return wrong_value(at, k->path, err, "a text");
+        set_string(c, k, yyjson_get_str(v));
         return 0;
     case KEY_PATH:
         if (!yyjson_is_str(v) || yyjson_get_str(v)[0] != '/')
-            return wrong(at, k->path, err, "an absolute path");
-        put_string(c, k, yyjson_get_str(v));
+            return wrong_value(at, k->path, err, "an absolute path");
+        set_string(c, k, yyjson_get_str(v));
         return 0;
     case KEY_BOOL:
         if (!yyjson_is_bool(v))
-            return wrong(at, k->path, err, "true or false");
+            return wrong_value(at, k->path, err, "true or false");
         *(bool *)field_of(c, k) = yyjson_get_bool(v);
         return 0;
     case KEY_U32:
     case KEY_U64:
-        return put_number(c, k, v, at, err);
+        return set_number(c, k, v, at, err);
     case KEY_HOSTS:
-        return put_hosts(c, k, v, at, err);
+        return set_hosts(c, k, v, at, err);
     case KEY_LISTEN:
-        return put_listen(c, k, v, at, err);
+        return set_listen(c, k, v, at, err);
     case KEY_STRINGS:
-        return put_strings(c, k, v, at, err);
+        return set_strings(c, k, v, at, err);
     case KEY_SEEN:
         log_warning("%s:%zu: %s has no effect: %s", at->file, line_of(at, k->path), k->path, k->note);
         return 0;
@@ -231,23 +236,23 @@ size_t config_numeric_keys(struct key_bounds *out, size_t max)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < ARRAY_SIZE(keys) && n < max; i++)
-        if (keys[i].type == KEY_U32 || keys[i].type == KEY_U64)
-            out[n++] = (struct key_bounds){keys[i].path, keys[i].min, keys[i].max};
+    for (size_t i = 0; i < ARRAY_SIZE(config_keys) && n < max; i++)
+        if (config_keys[i].type == KEY_U32 || config_keys[i].type == KEY_U64)
+            out[n++] = (struct key_bounds){config_keys[i].path, config_keys[i].min, config_keys[i].max};
     return n;
 }
 
-static const struct key *find_key(const char *name)
+static const struct config_key *find_key(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-        if (streq(keys[i].path, name))
-            return &keys[i];
+    for (size_t i = 0; i < ARRAY_SIZE(config_keys); i++)
+        if (streq(config_keys[i].path, name))
+            return &config_keys[i];
     return NULL;
 }
 
 int config_apply_file(struct config *c, yyjson_val *root, const struct map *lines, const char *file, struct error **err)
 {
-    const struct place at = {file, lines};
+    const struct key_place at = {file, lines};
     yyjson_val *name, *value;
     yyjson_obj_iter it;
 
@@ -258,13 +263,13 @@ int config_apply_file(struct config *c, yyjson_val *root, const struct map *line
     yyjson_obj_iter_init(root, &it);
     while ((name = yyjson_obj_iter_next(&it))) {
         const char *text = yyjson_get_str(name);
-        const struct key *k = find_key(text);
+        const struct config_key *k = find_key(text);
         value = yyjson_obj_iter_get_val(name);
         if (k && yyjson_obj_get(root, text) != value)
             return error_set(err, REASON_INVALID, "%s:%zu: %s is given twice", file, line_of(&at, text), text);
         if (k == NULL)
             log_warning("%s:%zu: unknown key %s", file, line_of(&at, text), text);
-        else if (!yyjson_is_null(value) && apply(c, k, value, &at, err) < 0)
+        else if (!yyjson_is_null(value) && apply_key(c, k, value, &at, err) < 0)
             return -1;
     }
     return 0;

@@ -6,7 +6,7 @@
 #include "base/address.h"
 #include "base/alloc.h"
 #include "base/str.h"
-#include "config/internal.h"
+#include "config/listen.h"
 
 static int parse_ports(struct str text, struct listen_address *out)
 {

@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
-#include "config/internal.h"
+#include "config/places.h"
 
 /* Nothing of these, nothing in them, nothing around them. */
 static const char *const closed[] = {"/etc",
@@ -28,27 +28,27 @@ static const char *const closed[] = {"/etc",
 /* Not these, but what is in them. */
 static const char *const common[] = {"/", "/home", "/tmp", "/var/tmp"};
 
-enum role { OWN, HOMES, SHARED };
+enum folder_role { OWN, HOMES, SHARED };
 
 struct folder {
     const char *key;
-    enum role role;
+    enum folder_role role;
     char *path; /* without links; NULL: not set */
 };
 
 enum { DATA, RUNTIME, WORKSPACE, JUPYTER, VSCODE, DATASETS, COURSES, FOLDERS };
 
 /* `folder` is never / itself: that is refused before it is compared with any other. */
-static bool is_in(const char *path, const char *folder)
+static bool path_is_in(const char *path, const char *folder)
 {
     size_t n = strlen(folder);
 
     return strncmp(path, folder, n) == 0 && (path[n] == '\0' || path[n] == '/');
 }
 
-static bool overlaps(const char *a, const char *b)
+static bool paths_overlap(const char *a, const char *b)
 {
-    return is_in(a, b) || is_in(b, a);
+    return path_is_in(a, b) || path_is_in(b, a);
 }
 
 /* What does not exist is taken as it is written, without empty and «.» parts. */
@@ -72,7 +72,7 @@ static char *append_parts(char *head, const char *rest)
 }
 
 /* Without links as far as it exists. */
-static char *resolve(const char *path)
+static char *resolve_links(const char *path)
 {
     _cleanup_free_ char *head = xstrdup(path);
     char *cut;
@@ -87,14 +87,15 @@ static char *resolve(const char *path)
     }
 }
 
-static int refuse(const struct folder *f, const char *given, const char *other, const char *whose, struct error **err)
+static int refuse_folder(const struct folder *f, const char *given, const char *other, const char *whose,
+                         struct error **err)
 {
     bool same = streq(f->path, other);
 
     return error_set(err, REASON_INVALID, "%s: %s %s %s%s%s: %s", f->key, given,
-                     same                    ? "is"
-                     : is_in(f->path, other) ? "lies in"
-                                             : "contains",
+                     same                         ? "is"
+                     : path_is_in(f->path, other) ? "lies in"
+                                                  : "contains",
                      other, *whose ? ", " : "", whose,
                      f->role == OWN ? "that folder is closed to others, and must be one of its own"
                                     : "environments must not get that");
@@ -104,10 +105,10 @@ static int check_system(const struct folder *f, const char *given, struct error 
 {
     for (size_t i = 0; i < ARRAY_SIZE(common); i++)
         if (streq(f->path, common[i]))
-            return refuse(f, given, common[i], "", err);
+            return refuse_folder(f, given, common[i], "", err);
     for (size_t i = 0; i < ARRAY_SIZE(closed); i++)
-        if (f->role == OWN ? is_in(closed[i], f->path) : overlaps(f->path, closed[i]))
-            return refuse(f, given, closed[i], "", err);
+        if (f->role == OWN ? path_is_in(closed[i], f->path) : paths_overlap(f->path, closed[i]))
+            return refuse_folder(f, given, closed[i], "", err);
     return 0;
 }
 
@@ -117,12 +118,12 @@ static int check_engine(const struct config *c, const struct folder *f, const ch
     const char *state = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     _cleanup_free_ char *store = state && *state ? xasprintf("%s/containers", state)
                                                  : xasprintf("%s/.local/share/containers", home ? home : "/root");
-    _cleanup_free_ char *real = resolve(store);
+    _cleanup_free_ char *real = resolve_links(store);
 
-    if (f->role != OWN && overlaps(f->path, real))
-        return refuse(f, given, real, "the engine's storage", err);
-    if (f->role != OWN && c->engine_socket && is_in(c->engine_socket, f->path))
-        return refuse(f, given, c->engine_socket, "engineSocket", err);
+    if (f->role != OWN && paths_overlap(f->path, real))
+        return refuse_folder(f, given, real, "the engine's storage", err);
+    if (f->role != OWN && c->engine_socket && path_is_in(c->engine_socket, f->path))
+        return refuse_folder(f, given, c->engine_socket, "engineSocket", err);
     return 0;
 }
 
@@ -135,7 +136,7 @@ static bool may_overlap(const struct folder *all, const struct folder *f, const 
         return streq(f->path, other->path) && f != &all[WORKSPACE] && other != &all[WORKSPACE];
     if (f == &all[WORKSPACE] && other == &all[DATA]) {
         _cleanup_free_ char *ours = xasprintf("%s/workspace", all[DATA].path);
-        return is_in(f->path, ours);
+        return path_is_in(f->path, ours);
     }
     return false;
 }
@@ -144,10 +145,10 @@ static int check_against_others(const struct folder *all, const struct folder *f
 {
     for (size_t i = 0; i < FOLDERS; i++) {
         const struct folder *other = &all[i];
-        if (other == f || other->path == NULL || f->role == OWN || !overlaps(f->path, other->path) ||
+        if (other == f || other->path == NULL || f->role == OWN || !paths_overlap(f->path, other->path) ||
             may_overlap(all, f, other))
             continue;
-        return refuse(f, given, other->path, other->key, err);
+        return refuse_folder(f, given, other->path, other->key, err);
     }
     return 0;
 }
@@ -163,7 +164,7 @@ static int check_all(const struct config *c, struct folder all[static FOLDERS], 
                      struct error **err)
 {
     for (size_t i = 0; i < FOLDERS; i++)
-        all[i].path = given[i] ? resolve(given[i]) : NULL;
+        all[i].path = given[i] ? resolve_links(given[i]) : NULL;
     for (size_t i = 0; i < FOLDERS; i++)
         if (all[i].path && check_alone(c, &all[i], given[i], err) < 0)
             return -1;

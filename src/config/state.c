@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "config/internal.h"
+#include "config/state.h"
 
 #define SYSTEM_STATE "/var/lib/open-hydra"
 

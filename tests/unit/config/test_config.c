@@ -14,7 +14,8 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
-#include "config/internal.h"
+#include "config/keys.h"
+#include "config/state.h"
 
 static char file[] = "/tmp/open-hydra-config-XXXXXX";
 

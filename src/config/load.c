@@ -1,17 +1,17 @@
-#include "config/config.h"
-
+/* Reads the configuration: defaults, the file, flags; then what is missing, and whether it all fits. */
 #include <errno.h>
-#include <fnmatch.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "base/address.h"
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/yaml.h"
-#include "config/internal.h"
+#include "config/config.h"
+#include "config/keys.h"
+#include "config/places.h"
+#include "config/state.h"
 
 #define DEFAULT_FILE "/etc/open-hydra/config.yaml"
 #define MAX_FILE_BYTES ((size_t)1 << 20)
@@ -59,28 +59,28 @@ static int read_file_keys(struct config *c, const char *file, struct error **err
     return rc;
 }
 
-static void replace(char **field, char *value)
+static void replace_text(char **field, char *value)
 {
     free(*field);
     *field = value;
 }
 
-static int absolute(char **field, const char *given, const char *flag, struct error **err)
+static int set_absolute_path(char **field, const char *given, const char *flag, struct error **err)
 {
     char cwd[PATH_MAX];
 
     if (given == NULL)
         return 0;
     if (given[0] == '/')
-        replace(field, xstrdup(given));
+        replace_text(field, xstrdup(given));
     else if (getcwd(cwd, sizeof(cwd)))
-        replace(field, xasprintf("%s/%s", cwd, starts_with(given, "./") ? given + 2 : given));
+        replace_text(field, xasprintf("%s/%s", cwd, starts_with(given, "./") ? given + 2 : given));
     else
         return error_errno(err, errno, "%s", flag);
     return 0;
 }
 
-static int listen_flag(struct listen_address *field, const char *given, const char *flag, struct error **err)
+static int set_listen_flag(struct listen_address *field, const char *given, const char *flag, struct error **err)
 {
     struct listen_address parsed;
 
@@ -96,13 +96,14 @@ static int listen_flag(struct listen_address *field, const char *given, const ch
 static int apply_flags(struct config *c, const struct config_flags *f, struct error **err)
 {
     c->insecure |= f->insecure;
-    if (absolute(&c->data, f->data, "--data", err) < 0 || absolute(&c->web, f->web, "--web", err) < 0 ||
-        absolute(&c->runtime, f->runtime, "--runtime", err) < 0 ||
-        absolute(&c->engine_socket, f->engine_socket, "--engine-socket", err) < 0)
+    if (set_absolute_path(&c->data, f->data, "--data", err) < 0 ||
+        set_absolute_path(&c->web, f->web, "--web", err) < 0 ||
+        set_absolute_path(&c->runtime, f->runtime, "--runtime", err) < 0 ||
+        set_absolute_path(&c->engine_socket, f->engine_socket, "--engine-socket", err) < 0)
         return -1;
-    if (listen_flag(&c->dashboard, f->dashboard_listen, "--dashboard-listen", err) < 0 ||
-        listen_flag(&c->environments, f->environment_listen, "--environment-listen", err) < 0 ||
-        listen_flag(&c->api, f->api_listen, "--api-listen", err) < 0)
+    if (set_listen_flag(&c->dashboard, f->dashboard_listen, "--dashboard-listen", err) < 0 ||
+        set_listen_flag(&c->environments, f->environment_listen, "--environment-listen", err) < 0 ||
+        set_listen_flag(&c->api, f->api_listen, "--api-listen", err) < 0)
         return -1;
     return 0;
 }
@@ -183,7 +184,7 @@ static int check_networks(const struct config *c, struct error **err)
 
 /* Whatever their hosts: links, cookies and the rules of the gateway tell dashboard and environments apart by port
  * alone, under the same names. */
-static bool overlap(const struct listen_address *a, const struct listen_address *b)
+static bool ports_overlap(const struct listen_address *a, const struct listen_address *b)
 {
     return a->first <= b->last && b->first <= a->last;
 }
@@ -192,8 +193,8 @@ static int check_listeners(const struct config *c, struct error **err)
 {
     if (c->dashboard.first != c->dashboard.last || c->api.first != c->api.last)
         return error_set(err, REASON_INVALID, "dashboard and API have one port each");
-    if (overlap(&c->dashboard, &c->api) || overlap(&c->dashboard, &c->environments) ||
-        overlap(&c->api, &c->environments))
+    if (ports_overlap(&c->dashboard, &c->api) || ports_overlap(&c->dashboard, &c->environments) ||
+        ports_overlap(&c->api, &c->environments))
         return error_set(err, REASON_INVALID, "the ports of dashboard (%u), API (%u) and environments (%u-%u) overlap",
                          c->dashboard.first, c->api.first, c->environments.first, c->environments.last);
     bool local =
@@ -263,71 +264,4 @@ void config_free(struct config *c)
     free_strings(c->allowed_images);
     free_strings(c->environment_networks);
     free(c);
-}
-
-uint64_t config_max_cpu_milli(const struct config *c)
-{
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return c->max_cpu_milli ? c->max_cpu_milli : n > 0 ? (uint64_t)n * 1000 : c->default_cpu_milli;
-}
-
-uint64_t config_max_ram_mib(const struct config *c)
-{
-    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    return c->max_ram_mib ? c->max_ram_mib : pages > 0 ? (uint64_t)pages * (uint64_t)size >> 20 : c->default_ram_mib;
-}
-
-bool config_image_allowed(const struct config *c, const char *image)
-{
-    if (c->allowed_images == NULL)
-        return true;
-    for (char **i = c->allowed_images; *i; i++)
-        if (fnmatch(*i, image, 0) == 0)
-            return true;
-    return false;
-}
-
-bool config_browser_tls(const struct config *c)
-{
-    if (c->certificate)
-        return true;
-    return !c->insecure && !(listen_is_loopback(&c->dashboard) && listen_is_loopback(&c->environments));
-}
-
-static char *url(const struct config *c, bool tls, uint16_t port)
-{
-    const char *host = c->hosts[0];
-    bool v6 = strchr(host, ':') != NULL;
-
-    return xasprintf("%s://%s%s%s:%u", tls ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "", port);
-}
-
-char *config_environment_url(const struct config *c, uint16_t port)
-{
-    return url(c, config_browser_tls(c), port);
-}
-
-char *config_dashboard_url(const struct config *c)
-{
-    return url(c, config_browser_tls(c), c->dashboard.first);
-}
-
-char *config_api_url(const struct config *c)
-{
-    return url(c, true, c->api.first);
-}
-
-bool config_host_allowed(const struct config *c, const char *host_header, uint16_t port)
-{
-    if (host_header == NULL)
-        return false;
-    for (char **h = c->hosts; *h; h++) {
-        bool v6 = strchr(*h, ':') != NULL;
-        _cleanup_free_ char *bare = xasprintf("%s%s%s", v6 ? "[" : "", *h, v6 ? "]" : "");
-        _cleanup_free_ char *full = xasprintf("%s:%u", bare, port);
-        /* A browser leaves its scheme's own port out. */
-        if (strcasecmp(host_header, full) == 0 || ((port == 80 || port == 443) && strcasecmp(host_header, bare) == 0))
-            return true;
-    }
-    return false;
 }

@@ -1,0 +1,75 @@
+/* What follows from the configuration. */
+#include <fnmatch.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "config/config.h"
+
+uint64_t config_max_cpu_milli(const struct config *c)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return c->max_cpu_milli ? c->max_cpu_milli : n > 0 ? (uint64_t)n * 1000 : c->default_cpu_milli;
+}
+
+uint64_t config_max_ram_mib(const struct config *c)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return c->max_ram_mib ? c->max_ram_mib : pages > 0 ? (uint64_t)pages * (uint64_t)size >> 20 : c->default_ram_mib;
+}
+
+bool config_image_allowed(const struct config *c, const char *image)
+{
+    if (c->allowed_images == NULL)
+        return true;
+    for (char **i = c->allowed_images; *i; i++)
+        if (fnmatch(*i, image, 0) == 0)
+            return true;
+    return false;
+}
+
+bool config_browser_tls(const struct config *c)
+{
+    if (c->certificate)
+        return true;
+    return !c->insecure && !(listen_is_loopback(&c->dashboard) && listen_is_loopback(&c->environments));
+}
+
+static char *url_of(const struct config *c, bool tls, uint16_t port)
+{
+    const char *host = c->hosts[0];
+    bool v6 = strchr(host, ':') != NULL;
+
+    return xasprintf("%s://%s%s%s:%u", tls ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
+char *config_environment_url(const struct config *c, uint16_t port)
+{
+    return url_of(c, config_browser_tls(c), port);
+}
+
+char *config_dashboard_url(const struct config *c)
+{
+    return url_of(c, config_browser_tls(c), c->dashboard.first);
+}
+
+char *config_api_url(const struct config *c)
+{
+    return url_of(c, true, c->api.first);
+}
+
+bool config_host_allowed(const struct config *c, const char *host_header, uint16_t port)
+{
+    if (host_header == NULL)
+        return false;
+    for (char **h = c->hosts; *h; h++) {
+        bool v6 = strchr(*h, ':') != NULL;
+        _cleanup_free_ char *bare = xasprintf("%s%s%s", v6 ? "[" : "", *h, v6 ? "]" : "");
+        _cleanup_free_ char *full = xasprintf("%s:%u", bare, port);
+        /* A browser leaves its scheme's own port out. */
+        if (strcasecmp(host_header, full) == 0 || ((port == 80 || port == 443) && strcasecmp(host_header, bare) == 0))
+            return true;
+    }
+    return false;
+}
