@@ -43,7 +43,7 @@ static size_t read_some(int fd, int timeout_ms)
     return n > 0 ? (size_t)n : 0;
 }
 
-static void answer(int listener, struct str text)
+static void answer_away(int listener, struct str text)
 {
     _cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     size_t total = 0, n;
@@ -75,6 +75,6 @@ void away_answer(const int *listeners, size_t n, const char *reason, int stop_fd
             return;
         for (size_t i = 1; i <= n; i++)
             if (fds[i].revents)
-                answer(fds[i].fd, buffer_str(&text));
+                answer_away(fds[i].fd, buffer_str(&text));
     }
 }

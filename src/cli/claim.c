@@ -15,7 +15,7 @@ static char *own_name(const struct config *c)
     return xstrdup(realpath(c->data, path) ? path : c->data);
 }
 
-static char *read_claim(const char *path)
+static char *read_claim_file(const char *path)
 {
     size_t n;
 
@@ -24,7 +24,7 @@ static char *read_claim(const char *path)
 
 int claim_check(const struct layout *l, const struct config *c, struct error **err)
 {
-    _cleanup_free_ char *own = own_name(c), *claimed = read_claim(l->claim);
+    _cleanup_free_ char *own = own_name(c), *claimed = read_claim_file(l->claim);
 
     if (claimed == NULL || streq(claimed, own) || !has_entry(l->environments))
         return 0;
@@ -36,7 +36,7 @@ int claim_check(const struct layout *l, const struct config *c, struct error **e
 
 int claim_runtime(const struct layout *l, const struct config *c, struct error **err)
 {
-    _cleanup_free_ char *own = own_name(c), *claimed = read_claim(l->claim);
+    _cleanup_free_ char *own = own_name(c), *claimed = read_claim_file(l->claim);
     _cleanup_error_ struct error *why = NULL;
 
     if (claim_check(l, c, err) < 0)

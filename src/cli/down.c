@@ -23,7 +23,7 @@ static int lock_when_stopped(const struct layout *l, struct error **err)
     return layout_lock(l, err);
 }
 
-static int remove_all(const struct config *c, const struct layout *l, struct error **err)
+static int remove_environments(const struct config *c, const struct layout *l, struct error **err)
 {
     const struct runner_options options = {
         .config = c,
@@ -51,7 +51,7 @@ int command_down(const struct config *config, int argc, char **argv)
     struct layout *l = layout_new(config);
 
     l->rootless = rootless_find();
-    int rc = remove_all(config, l, &err);
+    int rc = remove_environments(config, l, &err);
 
     layout_free(l);
     return rc < 0 ? command_fail(err) : 0;

@@ -25,13 +25,13 @@ struct gateway_process {
 };
 
 /* To end, to read certificates again (SIGHUP), and nginx's own end. */
-static int watched_signals(void)
+static int gateway_signals(void)
 {
     static const int wanted[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
     return signals_watch(wanted, ARRAY_SIZE(wanted));
 }
 
-static void renew(struct gateway_process *g, bool always)
+static void renew_keys(struct gateway_process *g, bool always)
 {
     _cleanup_error_ struct error *err = NULL;
     int changed = keys_ensure(g->config, g->layout, &err);
@@ -77,7 +77,7 @@ static int watch_over(struct gateway_process *g)
         check_ready(g);
         if (signal != SIGHUP && left > 0)
             continue;
-        renew(g, signal == SIGHUP);
+        renew_keys(g, signal == SIGHUP);
         check_at = clock_monotonic_us() / 1000 + every;
     }
 }
@@ -86,7 +86,7 @@ int command_gateway(const struct config *config, int argc, char **argv)
 {
     struct error *err = NULL;
     struct layout *l = layout_new(config);
-    struct gateway_process g = {.config = config, .layout = l, .nginx = -1, .signals = watched_signals()};
+    struct gateway_process g = {.config = config, .layout = l, .nginx = -1, .signals = gateway_signals()};
 
     log_set_part("gateway");
     title_set("gateway");

@@ -18,7 +18,7 @@
 #define MAX_FILE ((size_t)64 << 20)
 #define MAX_DEPTH 16
 
-struct entry {
+struct handed_entry {
     char *name, *content;
     size_t n;
     mode_t mode;
@@ -26,7 +26,7 @@ struct entry {
 };
 
 struct handover {
-    struct entry *entries;
+    struct handed_entry *entries;
     size_t n;
 };
 
@@ -50,10 +50,10 @@ void handover_free(struct handover *h)
 
 /* --- Reading, with our rights --- */
 
-static void take(struct handover *h, const char *name, char *content, size_t n, mode_t mode, bool watched)
+static void take_entry(struct handover *h, const char *name, char *content, size_t n, mode_t mode, bool watched)
 {
     h->entries = xreallocarray(h->entries, h->n + 1, sizeof(*h->entries));
-    h->entries[h->n++] = (struct entry){xstrdup(name), content, n, mode, watched};
+    h->entries[h->n++] = (struct handed_entry){xstrdup(name), content, n, mode, watched};
 }
 
 void handover_add(struct handover *h, const char *name, struct str content, mode_t mode, bool watched)
@@ -61,7 +61,7 @@ void handover_add(struct handover *h, const char *name, struct str content, mode
     char *copy = xcalloc(1, content.n + 1);
 
     memcpy(copy, content.p, content.n);
-    take(h, name, copy, content.n, mode, watched);
+    take_entry(h, name, copy, content.n, mode, watched);
 }
 
 int handover_add_file(struct handover *h, const char *from, const char *name, mode_t mode, bool watched,
@@ -72,7 +72,7 @@ int handover_add_file(struct handover *h, const char *from, const char *name, mo
 
     if (content == NULL)
         return -1;
-    take(h, name, content, n, mode, watched);
+    take_entry(h, name, content, n, mode, watched);
     return 0;
 }
 
@@ -144,7 +144,7 @@ static bool is_own(int fd)
     return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 0700) == 0700;
 }
 
-static int enter(int parent, const char *name, struct error **err)
+static int enter_folder(int parent, const char *name, struct error **err)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     _cleanup_close_ int fd = openat(parent, name, flags);
@@ -158,7 +158,7 @@ static int enter(int parent, const char *name, struct error **err)
 }
 
 /* A fifo must not keep us waiting, nor somebody else's file pass for ours. */
-static bool is_there(int folder, const char *name, const struct entry *e)
+static bool is_there(int folder, const char *name, const struct handed_entry *e)
 {
     _cleanup_close_ int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat st;
@@ -177,7 +177,7 @@ static bool is_there(int folder, const char *name, const struct entry *e)
     return n == 0 && at == e->n;
 }
 
-static int write_new(int folder, const char *name, const struct entry *e, struct error **err)
+static int write_new(int folder, const char *name, const struct handed_entry *e, struct error **err)
 {
     _cleanup_close_ int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, e->mode);
 
@@ -190,7 +190,7 @@ static int write_new(int folder, const char *name, const struct entry *e, struct
     return fsync(fd) < 0 ? error_errno(err, errno, "sync %s", e->name) : 0;
 }
 
-static int replace(int folder, const char *name, const struct entry *e, struct error **err)
+static int replace_entry(int folder, const char *name, const struct handed_entry *e, struct error **err)
 {
     _cleanup_free_ char *temporary = xasprintf("%s.new", name);
 
@@ -208,7 +208,7 @@ static int replace(int folder, const char *name, const struct entry *e, struct e
 }
 
 /* Returns 1 where it was not there as it should be. */
-static int put(int folder, const struct entry *e, struct error **err)
+static int put_entry(int folder, const struct handed_entry *e, struct error **err)
 {
     _cleanup_close_ int at = dup(folder);
     struct str rest = str_from(e->name), part;
@@ -216,8 +216,8 @@ static int put(int folder, const struct entry *e, struct error **err)
     while (at >= 0 && str_split(&rest, '/', &part)) {
         _cleanup_free_ char *name = xstrndup(part.p, part.n);
         if (rest.p == NULL)
-            return is_there(at, name, e) ? 0 : replace(at, name, e, err);
-        int next = enter(at, name, err);
+            return is_there(at, name, e) ? 0 : replace_entry(at, name, e, err);
+        int next = enter_folder(at, name, err);
         if (next < 0)
             return -1;
         close(at);
@@ -238,7 +238,7 @@ int handover_write(const struct handover *h, const char *folder, uid_t id, struc
     if (fd < 0)
         return error_errno(err, errno, "open %s", folder);
     for (size_t i = 0; i < h->n; i++) {
-        int rc = put(fd, &h->entries[i], err);
+        int rc = put_entry(fd, &h->entries[i], err);
         if (rc < 0)
             return error_wrap(err, "%s", folder);
         changed |= h->entries[i].watched && rc;

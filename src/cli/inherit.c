@@ -27,7 +27,7 @@ static int place_of(struct str name)
     return -1;
 }
 
-static int take(int fd)
+static int take_inherited(int fd)
 {
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -57,10 +57,10 @@ static int take_sockets(int fds[static SOCKETS], int *peers)
     for (int fd = FIRST_INHERITED; fd < FIRST_INHERITED + (int)count && str_split(&rest, ':', &name); fd++) {
         int place = place_of(name);
         if (str_is(name, "peers"))
-            *peers = take(fd);
+            *peers = take_inherited(fd);
         if (place < 0)
             continue;
-        fds[place] = take(fd);
+        fds[place] = take_inherited(fd);
         taken++;
     }
     return taken;

@@ -72,7 +72,7 @@ struct part {
 };
 
 /* Owner and mode as they should be; what is right already is left alone, so that a full disk need not take it. */
-static int own(int fd, const char *path, const struct part *p, struct stat *before, struct error **err)
+static int own_open_part(int fd, const char *path, const struct part *p, struct stat *before, struct error **err)
 {
     if (fstat(fd, before) < 0)
         return error_errno(err, errno, "stat %s", path);
@@ -96,7 +96,7 @@ static int own_part(const struct part *p, struct error **err)
     _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return cannot_own("open", path, err);
-    if (own(fd, path, p, &before, err) < 0)
+    if (own_open_part(fd, path, p, &before, err) < 0)
         return -1;
     if (p->uid == geteuid()) {
         repair_half_made(fd);
@@ -130,7 +130,7 @@ int layout_make(const struct layout *l, const struct config *c, struct error **e
 }
 
 /* What its holder wrote there; 0: nothing. */
-static pid_t holder(int fd)
+static pid_t socket_holder(int fd)
 {
     char text[16] = "";
     unsigned long long pid;
@@ -145,7 +145,7 @@ static pid_t holder(int fd)
 static int lock_or_wait(int fd)
 {
     for (unsigned waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOOK_AGAIN_MS) {
-        pid_t pid = holder(fd);
+        pid_t pid = socket_holder(fd);
         if (waited >= ENDING_MS || pid == 0 || kill(pid, 0) == 0 || errno != ESRCH)
             return -1;
         usleep(LOOK_AGAIN_MS * 1000);
@@ -164,7 +164,7 @@ static int take_lock(const char *path, struct error **err)
         return error_set(err, REASON_CONFLICT,
                          "open-hydra is running already (process %d): stop it first, or give this one other --data, "
                          "--runtime and ports",
-                         (int)holder(fd));
+                         (int)socket_holder(fd));
     /* In place and of one length: it needs no room on a disk that is full. Where it cannot be had, the lock is enough.
      */
     int n = snprintf(pid, sizeof(pid), "%-10d\n", (int)getpid());

@@ -17,7 +17,7 @@ union address {
     struct sockaddr_in6 v6;
 };
 
-static socklen_t parse(union address *a, const char *host, uint16_t port)
+static socklen_t parse_listener(union address *a, const char *host, uint16_t port)
 {
     *a = (union address){.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)}};
     if (inet_pton(AF_INET6, host, &a->v6.sin6_addr) == 1)
@@ -26,7 +26,7 @@ static socklen_t parse(union address *a, const char *host, uint16_t port)
     return inet_pton(AF_INET, host, &a->v4.sin_addr) == 1 ? sizeof(a->v4) : 0;
 }
 
-static void set(int fd, int level, int option, int value)
+static void set_socket_option(int fd, int level, int option, int value)
 {
     setsockopt(fd, level, option, &value, sizeof(value));
 }
@@ -35,15 +35,15 @@ static void set(int fd, int level, int option, int value)
 static int open_one(const char *host, uint16_t port)
 {
     union address a;
-    socklen_t n = parse(&a, host, port);
+    socklen_t n = parse_listener(&a, host, port);
     _cleanup_close_ int fd = n ? socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0) : -1;
 
     if (fd < 0)
         return -1;
-    set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    set_socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (a.any.sa_family == AF_INET6)
-        set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, LISTENERS_PEER_TIMEOUT_MS);
+        set_socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    set_socket_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, LISTENERS_PEER_TIMEOUT_MS);
     return bind(fd, &a.any, n) < 0 ? -1 : steal_fd(fd);
 }
 

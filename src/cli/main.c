@@ -30,7 +30,7 @@ static const struct command commands[] = {
     {"version", "", "print the version", NULL},
 };
 
-static void usage(FILE *out)
+static void print_usage(FILE *out)
 {
     fputs("open-hydra-server: Jupyter and VS Code environments for a class, behind a Kubernetes-style API.\n\n"
           "Usage: open-hydra-server COMMAND [OPTIONS]\n\nCommands:\n",
@@ -97,9 +97,9 @@ static void raise_descriptor_limit(void)
 static int answer_without_command(const struct options *o, int argc)
 {
     if (o->help)
-        usage(stdout);
+        print_usage(stdout);
     else if (o->words == argc)
-        usage(stderr);
+        print_usage(stderr);
     else
         return -1;
     return o->help ? 0 : 2;

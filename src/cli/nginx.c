@@ -200,7 +200,7 @@ void nginx_end_workers(pid_t master)
 }
 
 /* To a wildcard address too: it leads to this machine. */
-static bool connects(const struct listen_address *a)
+static bool port_connects(const struct listen_address *a)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(a->first)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->first)};
@@ -218,5 +218,5 @@ static bool connects(const struct listen_address *a)
 /* nginx listens on all of its ports before it serves any: two of them speak for the rest. */
 bool nginx_answers(const struct config *c)
 {
-    return connects(&c->dashboard) && connects(&c->api);
+    return port_connects(&c->dashboard) && port_connects(&c->api);
 }

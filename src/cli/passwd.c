@@ -35,7 +35,7 @@ static void credentials_clear(struct credentials *c)
     free(c->key);
 }
 
-static char *decoded(yyjson_val *v, const char *path, size_t *n)
+static char *decode_pem(yyjson_val *v, const char *path, size_t *n)
 {
     const char *text = json_str_at(v, path);
     return text ? base64_decode(str_from(text), n) : NULL;
@@ -55,9 +55,9 @@ static int read_credentials(const char *path, struct credentials *c, struct erro
     yyjson_val *cluster = yyjson_arr_get_first(json_at(root, "clusters"));
     yyjson_val *user = yyjson_arr_get_first(json_at(root, "users"));
     c->server = json_str_at(cluster, "cluster.server");
-    c->ca = decoded(cluster, "cluster.certificate-authority-data", &c->ca_len);
-    c->certificate = decoded(user, "user.client-certificate-data", &c->certificate_len);
-    c->key = decoded(user, "user.client-key-data", &c->key_len);
+    c->ca = decode_pem(cluster, "cluster.certificate-authority-data", &c->ca_len);
+    c->certificate = decode_pem(user, "user.client-certificate-data", &c->certificate_len);
+    c->key = decode_pem(user, "user.client-key-data", &c->key_len);
     if (c->server && c->ca && c->certificate && c->key)
         return 0;
     return error_set(err, REASON_INVALID,
@@ -99,13 +99,13 @@ static int ask_password(char out[static MAX_PASSWORD + 1], struct error **err)
     return same ? 0 : error_set(err, REASON_INVALID, "the two differ");
 }
 
-static size_t collect(char *p, size_t size, size_t count, void *arg)
+static size_t collect_answer(char *p, size_t size, size_t count, void *arg)
 {
     buffer_append(arg, p, size * count);
     return size * count;
 }
 
-static struct curl_blob blob(char *p, size_t n)
+static struct curl_blob secret_blob(char *p, size_t n)
 {
     return (struct curl_blob){.data = p, .len = n, .flags = CURL_BLOB_NOCOPY};
 }
@@ -119,13 +119,13 @@ static int answer_of(const struct buffer *answer, long status, struct error **er
     return error_set(err, REASON_INTERNAL, "%s", message ? message : "the server answered with an error");
 }
 
-static int patch(const struct credentials *c, const char *user, struct str body, struct error **err)
+static int patch_password(const struct credentials *c, const char *user, struct str body, struct error **err)
 {
     _cleanup_buffer_ struct buffer answer = BUFFER_MAX(MAX_ANSWER);
     _cleanup_free_ char *url =
         xasprintf("%s/apis/open-hydra-server.openhydra.io/v1/openhydrausers/%s", c->server, user);
-    struct curl_blob ca = blob(c->ca, c->ca_len), certificate = blob(c->certificate, c->certificate_len),
-                     key = blob(c->key, c->key_len);
+    struct curl_blob ca = secret_blob(c->ca, c->ca_len), certificate = secret_blob(c->certificate, c->certificate_len),
+                     key = secret_blob(c->key, c->key_len);
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/merge-patch+json");
     CURL *curl = curl_easy_init();
     long status = 0;
@@ -143,7 +143,7 @@ static int patch(const struct credentials *c, const char *user, struct str body,
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.p);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)body.n);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect_answer);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
     CURLcode rc = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
@@ -169,7 +169,7 @@ static int set_password(const char *kubeconfig, const char *user, struct error *
         buffer_puts(&body, "{\"spec\":{\"password\":");
         buffer_json_string(&body, str_from(password));
         buffer_puts(&body, "}}");
-        rc = patch(&c, user, buffer_str(&body), err);
+        rc = patch_password(&c, user, buffer_str(&body), err);
     }
     sodium_memzero(password, sizeof(password));
     if (body.p)

@@ -15,7 +15,7 @@
 #include "runner/runner.h"
 #include "server/server.h"
 
-static int ended(int rc, struct error *err)
+static int process_ended(int rc, struct error *err)
 {
     if (rc == 0)
         return 0;
@@ -25,12 +25,12 @@ static int ended(int rc, struct error *err)
 }
 
 /* Whoever reads there says it; else the log does. */
-static int server_ended(int rc, struct error *err, int ready_fd)
+static int server_process_ended(int rc, struct error *err, int ready_fd)
 {
     char line[1024];
 
     if (rc == 0 || ready_fd < 0)
-        return ended(rc, err);
+        return process_ended(rc, err);
     int n = snprintf(line, sizeof(line) - 1, "failed %.900s", err->message);
     for (int i = 0; i < n; i++)
         if (line[i] == '\n')
@@ -38,7 +38,7 @@ static int server_ended(int rc, struct error *err, int ready_fd)
     line[n++] = '\n';
     bool told = write(ready_fd, line, (size_t)n) == n;
     if (!told)
-        return ended(rc, err);
+        return process_ended(rc, err);
     error_free(err);
     return 1;
 }
@@ -82,7 +82,7 @@ int process_server(const struct config *c, const struct layout *l, const int fds
         rc = server_run(&options, stop_fd, &err);
     if (rc < 0 && reason)
         *reason = xstrdup(err->message);
-    return server_ended(rc, err, ready_fd);
+    return server_process_ended(rc, err, ready_fd);
 }
 
 int process_away(const struct layout *l, const int fds[static SOCKETS], int stop_fd, const char *reason,
@@ -99,11 +99,11 @@ int process_away(const struct layout *l, const int fds[static SOCKETS], int stop
         rc = confine_calls(&err);
     if (rc == 0)
         away_answer(listeners, ARRAY_SIZE(listeners), reason, stop_fd, until_us);
-    return ended(rc, err);
+    return process_ended(rc, err);
 }
 
 /* Without root server and gateway are ourselves, whatever our numbers are where the runner is. */
-static int enter(const struct layout *l, struct runner_options *o, struct error **err)
+static int enter_rootless(const struct layout *l, struct runner_options *o, struct error **err)
 {
     if (rootless_enter(l->rootless, err) < 0)
         return -1;
@@ -131,8 +131,8 @@ int process_runner(const struct config *c, const struct layout *l, const int fds
     title_set("runner");
     prctl(PR_SET_NAME, "hydra-runner");
     leave_tls_alone();
-    int rc = enter(l, &options, &err);
+    int rc = enter_rootless(l, &options, &err);
     if (rc == 0)
         rc = runner_run(&options, stop_fd, &err);
-    return ended(rc, err);
+    return process_ended(rc, err);
 }

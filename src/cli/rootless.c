@@ -114,7 +114,7 @@ static pid_t number_in(const struct buffer *b)
 }
 
 /* What podman said, on one line. */
-static int refused(struct buffer *said, struct error **err)
+static int rootless_refused(struct buffer *said, struct error **err)
 {
     for (size_t i = 0; i < said->n; i++)
         if (said->p[i] == '\n')
@@ -135,7 +135,7 @@ static pid_t wait_for_number(const struct guide *g, struct error **err)
         int64_t left = (deadline - clock_monotonic_us()) / 1000;
         ssize_t n = left > 0 && poll(&fd, 1, (int)left) > 0 ? read(g->output, piece, sizeof(piece)) : 0;
         if (n <= 0)
-            return refused(&said, err);
+            return rootless_refused(&said, err);
         buffer_append(&said, piece, (size_t)n);
     }
     return pid;
@@ -170,7 +170,7 @@ static char *variables_of(pid_t pid, struct error **err)
     return buffer_steal(&kept);
 }
 
-static int look_at(struct rootless *r, pid_t pid, struct error **err)
+static int look_at_process(struct rootless *r, pid_t pid, struct error **err)
 {
     r->user = open_of(pid, "ns/user", O_RDONLY, err);
     r->mount = r->user < 0 ? -1 : open_of(pid, "ns/mnt", O_RDONLY, err);
@@ -178,14 +178,14 @@ static int look_at(struct rootless *r, pid_t pid, struct error **err)
     return r->variables ? 0 : -1;
 }
 
-static int find(struct rootless *r, struct error **err)
+static int find_namespaces(struct rootless *r, struct error **err)
 {
     struct guide g = {0, -1, -1};
     int rc = start_guide(&g, err);
     pid_t pid = rc < 0 ? -1 : wait_for_number(&g, err);
 
     if (pid >= 0)
-        rc = look_at(r, pid, err);
+        rc = look_at_process(r, pid, err);
     end_guide(&g);
     return pid < 0 ? -1 : rc;
 }
@@ -212,7 +212,7 @@ struct rootless *rootless_find(void)
     struct rootless *r = xcalloc(1, sizeof(*r));
     r->user = r->mount = -1;
     prefer_overlay();
-    if (find(r, &err) == 0)
+    if (find_namespaces(r, &err) == 0)
         return r;
     log_warning("no environment can be started without root here: %s", err->message);
     rootless_free(r);

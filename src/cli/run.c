@@ -226,7 +226,7 @@ static void child_ended(struct supervisor *s, int which, int status)
     say_end(s, which, status, pause);
 }
 
-static void reap(struct supervisor *s)
+static void reap_children(struct supervisor *s)
 {
     int status;
     pid_t pid;
@@ -256,7 +256,7 @@ static bool wait_for_news(struct supervisor *s, int64_t within_us)
     if (poll(fds, 2, ms) > 0)
         while ((signal = signals_next(s->signals, 0)))
             stop |= signal != SIGCHLD;
-    reap(s);
+    reap_children(s);
     return stop;
 }
 
@@ -350,7 +350,7 @@ static int64_t next_start(const struct supervisor *s, int64_t latest)
     return latest;
 }
 
-static void supervise(struct supervisor *s)
+static void supervise_children(struct supervisor *s)
 {
     int64_t every = s->config->certificate_check_seconds * SECOND_US, check_at = clock_monotonic_us() + every;
 
@@ -364,7 +364,7 @@ static void supervise(struct supervisor *s)
     }
 }
 
-static int prepare(struct supervisor *s, struct error **err)
+static int prepare_run(struct supervisor *s, struct error **err)
 {
     if (layout_make(s->layout, s->config, err) < 0 || layout_lock(s->layout, err) < 0 ||
         layout_lock_data(s->layout, err) < 0 || claim_runtime(s->layout, s->config, err) < 0)
@@ -389,12 +389,12 @@ static int start_all(struct supervisor *s)
     }
     print_where(s);
     notify_ready();
-    supervise(s);
+    supervise_children(s);
     printf("\nStopping…\n");
     return 0;
 }
 
-static int watched_signals(void)
+static int run_signals(void)
 {
     static const int wanted[] = {SIGINT, SIGTERM, SIGCHLD};
     return signals_watch(wanted, ARRAY_SIZE(wanted));
@@ -404,14 +404,13 @@ int command_run(const struct config *config, int argc, char **argv)
 {
     struct error *err = NULL;
     struct layout *layout = layout_new(config);
-    struct supervisor s = {
-        .config = config, .layout = layout, .signals = watched_signals(), .told = BUFFER_MAX(MAX_TOLD)};
+    struct supervisor s = {.config = config, .layout = layout, .signals = run_signals(), .told = BUFFER_MAX(MAX_TOLD)};
 
     title_set("supervisor (run)");
 
     if (pipe2(s.stop_pipe, O_CLOEXEC) < 0 || pipe2(s.ready_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
         return command_fail((error_errno(&err, errno, "pipe"), err));
-    if (prepare(&s, &err) < 0) {
+    if (prepare_run(&s, &err) < 0) {
         layout_free(layout);
         return command_fail(err);
     }

@@ -23,8 +23,8 @@ static int hold_lock(const struct config *c, const struct layout *l, bool server
     return layout_lock(l, err) < 0 ? -1 : claim_runtime(l, c, err);
 }
 
-static int prepare(const struct config *c, const struct layout *l, bool server, int fds[static SOCKETS], int *peers,
-                   struct error **err)
+static int prepare_serve(const struct config *c, const struct layout *l, bool server, int fds[static SOCKETS],
+                         int *peers, struct error **err)
 {
     int inherited = inherit_sockets(fds, peers);
 
@@ -36,7 +36,7 @@ static int prepare(const struct config *c, const struct layout *l, bool server, 
 }
 
 /* What cannot start answers for a while, and ends then: whoever started it tries again, with no pause of its own. */
-static int serve(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int peers)
+static int serve_until_stopped(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int peers)
 {
     _cleanup_free_ char *reason = NULL;
     int stop = stop_signals(), kept[SOCKETS];
@@ -56,7 +56,7 @@ static int run_one(const struct config *c, bool server)
     int fds[SOCKETS], peers;
     struct error *err = NULL;
     struct layout *l = layout_new(c);
-    int rc = prepare(c, l, server, fds, &peers, &err);
+    int rc = prepare_serve(c, l, server, fds, &peers, &err);
 
     if (rc == 0 && !server)
         l->rootless = rootless_find();
@@ -64,7 +64,7 @@ static int run_one(const struct config *c, bool server)
     if (rc < 0)
         rc = command_fail(err);
     else if (server)
-        rc = serve(c, l, fds, peers);
+        rc = serve_until_stopped(c, l, fds, peers);
     else
         rc = process_runner(c, l, fds, stop_signals());
     layout_free(l);

@@ -35,7 +35,7 @@ static void count_folder(int fd, dev_t device, unsigned depth, struct usage *u);
 
 /* Nothing in a home is ours: no link is followed, no other file system entered. A file with several names is counted by
  * parts. */
-static void count(int folder, const char *name, dev_t device, unsigned depth, struct usage *u)
+static void count_entry(int folder, const char *name, dev_t device, unsigned depth, struct usage *u)
 {
     struct stat st;
 
@@ -72,11 +72,11 @@ static void count_folder(int fd, dev_t device, unsigned depth, struct usage *u)
     }
     while ((e = readdir(d)))
         if (is_entry(e))
-            count(dirfd(d), e->d_name, device, depth, u);
+            count_entry(dirfd(d), e->d_name, device, depth, u);
     closedir(d);
 }
 
-static void add_home(struct homes *h, int folder, const char *sandbox, const char *user)
+static void add_home_usage(struct homes *h, int folder, const char *sandbox, const char *user)
 {
     struct home *home;
     struct stat st;
@@ -86,7 +86,7 @@ static void add_home(struct homes *h, int folder, const char *sandbox, const cha
     h->list = xreallocarray(h->list, h->n + 1, sizeof(*h->list));
     home = &h->list[h->n++];
     *home = (struct home){.name = sandbox ? xasprintf("%s/%s", sandbox, user) : xstrdup(user)};
-    count(folder, user, st.st_dev, 0, &home->usage);
+    count_entry(folder, user, st.st_dev, 0, &home->usage);
 }
 
 /* <base>/<user>, or <base>/<sandbox>/<user>. */
@@ -108,7 +108,7 @@ static void find_homes(struct homes *h, int fd, const char *sandbox, bool by_san
         if (below >= 0)
             close(below);
         if (is_entry(e))
-            add_home(h, dirfd(d), sandbox, e->d_name);
+            add_home_usage(h, dirfd(d), sandbox, e->d_name);
     }
     closedir(d);
 }
@@ -121,7 +121,7 @@ static int larger_first(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static double mebi(uint64_t bytes)
+static double mebibytes(uint64_t bytes)
 {
     return (double)bytes / 1048576;
 }
@@ -132,7 +132,7 @@ static void print_homes(struct homes *h)
         qsort(h->list, h->n, sizeof(*h->list), larger_first);
     printf("%12s %10s  %s\n", "MiB", "FILES", "HOME");
     for (size_t i = 0; i < h->n; i++)
-        printf("%12.1f %10llu%c %s\n", mebi(h->list[i].usage.bytes), (unsigned long long)h->list[i].usage.files,
+        printf("%12.1f %10llu%c %s\n", mebibytes(h->list[i].usage.bytes), (unsigned long long)h->list[i].usage.files,
                h->list[i].usage.more ? '+' : ' ', h->list[i].name);
 }
 
@@ -147,8 +147,8 @@ static int print_base(const char *base, bool by_sandbox, struct error **err)
     if (fd < 0)
         return error_errno(err, errno, "open %s", base);
     if (fstatvfs(fd, &st) == 0)
-        printf("%s: %.1f of %.1f MiB free, %llu more files\n", base, mebi((uint64_t)st.f_bavail * st.f_frsize),
-               mebi((uint64_t)st.f_blocks * st.f_frsize), (unsigned long long)st.f_favail);
+        printf("%s: %.1f of %.1f MiB free, %llu more files\n", base, mebibytes((uint64_t)st.f_bavail * st.f_frsize),
+               mebibytes((uint64_t)st.f_blocks * st.f_frsize), (unsigned long long)st.f_favail);
     find_homes(&h, fd, NULL, by_sandbox);
     print_homes(&h);
     for (size_t i = 0; i < h.n; i++)

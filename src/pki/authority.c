@@ -55,7 +55,7 @@ static X509 *read_certificate(const char *directory, const char *name, struct er
     return c;
 }
 
-static EVP_PKEY *read_key(const char *directory, const char *name, struct error **err)
+static EVP_PKEY *read_key_file(const char *directory, const char *name, struct error **err)
 {
     _cleanup_secret_ char *pem = read_pem(directory, name, err);
 
@@ -196,7 +196,7 @@ static int open_authority(const char *directory, struct issuer *ca, struct error
     if (!has_file(directory, "ca.crt") && (check_missing(directory, err) < 0 || make_authority(directory, err) < 0))
         return error_wrap(err, "make the certificate authority");
     ca->certificate = read_certificate(directory, "ca.crt", err);
-    ca->key = ca->certificate ? read_key(directory, "ca.key", err) : NULL;
+    ca->key = ca->certificate ? read_key_file(directory, "ca.key", err) : NULL;
     if (ca->key == NULL)
         return error_wrap(err, "read the certificate authority");
     return check_authority(directory, ca, err);
@@ -218,7 +218,7 @@ int pki_open(const char *directory, struct issuer *ca, struct error **err)
 static bool leaf_is_good(const struct pki_options *o, const struct issuer *ca)
 {
     _cleanup_x509_ X509 *c = read_certificate(o->directory, "server.crt", NULL);
-    _cleanup_key_ EVP_PKEY *key = c ? read_key(o->directory, "server.key", NULL) : NULL;
+    _cleanup_key_ EVP_PKEY *key = c ? read_key_file(o->directory, "server.key", NULL) : NULL;
 
     return key && x509_belongs(c, key) && x509_signed_by(c, ca->certificate) && !x509_is_due(c, clock_realtime_us()) &&
            x509_has_hosts(c, o->hosts);
@@ -254,7 +254,7 @@ int pki_ensure(const struct pki_options *options, struct error **err)
 
 /* --- Admin certificates: what was issued, what is revoked --- */
 
-static int read_list(const char *directory, const char *name, struct buffer *out, struct error **err)
+static int read_serial_list(const char *directory, const char *name, struct buffer *out, struct error **err)
 {
     _cleanup_free_ char *path = xasprintf("%s/%s", directory, name);
     size_t n = 0;
@@ -286,7 +286,7 @@ static int remember_admin(const char *directory, X509 *c, struct error **err)
     _cleanup_free_ char *serial = x509_serial(c);
     char expires[TIMESTAMP_SIZE];
 
-    if (read_list(directory, "admins", &list, err) < 0)
+    if (read_serial_list(directory, "admins", &list, err) < 0)
         return -1;
     timestamp(expires, x509_expires_us(c));
     buffer_printf(&list, "%s %s\n", serial, expires);
@@ -356,7 +356,8 @@ static void add_line(struct buffer *list, struct str line)
 }
 
 /* Both lists without what has expired, or they would grow until they are full. */
-static void sift(struct str admins, struct str revoked, const char *kept, struct buffer *live, struct buffer *out)
+static void sift_serials(struct str admins, struct str revoked, const char *kept, struct buffer *live,
+                         struct buffer *out)
 {
     struct str line;
     struct issued c;
@@ -381,9 +382,10 @@ int pki_revoke_admins_but(const char *directory, X509 *spared, struct error **er
                                    live = BUFFER_MAX(LIST_MAX), now = BUFFER_MAX(LIST_MAX);
     _cleanup_free_ char *kept = x509_serial(spared);
 
-    if (read_list(directory, "admins", &admins, err) < 0 || read_list(directory, "revoked", &revoked, err) < 0)
+    if (read_serial_list(directory, "admins", &admins, err) < 0 ||
+        read_serial_list(directory, "revoked", &revoked, err) < 0)
         return -1;
-    sift(buffer_str(&admins), buffer_str(&revoked), kept, &live, &now);
+    sift_serials(buffer_str(&admins), buffer_str(&revoked), kept, &live, &now);
     /* In this order: a revoked one that is in no list of issued ones would never be known to have expired. */
     return write_list(directory, "revoked", &now, err) < 0 ? -1 : write_list(directory, "admins", &live, err);
 }
@@ -393,5 +395,6 @@ bool pki_is_revoked(const char *directory, X509 *certificate)
     _cleanup_buffer_ struct buffer revoked = BUFFER_MAX(LIST_MAX);
     _cleanup_free_ char *serial = x509_serial(certificate);
 
-    return read_list(directory, "revoked", &revoked, NULL) < 0 || has_line(buffer_str(&revoked), str_from(serial));
+    return read_serial_list(directory, "revoked", &revoked, NULL) < 0 ||
+           has_line(buffer_str(&revoked), str_from(serial));
 }

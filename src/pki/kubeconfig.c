@@ -80,7 +80,7 @@ static yyjson_val *only_item(yyjson_val *root, const char *list, const char *key
     return yyjson_obj_get(yyjson_arr_get_first(yyjson_obj_get(root, list)), key);
 }
 
-static char *decoded(yyjson_val *object, const char *key)
+static char *decode_field(yyjson_val *object, const char *key)
 {
     const char *text = json_str_at(object, key);
     size_t n;
@@ -89,8 +89,8 @@ static char *decoded(yyjson_val *object, const char *key)
 
 static bool admin_is_good(const struct pki_options *o, const struct issuer *ca, yyjson_val *user)
 {
-    _cleanup_free_ char *pem = decoded(user, "client-certificate-data");
-    _cleanup_secret_ char *key_pem = decoded(user, "client-key-data");
+    _cleanup_free_ char *pem = decode_field(user, "client-certificate-data");
+    _cleanup_secret_ char *key_pem = decode_field(user, "client-key-data");
     _cleanup_x509_ X509 *admin = pem ? x509_parse_certificate(pem) : NULL;
     _cleanup_key_ EVP_PKEY *key = key_pem ? x509_parse_key(key_pem) : NULL;
 
@@ -105,7 +105,7 @@ static bool kubeconfig_is_good(const struct pki_options *o, const struct issuer 
     _cleanup_secret_ char *text = read_file(path, KUBECONFIG_MAX, &n, NULL);
     _cleanup_json_ yyjson_doc *doc = text ? yaml_parse((struct str){text, n}, NULL, NULL) : NULL;
     yyjson_val *root = yyjson_doc_get_root(doc), *cluster = only_item(root, "clusters", "cluster");
-    _cleanup_free_ char *ca_pem = decoded(cluster, "certificate-authority-data");
+    _cleanup_free_ char *ca_pem = decode_field(cluster, "certificate-authority-data");
     _cleanup_x509_ X509 *trusted = ca_pem ? x509_parse_certificate(ca_pem) : NULL;
 
     return trusted && X509_cmp(trusted, ca->certificate) == 0 && streq(json_str_at(cluster, "server"), server_url) &&

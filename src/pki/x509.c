@@ -20,7 +20,7 @@
 #define SERIAL_BITS 127
 #define SECOND 1000000
 
-static int failed(struct error **err, const char *what)
+static int x509_failed(struct error **err, const char *what)
 {
     char text[256] = "unknown error";
 
@@ -35,7 +35,7 @@ EVP_PKEY *x509_make_key(struct error **err)
     EVP_PKEY *key = EVP_EC_gen("P-256");
 
     if (key == NULL)
-        failed(err, "make a key");
+        x509_failed(err, "make a key");
     return key;
 }
 
@@ -127,7 +127,7 @@ static int add_extensions(X509 *c, const struct certificate_request *r, X509 *is
     return r->hosts ? add_hosts(c, r->hosts) : 0;
 }
 
-static int fill(X509 *c, const struct certificate_request *r, EVP_PKEY *key, X509 *issuer)
+static int fill_certificate(X509 *c, const struct certificate_request *r, EVP_PKEY *key, X509 *issuer)
 {
     time_t now = (time_t)(clock_realtime_us() / SECOND);
 
@@ -145,15 +145,15 @@ X509 *x509_issue(const struct certificate_request *request, EVP_PKEY *key, const
 {
     _cleanup_x509_ X509 *c = X509_new();
 
-    if (c == NULL || fill(c, request, key, issuer ? issuer->certificate : c) < 0 ||
+    if (c == NULL || fill_certificate(c, request, key, issuer ? issuer->certificate : c) < 0 ||
         !X509_sign(c, issuer ? issuer->key : key, EVP_sha256())) {
-        failed(err, "issue a certificate");
+        x509_failed(err, "issue a certificate");
         return NULL;
     }
     return steal_ptr(c);
 }
 
-static char *take_text(BIO *bio)
+static char *take_bio_text(BIO *bio)
 {
     char *p = NULL;
     long n = BIO_get_mem_data(bio, &p);
@@ -177,7 +177,7 @@ char *x509_certificate_pem(X509 *certificate)
 
     if (!PEM_write_bio_X509(bio, certificate))
         abort();
-    return take_text(bio);
+    return take_bio_text(bio);
 }
 
 char *x509_key_pem(EVP_PKEY *key)
@@ -186,7 +186,7 @@ char *x509_key_pem(EVP_PKEY *key)
 
     if (!PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
         abort();
-    return take_text(bio);
+    return take_bio_text(bio);
 }
 
 X509 *x509_parse_certificate(const char *pem)

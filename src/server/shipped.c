@@ -11,7 +11,7 @@ struct shipping {
     const char *name;
 };
 
-static int create(struct store_txn *t, void *arg, struct error **err)
+static int create_shipped(struct store_txn *t, void *arg, struct error **err)
 {
     const struct shipping *s = arg;
     const struct identity who = {.name = "system:server", .role = 1};
@@ -25,7 +25,7 @@ static int create(struct store_txn *t, void *arg, struct error **err)
     return api_create_in_txn(s->api, t, s->kind, s->object, &who, err);
 }
 
-static const struct kind *find_kind(const struct kind *const *kinds, size_t n, const char *name)
+static const struct kind *find_shipped_kind(const struct kind *const *kinds, size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++)
         if (streq(kinds[i]->kind, name))
@@ -42,10 +42,11 @@ int shipped_create(struct api *api, struct store *store, const struct kind *cons
         if (doc == NULL)
             return error_wrap(err, "%s", source->name);
         yyjson_val *object = yyjson_doc_get_root(doc);
-        struct shipping s = {api, find_kind(kinds, kinds_len, json_str_at(object, "kind")), object, source->name};
+        struct shipping s = {api, find_shipped_kind(kinds, kinds_len, json_str_at(object, "kind")), object,
+                             source->name};
         if (s.kind == NULL)
             return error_set(err, REASON_INTERNAL, "%s: its kind is not served", source->name);
-        if (store_run(store, create, &s, err) < 0)
+        if (store_run(store, create_shipped, &s, err) < 0)
             return error_wrap(err, "%s", source->name);
     }
     return 0;

@@ -89,7 +89,7 @@ void attempt_clear(struct attempt *t)
     *t = (struct attempt){0};
 }
 
-static struct throttle_attempt counted(const struct attempt *t)
+static struct throttle_attempt throttle_attempt_of(const struct attempt *t)
 {
     return (struct throttle_attempt){t->account, t->address, t->browser};
 }
@@ -98,7 +98,7 @@ unsigned attempt_start(struct accounts *a, const struct attempt *t, void (*work)
                        void *arg)
 {
     int64_t now = clock_monotonic_us();
-    const struct throttle_attempt attempt = counted(t);
+    const struct throttle_attempt attempt = throttle_attempt_of(t);
     const struct throttle_verdict v = throttle_begin(a->throttle, &attempt, now);
 
     char client[ADDRESS_MAX];
@@ -115,7 +115,7 @@ unsigned attempt_start(struct accounts *a, const struct attempt *t, void (*work)
 
 void attempt_succeeded(struct accounts *a, const struct attempt *t)
 {
-    const struct throttle_attempt attempt = counted(t);
+    const struct throttle_attempt attempt = throttle_attempt_of(t);
     throttle_succeeded(a->throttle, &attempt, clock_monotonic_us());
 }
 

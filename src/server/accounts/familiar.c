@@ -30,7 +30,7 @@ _Static_assert(sizeof(struct mark) == 36, "no holes");
 #define SEALED_BYTES offsetof(struct mark, seal)
 
 /* Those of one cookie, the newest first. */
-struct marks {
+struct familiar_marks {
     struct mark list[ACCOUNTS_MAX];
     size_t n;
 };
@@ -52,21 +52,21 @@ static uint64_t account_mark(struct arena *arena, const struct familiar_keys *ke
     return out;
 }
 
-static void seal(unsigned char out[static SEAL_BYTES], const struct familiar_keys *keys, const struct mark *m)
+static void seal_mark(unsigned char out[static SEAL_BYTES], const struct familiar_keys *keys, const struct mark *m)
 {
     crypto_generichash(out, SEAL_BYTES, (const unsigned char *)m, SEALED_BYTES, keys->seal, sizeof(keys->seal));
 }
 
-static bool is_good(const struct familiar_keys *keys, const struct mark *m, int64_t now_us)
+static bool is_good_mark(const struct familiar_keys *keys, const struct mark *m, int64_t now_us)
 {
     unsigned char mac[SEAL_BYTES];
 
-    seal(mac, keys, m);
+    seal_mark(mac, keys, m);
     return sodium_memcmp(mac, m->seal, SEAL_BYTES) == 0 &&
            (int64_t)be32toh(m->issued) + LIFE_SECONDS > now_us / 1000000;
 }
 
-static void read_value(struct marks *out, const struct familiar_keys *keys, struct str value, int64_t now_us)
+static void read_marks(struct familiar_marks *out, const struct familiar_keys *keys, struct str value, int64_t now_us)
 {
     struct str one;
     size_t n;
@@ -76,30 +76,31 @@ static void read_value(struct marks *out, const struct familiar_keys *keys, stru
         if (bytes == NULL || n != sizeof(struct mark))
             continue;
         memcpy(&out->list[out->n], bytes, n);
-        out->n += is_good(keys, &out->list[out->n], now_us);
+        out->n += is_good_mark(keys, &out->list[out->n], now_us);
     }
 }
 
-static const char *name_of(bool secure)
+static const char *familiar_cookie_name(bool secure)
 {
     return secure ? NAME_SECURE : NAME_PLAIN;
 }
 
 /* A page of an environment may have planted cookies of this name where browsers take no Secure ones. */
-static struct marks read_cookies(const struct familiar_keys *keys, const char *cookies, bool secure, int64_t now_us)
+static struct familiar_marks read_cookies(const struct familiar_keys *keys, const char *cookies, bool secure,
+                                          int64_t now_us)
 {
     struct str rest = str_from(cookies), value;
-    struct marks out = {.n = 0};
+    struct familiar_marks out = {.n = 0};
 
-    for (int i = 0; i < COOKIES_MAX && cookies && cookie_next(&rest, name_of(secure), &value); i++)
-        read_value(&out, keys, value, now_us);
+    for (int i = 0; i < COOKIES_MAX && cookies && cookie_next(&rest, familiar_cookie_name(secure), &value); i++)
+        read_marks(&out, keys, value, now_us);
     return out;
 }
 
 const char *familiar_find(struct arena *arena, const struct familiar_keys *keys, const char *cookies, bool secure,
                           const struct familiar_account *account, int64_t now_us)
 {
-    const struct marks marks = read_cookies(keys, cookies, secure, now_us);
+    const struct familiar_marks marks = read_cookies(keys, cookies, secure, now_us);
     uint64_t wanted = account_mark(arena, keys, account);
 
     for (size_t i = 0; i < marks.n; i++) {
@@ -111,16 +112,16 @@ const char *familiar_find(struct arena *arena, const struct familiar_keys *keys,
     return NULL;
 }
 
-static struct mark make(const struct familiar_keys *keys, uint64_t account, int64_t now_us)
+static struct mark make_mark(const struct familiar_keys *keys, uint64_t account, int64_t now_us)
 {
     struct mark m = {.account = account, .issued = htobe32((uint32_t)(now_us / 1000000))};
 
     randombytes_buf(m.id, ID_BYTES);
-    seal(m.seal, keys, &m);
+    seal_mark(m.seal, keys, &m);
     return m;
 }
 
-static void add(struct buffer *b, const struct mark *m)
+static void add_mark(struct buffer *b, const struct mark *m)
 {
     _cleanup_free_ char *text = base64url_encode(m, sizeof(*m));
     buffer_printf(b, "%s%s", b->n ? "." : "", text);
@@ -129,17 +130,17 @@ static void add(struct buffer *b, const struct mark *m)
 const char *familiar_cookie(struct arena *arena, const struct familiar_keys *keys, const char *cookies, bool secure,
                             const struct familiar_account *account, int64_t now_us)
 {
-    const struct marks held = read_cookies(keys, cookies, secure, now_us);
-    const struct mark new = make(keys, account_mark(arena, keys, account), now_us);
+    const struct familiar_marks held = read_cookies(keys, cookies, secure, now_us);
+    const struct mark new = make_mark(keys, account_mark(arena, keys, account), now_us);
     _cleanup_buffer_ struct buffer value = BUFFER_MAX(1024);
 
-    add(&value, &new);
+    add_mark(&value, &new);
     for (size_t i = 0, n = 1; i < held.n && n < ACCOUNTS_MAX; i++) {
         if (held.list[i].account == new.account)
             continue;
-        add(&value, &held.list[i]);
+        add_mark(&value, &held.list[i]);
         n++;
     }
-    return arena_printf(arena, "%s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s", name_of(secure), value.p,
-                        LIFE_SECONDS, secure ? "; Secure" : "");
+    return arena_printf(arena, "%s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s", familiar_cookie_name(secure),
+                        value.p, LIFE_SECONDS, secure ? "; Secure" : "");
 }

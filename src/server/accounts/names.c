@@ -15,7 +15,7 @@ static bool is_continuation(char c)
 }
 
 /* The code point of a sequence of two or three bytes (RFC 3629); 0: it is none. */
-static unsigned code_point(const char *p, size_t *n)
+static unsigned read_code_point(const char *p, size_t *n)
 {
     unsigned char lead = (unsigned char)p[0];
 
@@ -34,12 +34,12 @@ static bool is_wide_blank(unsigned c)
 }
 
 /* Reads one character and returns what it counts as; 0: itself, `n` bytes of it. */
-static char fold(const char *p, size_t *n)
+static char fold_character(const char *p, size_t *n)
 {
     *n = 1;
     if ((unsigned char)p[0] < 0x80)
         return (unsigned char)p[0] <= 0x20 || p[0] == 0x7f ? ' ' : ascii_tolower(p[0]);
-    unsigned c = code_point(p, n);
+    unsigned c = read_code_point(p, n);
     if (c == 0)
         *n = 1;
     if (is_wide_blank(c))
@@ -53,7 +53,7 @@ char *login_name(const char *typed)
     size_t n;
 
     for (; *typed; typed += n) {
-        char c = fold(typed, &n);
+        char c = fold_character(typed, &n);
         if (c == ' ' && out == name)
             continue;
         if (c)

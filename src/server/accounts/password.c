@@ -26,22 +26,22 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t left = PTHREAD_COND_INITIALIZER;
 static unsigned running;
 
-static void initialise(void)
+static void initialise_sodium(void)
 {
     if (sodium_init() < 0)
         abort();
 }
 
-static void enter(void)
+static void enter_hashing(void)
 {
-    pthread_once(&once, initialise);
+    pthread_once(&once, initialise_sodium);
     LOCK_SCOPE(&lock);
     while (running == AT_ONCE)
         pthread_cond_wait(&left, &lock);
     running++;
 }
 
-static void leave(void)
+static void leave_hashing(void)
 {
     LOCK_SCOPE(&lock);
     running--;
@@ -52,9 +52,9 @@ char *password_hash(const char *password)
 {
     char *out = xmalloc(crypto_pwhash_STRBYTES);
 
-    enter();
+    enter_hashing();
     int result = crypto_pwhash_str_alg(out, password, strlen(password), PASSES, MEMORY, crypto_pwhash_ALG_ARGON2ID13);
-    leave();
+    leave_hashing();
     if (result < 0) {
         log_error("no memory for a password hash (%zu MiB)", MEMORY >> 20);
         abort();
@@ -69,9 +69,9 @@ bool password_verify(const char *hash, const char *password)
         free(password_hash(password));
         return false;
     }
-    enter();
+    enter_hashing();
     int result = crypto_pwhash_str_verify(hash, password, strlen(password));
-    leave();
+    leave_hashing();
     return result == 0;
 }
 
@@ -84,7 +84,7 @@ static bool has_control_character(const char *s)
 }
 
 /* In UTF-8 (RFC 3629). */
-static size_t count_characters(const char *s)
+static size_t count_utf8(const char *s)
 {
     size_t n = 0;
 
@@ -95,7 +95,7 @@ static size_t count_characters(const char *s)
 
 int password_check_given(const char *password, const char *field, struct error **err)
 {
-    if (count_characters(password) < PASSWORD_MIN)
+    if (count_utf8(password) < PASSWORD_MIN)
         return error_add_cause(err, field, "FieldValueInvalid", "must have at least %d characters", PASSWORD_MIN);
     if (strlen(password) > PASSWORD_MAX)
         return error_add_cause(err, field, "FieldValueTooLong", "must have at most %d bytes", PASSWORD_MAX);

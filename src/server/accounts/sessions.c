@@ -25,7 +25,7 @@ static struct str token_key(const struct session *s)
     return (struct str){(const char *)s->token, HASH_SIZE};
 }
 
-static void forget(struct sessions *table, const char *id)
+static void forget_session(struct sessions *table, const char *id)
 {
     struct session *s = map_remove(table->by_id, str_from(id));
 
@@ -35,9 +35,9 @@ static void forget(struct sessions *table, const char *id)
     session_unref(s);
 }
 
-static void keep(struct sessions *table, struct session *s)
+static void keep_session(struct sessions *table, struct session *s)
 {
-    forget(table, s->id);
+    forget_session(table, s->id);
     map_set(table->by_id, str_from(s->id), session_ref(s));
     map_set(table->by_token, token_key(s), s);
 }
@@ -47,7 +47,7 @@ static bool load_one(void *arg, struct str key, struct str value)
     _cleanup_session_ struct session *s = session_read_record(key, value);
 
     if (s)
-        keep(arg, s);
+        keep_session(arg, s);
     else
         log_warning("a damaged session record is ignored");
     return true;
@@ -123,9 +123,9 @@ static void apply_session_change(void *arg)
 
     pthread_rwlock_wrlock(&c->table->lock);
     if (c->session)
-        keep(c->table, c->session);
+        keep_session(c->table, c->session);
     else
-        forget(c->table, c->id);
+        forget_session(c->table, c->id);
     pthread_rwlock_unlock(&c->table->lock);
 }
 
@@ -137,7 +137,7 @@ static void change_after_commit(struct store_txn *t, struct sessions *table, str
     txn_after_commit(t, apply_session_change, c, free_session_change);
 }
 
-static void put_record(struct store_txn *t, const struct session *s)
+static void put_session_record(struct store_txn *t, const struct session *s)
 {
     _cleanup_free_ char *key = session_record_key(s->user_uid, s->id);
     _cleanup_buffer_ struct buffer value = BUFFER_MAX(VALUE_MAX);
@@ -172,7 +172,7 @@ static int store_use(struct store_txn *t, void *arg, struct error **err)
     if (s == NULL || memcmp(s->token, u->token, HASH_SIZE) != 0)
         return 0;
     s->expires_us = u->expires_us;
-    put_record(t, s);
+    put_session_record(t, s);
     return 0;
 }
 
@@ -257,7 +257,7 @@ static void drive_out(struct sessions *table, struct store_txn *t, const struct 
 void sessions_put(struct sessions *s, struct store_txn *t, struct session *session)
 {
     drive_out(s, t, session);
-    put_record(t, session);
+    put_session_record(t, session);
     change_after_commit(t, s, session, session->id);
 }
 
@@ -283,10 +283,10 @@ static bool collect_of_user(void *arg, struct str key, struct str value)
 }
 
 /* The one that is spared: what it said about a well-known password is over. */
-static void spare(struct sessions *table, struct store_txn *t, struct session *s)
+static void spare_session(struct sessions *table, struct store_txn *t, struct session *s)
 {
     s->well_known_password = false;
-    put_record(t, s);
+    put_session_record(t, s);
     change_after_commit(t, table, s, s->id);
 }
 
@@ -298,7 +298,7 @@ static size_t end_some(struct sessions *table, struct store_txn *t, const char *
     txn_secret_list(t, SECRET_SESSION, collect_of_user, &e);
     for (size_t i = 0; i < e.n; i++) {
         if (streq(e.sessions[i]->id, spared)) {
-            spare(table, t, e.sessions[i]);
+            spare_session(table, t, e.sessions[i]);
         } else {
             sessions_remove(table, t, e.sessions[i]);
             ended++;

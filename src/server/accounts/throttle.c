@@ -18,22 +18,22 @@
 
 enum { PAIR, ACCOUNT, ADDRESS, BROWSER, RULES };
 
-struct rule {
+struct throttle_rule {
     unsigned free, most;    /* failures without a wait, and remembered */
     int64_t forgiven;       /* one failure each so many microseconds */
     int64_t first, longest; /* from one attempt to the next: doubles */
     int64_t patience;       /* an attempt that would have to wait longer is refused … */
     bool refuses;           /* … or waits no longer than that */
 };
-static const struct rule rules[RULES] = {
+static const struct throttle_rule rules[RULES] = {
     [PAIR] = {5, 11, 120 * SECOND, SECOND, 30 * SECOND, 0, true},
     [ACCOUNT] = {50, 100, 30 * SECOND, SECOND, SECOND, 4 * SECOND, false},
     [ADDRESS] = {60, 240, 5 * SECOND, SECOND / 5, SECOND / 5, 25 * SECOND, true},
     [BROWSER] = {10, 16, 120 * SECOND, SECOND, 30 * SECOND, 0, true},
 };
 
-struct entry {
-    struct entry *newer, *older;
+struct throttle_entry {
+    struct throttle_entry *newer, *older;
     char key[KEY_BYTES];
     unsigned failures;
     bool welcome;       /* of a pair: has logged in */
@@ -41,14 +41,14 @@ struct entry {
     int64_t next_us;    /* when another attempt may be looked at */
 };
 
-struct table {
+struct throttle_table {
     struct map *entries;
-    struct entry *newest, *oldest;
+    struct throttle_entry *newest, *oldest;
 };
 
 struct throttle {
     pthread_mutex_t lock;
-    struct table tables[RULES];
+    struct throttle_table tables[RULES];
 };
 
 struct throttle *throttle_new(void)
@@ -74,7 +74,7 @@ void throttle_free(struct throttle *t)
 /* --- Whom a rule counts --- */
 
 /* Names may be long, and are anybody's: entries hold a hash. */
-static void make_key(char key[static KEY_BYTES], size_t rule, const struct throttle_attempt *attempt)
+static void make_throttle_key(char key[static KEY_BYTES], size_t rule, const struct throttle_attempt *attempt)
 {
     char address[ADDRESS_MAX] = "";
     const char *parts[] = {rule == PAIR || rule == ACCOUNT || rule == BROWSER ? attempt->account : "",
@@ -89,20 +89,20 @@ static void make_key(char key[static KEY_BYTES], size_t rule, const struct throt
     crypto_generichash_final(&state, (unsigned char *)key, KEY_BYTES);
 }
 
-static struct str key_of(const char key[static KEY_BYTES])
+static struct str throttle_key(const char key[static KEY_BYTES])
 {
     return (struct str){key, KEY_BYTES};
 }
 
 /* --- Tables --- */
 
-static void unlink_entry(struct table *t, struct entry *e)
+static void unlink_entry(struct throttle_table *t, struct throttle_entry *e)
 {
     *(e->newer ? &e->newer->older : &t->newest) = e->older;
     *(e->older ? &e->older->newer : &t->oldest) = e->newer;
 }
 
-static void link_newest(struct table *t, struct entry *e)
+static void link_newest(struct throttle_table *t, struct throttle_entry *e)
 {
     e->newer = NULL;
     e->older = t->newest;
@@ -110,17 +110,17 @@ static void link_newest(struct table *t, struct entry *e)
     t->newest = e;
 }
 
-static void drop_oldest(struct table *t)
+static void drop_oldest_entry(struct throttle_table *t)
 {
-    struct entry *e = t->oldest;
+    struct throttle_entry *e = t->oldest;
 
     assert(e && e->older == NULL);
     unlink_entry(t, e);
-    map_remove(t->entries, key_of(e->key));
+    map_remove(t->entries, throttle_key(e->key));
     free(e);
 }
 
-static void forgive(struct entry *e, const struct rule *rule, int64_t now_us)
+static void forgive_failures(struct throttle_entry *e, const struct throttle_rule *rule, int64_t now_us)
 {
     int64_t n = (now_us - e->counted_us) / rule->forgiven;
 
@@ -131,24 +131,25 @@ static void forgive(struct entry *e, const struct rule *rule, int64_t now_us)
 }
 
 /* The entry, made where there is none, and the newest now. */
-static struct entry *touch(struct throttle *all, size_t rule, const struct throttle_attempt *attempt, int64_t now_us)
+static struct throttle_entry *touch_entry(struct throttle *all, size_t rule, const struct throttle_attempt *attempt,
+                                          int64_t now_us)
 {
-    struct table *t = &all->tables[rule];
+    struct throttle_table *t = &all->tables[rule];
     char key[KEY_BYTES];
 
-    make_key(key, rule, attempt);
-    struct entry *e = map_get(t->entries, key_of(key));
+    make_throttle_key(key, rule, attempt);
+    struct throttle_entry *e = map_get(t->entries, throttle_key(key));
     if (e) {
         unlink_entry(t, e);
-        forgive(e, &rules[rule], now_us);
+        forgive_failures(e, &rules[rule], now_us);
     } else {
         if (map_size(t->entries) >= MAX_ENTRIES)
             /* Dropped ones are in no list any more. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-            drop_oldest(t);
+            drop_oldest_entry(t);
         e = xcalloc(1, sizeof(*e));
         memcpy(e->key, key, KEY_BYTES);
         e->counted_us = now_us;
-        map_set(t->entries, key_of(e->key), e);
+        map_set(t->entries, throttle_key(e->key), e);
     }
     link_newest(t, e);
     return e;
@@ -156,13 +157,13 @@ static struct entry *touch(struct throttle *all, size_t rule, const struct throt
 
 /* --- One attempt --- */
 
-static int64_t wait_of(const struct entry *e, const struct rule *rule, int64_t now_us)
+static int64_t wait_of(const struct throttle_entry *e, const struct throttle_rule *rule, int64_t now_us)
 {
     int64_t wait = e->next_us > now_us ? e->next_us - now_us : 0;
     return !rule->refuses && wait > rule->patience ? rule->patience : wait;
 }
 
-static int64_t pause_after(const struct rule *rule, unsigned failures)
+static int64_t pause_after(const struct throttle_rule *rule, unsigned failures)
 {
     int64_t pause = rule->first;
 
@@ -171,7 +172,7 @@ static int64_t pause_after(const struct rule *rule, unsigned failures)
     return pause < rule->longest ? pause : rule->longest;
 }
 
-static void count(struct entry *e, const struct rule *rule, int64_t now_us)
+static void count_failure(struct throttle_entry *e, const struct throttle_rule *rule, int64_t now_us)
 {
     if (e->failures == 0)
         e->counted_us = now_us;
@@ -181,31 +182,31 @@ static void count(struct entry *e, const struct rule *rule, int64_t now_us)
         e->next_us = now_us + wait_of(e, rule, now_us) + pause_after(rule, e->failures);
 }
 
-static int64_t larger(int64_t a, int64_t b)
+static int64_t larger_time(int64_t a, int64_t b)
 {
     return a > b ? a : b;
 }
 
 /* Under all of these rules, or under none. */
-static struct throttle_verdict judge(struct throttle *t, const struct throttle_attempt *attempt, const size_t *which,
-                                     size_t n, int64_t now_us)
+static struct throttle_verdict judge_attempt(struct throttle *t, const struct throttle_attempt *attempt,
+                                             const size_t *which, size_t n, int64_t now_us)
 {
     struct throttle_verdict out = {0};
-    struct entry *entries[RULES];
+    struct throttle_entry *entries[RULES];
     int64_t refused = 0;
 
     for (size_t i = 0; i < n; i++) {
-        const struct rule *rule = &rules[which[i]];
-        entries[i] = touch(t, which[i], attempt, now_us);
+        const struct throttle_rule *rule = &rules[which[i]];
+        entries[i] = touch_entry(t, which[i], attempt, now_us);
         int64_t wait = wait_of(entries[i], rule, now_us);
         if (wait > rule->patience)
-            refused = larger(refused, wait - rule->patience);
-        out.wait_us = larger(out.wait_us, wait);
+            refused = larger_time(refused, wait - rule->patience);
+        out.wait_us = larger_time(out.wait_us, wait);
     }
     if (refused)
         return (struct throttle_verdict){.refused = (unsigned)((refused + SECOND - 1) / SECOND)};
     for (size_t i = 0; i < n; i++)
-        count(entries[i], &rules[which[i]], now_us);
+        count_failure(entries[i], &rules[which[i]], now_us);
     return out;
 }
 
@@ -215,17 +216,17 @@ struct throttle_verdict throttle_begin(struct throttle *t, const struct throttle
     LOCK_SCOPE(&t->lock);
 
     if (attempt->browser) {
-        struct throttle_verdict v = judge(t, attempt, familiar, 1, now_us);
+        struct throttle_verdict v = judge_attempt(t, attempt, familiar, 1, now_us);
         if (v.refused == 0)
             return v;
     }
-    bool welcome = touch(t, PAIR, attempt, now_us)->welcome;
-    return judge(t, attempt, stranger, welcome ? 1 : ARRAY_SIZE(stranger), now_us);
+    bool welcome = touch_entry(t, PAIR, attempt, now_us)->welcome;
+    return judge_attempt(t, attempt, stranger, welcome ? 1 : ARRAY_SIZE(stranger), now_us);
 }
 
-static void give_back(struct throttle *t, size_t rule, const struct throttle_attempt *attempt, int64_t now_us)
+static void give_back_failure(struct throttle *t, size_t rule, const struct throttle_attempt *attempt, int64_t now_us)
 {
-    struct entry *e = touch(t, rule, attempt, now_us);
+    struct throttle_entry *e = touch_entry(t, rule, attempt, now_us);
 
     if (e->failures)
         e->failures--;
@@ -236,15 +237,15 @@ static void give_back(struct throttle *t, size_t rule, const struct throttle_att
 void throttle_succeeded(struct throttle *t, const struct throttle_attempt *attempt, int64_t now_us)
 {
     LOCK_SCOPE(&t->lock);
-    struct entry *pair = touch(t, PAIR, attempt, now_us);
+    struct throttle_entry *pair = touch_entry(t, PAIR, attempt, now_us);
 
     pair->failures = 0;
     pair->next_us = 0;
     if (attempt->browser) {
-        give_back(t, BROWSER, attempt, now_us);
+        give_back_failure(t, BROWSER, attempt, now_us);
     } else if (!pair->welcome) {
-        give_back(t, ACCOUNT, attempt, now_us);
-        give_back(t, ADDRESS, attempt, now_us);
+        give_back_failure(t, ACCOUNT, attempt, now_us);
+        give_back_failure(t, ADDRESS, attempt, now_us);
     }
     pair->welcome = true;
 }

@@ -9,7 +9,7 @@
 #include "kinds/names.h"
 #include "kinds/user.h"
 
-static const char *copy(struct arena *arena, const char *s)
+static const char *copy_text(struct arena *arena, const char *s)
 {
     return s ? arena_strdup(arena, s) : NULL;
 }
@@ -30,8 +30,8 @@ static bool read_account(const struct object *o, struct arena *arena, struct acc
     user_read(yyjson_doc_get_root(doc), &user);
     if (user.deleting || user.name == NULL || user.uid == NULL)
         return false;
-    *out = (struct account){copy(arena, user.name), copy(arena, user.uid), copy(arena, user.chinese_name),
-                            known_role(user.role)};
+    *out = (struct account){copy_text(arena, user.name), copy_text(arena, user.uid),
+                            copy_text(arena, user.chinese_name), known_role(user.role)};
     return true;
 }
 
@@ -57,15 +57,15 @@ struct admins {
     bool looked;
 };
 
-struct search {
+struct admin_search {
     struct arena *arena;
     struct account account;
     bool found;
 };
 
-static bool look(void *arg, struct object *o)
+static bool look_for_admin(void *arg, struct object *o)
 {
-    struct search *s = arg;
+    struct admin_search *s = arg;
 
     s->found = read_account(o, s->arena, &s->account) && s->account.role == ROLE_ADMIN;
     return !s->found;
@@ -91,13 +91,13 @@ void admins_free(struct admins *a)
 bool admins_exist_in_txn(struct store_txn *t)
 {
     _cleanup_arena_ struct arena *arena = arena_new();
-    struct search search = {.arena = arena};
+    struct admin_search search = {.arena = arena};
 
-    txn_list(t, PLURAL_USERS, look, &search);
+    txn_list(t, PLURAL_USERS, look_for_admin, &search);
     return search.found;
 }
 
-static char *remembered(struct admins *a)
+static char *remembered_admin(struct admins *a)
 {
     LOCK_SCOPE(&a->lock);
     return a->first ? xstrdup(a->first) : NULL;
@@ -109,7 +109,7 @@ static bool none_known(struct admins *a, uint64_t revision)
     return a->looked && a->none_at == revision;
 }
 
-static void remember(struct admins *a, const struct search *s, uint64_t revision)
+static void remember_admin(struct admins *a, const struct admin_search *s, uint64_t revision)
 {
     LOCK_SCOPE(&a->lock);
     free(a->first);
@@ -120,7 +120,7 @@ static void remember(struct admins *a, const struct search *s, uint64_t revision
 
 bool admins_first(struct admins *a, struct arena *arena, struct account *out)
 {
-    _cleanup_free_ char *first = remembered(a);
+    _cleanup_free_ char *first = remembered_admin(a);
     _cleanup_arena_ struct arena *scratch = NULL;
 
     if (first && account_find(a->store, first, arena, out) && out->role == ROLE_ADMIN)
@@ -128,8 +128,8 @@ bool admins_first(struct admins *a, struct arena *arena, struct account *out)
     if (none_known(a, store_revision(a->store)))
         return false;
     scratch = arena_new();
-    struct search search = {.arena = scratch};
-    uint64_t revision = store_list(a->store, PLURAL_USERS, STR(""), look, &search);
-    remember(a, &search, revision);
+    struct admin_search search = {.arena = scratch};
+    uint64_t revision = store_list(a->store, PLURAL_USERS, STR(""), look_for_admin, &search);
+    remember_admin(a, &search, revision);
     return search.found && account_find(a->store, search.account.name, arena, out) && out->role == ROLE_ADMIN;
 }

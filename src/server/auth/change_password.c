@@ -39,7 +39,7 @@ static void do_password(void *arg)
     auth_reply_new_session(c, 200);
 }
 
-static int read_password(struct auth_call *c, struct error **err)
+static int read_passwords_body(struct auth_call *c, struct error **err)
 {
     _cleanup_json_ yyjson_doc *doc = auth_body_read(c->x, err);
     yyjson_val *body = yyjson_doc_get_root(doc);
@@ -88,7 +88,7 @@ static void change_password(struct http_exchange *x, const struct identity *who,
     c->user = xstrdup(who->name);
     c->session_id = who->session ? xstrdup(who->session) : NULL;
     c->bearer = is_bearer(a, who);
-    if (read_password(c, &err) < 0)
+    if (read_passwords_body(c, &err) < 0)
         return auth_call_fail(c, err);
     /* Who is logged in is no stranger, whatever strangers try. */
     auth_call_start_attempt(c, c->session_id, do_password);

@@ -58,7 +58,7 @@ static char *name_from(char *typed)
     return name;
 }
 
-static int read_login(struct auth_call *c, struct error **err)
+static int read_login_body(struct auth_call *c, struct error **err)
 {
     _cleanup_json_ yyjson_doc *doc = auth_body_read(c->x, err);
     yyjson_val *body = yyjson_doc_get_root(doc);
@@ -84,7 +84,7 @@ void auth_call_login(struct auth *a, struct http_exchange *x)
     struct auth_call *c = auth_call_new(a, x);
     struct error *err = NULL;
 
-    if (read_login(c, &err) < 0)
+    if (read_login_body(c, &err) < 0)
         return auth_call_fail(c, err);
     auth_call_start_attempt(c, NULL, do_login);
 }

@@ -93,7 +93,7 @@ static void trim_name(char *name)
     name[s.n] = '\0';
 }
 
-static int read_setup(struct auth_call *c, struct error **err)
+static int read_setup_body(struct auth_call *c, struct error **err)
 {
     _cleanup_secret_ char *code = NULL;
     _cleanup_json_ yyjson_doc *doc = auth_body_read(c->x, err);
@@ -120,7 +120,7 @@ void auth_call_setup(struct auth *a, struct http_exchange *x)
     struct auth_call *c = auth_call_new(a, x);
     struct error *err = NULL;
 
-    if (read_setup(c, &err) < 0)
+    if (read_setup_body(c, &err) < 0)
         return auth_call_fail(c, err);
     auth_call_start(c, do_setup);
 }

@@ -19,20 +19,20 @@ static bool at_separator(const struct dn *d)
     return c == ',' || c == '+' || c == ';';
 }
 
-static void advance(struct dn *d, size_t n)
+static void dn_advance(struct dn *d, size_t n)
 {
     d->rest.p += n;
     d->rest.n -= n;
 }
 
-static int read_type(struct dn *d, struct str *type)
+static int dn_read_type(struct dn *d, struct str *type)
 {
     const char *equals = memchr(d->rest.p, '=', d->rest.n);
 
     if (equals == NULL)
         return -1;
     *type = str_trim((struct str){d->rest.p, (size_t)(equals - d->rest.p)});
-    advance(d, (size_t)(equals - d->rest.p) + 1);
+    dn_advance(d, (size_t)(equals - d->rest.p) + 1);
     for (size_t i = 0; i < type->n; i++)
         if (!ascii_isalnum(type->p[i]) && type->p[i] != '.' && type->p[i] != '-')
             return -1;
@@ -40,26 +40,26 @@ static int read_type(struct dn *d, struct str *type)
 }
 
 /* After a backslash: two hex digits for a byte, or the character itself. */
-static int read_escaped(struct dn *d, char *out)
+static int dn_read_escaped(struct dn *d, char *out)
 {
-    advance(d, 1);
+    dn_advance(d, 1);
     if (d->rest.n == 0)
         return -1;
     int high = d->rest.n >= 2 ? hex_value(d->rest.p[0]) : -1;
     int low = high >= 0 ? hex_value(d->rest.p[1]) : -1;
     if (low >= 0) {
         *out = (char)(high * 16 + low);
-        advance(d, 2);
+        dn_advance(d, 2);
     } else {
         *out = d->rest.p[0];
-        advance(d, 1);
+        dn_advance(d, 1);
     }
     return *out == '\0' ? -1 : 0;
 }
 
 /* A value up to the next bare separator. The quoted form of RFC 1779 and the '#' form (BER in hex) are not what nginx
  * sends: refused rather than guessed at. */
-static int read_value(struct dn *d, const char **value)
+static int dn_read_value(struct dn *d, const char **value)
 {
     char *out = arena_alloc(d->arena, d->rest.n + 1);
     size_t n = 0;
@@ -68,20 +68,20 @@ static int read_value(struct dn *d, const char **value)
         return -1;
     while (d->rest.n && !at_separator(d)) {
         if (d->rest.p[0] == '\\') {
-            if (read_escaped(d, &out[n++]) < 0)
+            if (dn_read_escaped(d, &out[n++]) < 0)
                 return -1;
             continue;
         }
         if (d->rest.p[0] == '"' || d->rest.p[0] == '\0')
             return -1;
         out[n++] = d->rest.p[0];
-        advance(d, 1);
+        dn_advance(d, 1);
     }
     *value = out;
     return 0;
 }
 
-static int take_attribute(struct subject *out, struct str type, const char *value)
+static int dn_take_attribute(struct subject *out, struct str type, const char *value)
 {
     if (str_is(type, "CN")) {
         if (out->common_name)
@@ -114,11 +114,11 @@ int subject_parse(struct arena *arena, struct str dn, struct subject *out)
     for (;;) {
         struct str type;
         const char *value;
-        if (read_type(&d, &type) < 0 || read_value(&d, &value) < 0 || take_attribute(out, type, value) < 0)
+        if (dn_read_type(&d, &type) < 0 || dn_read_value(&d, &value) < 0 || dn_take_attribute(out, type, value) < 0)
             return -1;
         if (d.rest.n == 0)
             return 0;
-        advance(&d, 1);
+        dn_advance(&d, 1);
     }
 }
 

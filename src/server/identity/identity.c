@@ -74,7 +74,7 @@ int identity_check_origin(const struct identifier *i, const struct http_exchange
 static const char *const authenticated[] = {"system:authenticated", NULL}, *const unauthenticated[] = {
                                                                                "system:unauthenticated", NULL};
 
-static struct identity anonymous(const struct http_exchange *x)
+static struct identity anonymous_identity(const struct http_exchange *x)
 {
     return (struct identity){.name = "system:anonymous",
                              .role = ROLE_NONE,
@@ -84,7 +84,7 @@ static struct identity anonymous(const struct http_exchange *x)
 }
 
 /* What every provider's answer says. */
-static void complete(struct identity *who, const struct provider *by, const struct http_exchange *x)
+static void complete_identity(struct identity *who, const struct provider *by, const struct http_exchange *x)
 {
     assert(who->name && by->name);
     who->method = by->name;
@@ -102,7 +102,7 @@ static enum claim ask_providers(struct identifier *i, struct http_exchange *x, s
     for (*k = 0; providers[*k]; ++*k) {
         enum claim claim = providers[*k]->look(&i->data[*k], x, who, err);
         if (claim == CLAIM_GOOD)
-            complete(who, providers[*k], x);
+            complete_identity(who, providers[*k], x);
         if (claim != CLAIM_NONE)
             return claim;
     }
@@ -112,7 +112,7 @@ static enum claim ask_providers(struct identifier *i, struct http_exchange *x, s
 static enum claim look_at_request(struct identifier *i, struct http_exchange *x, struct identity *who, size_t *k,
                                   struct error **err)
 {
-    *who = anonymous(x);
+    *who = anonymous_identity(x);
     switch (http_role(x)) {
     case HTTP_RUNNER:
         *who = (struct identity){.name = "system:runner",
@@ -147,13 +147,13 @@ struct pending_identity {
     void *arg;
 };
 
-static void proven(struct proof *p, struct identity *who, struct error *err)
+static void identity_proven(struct proof *p, struct identity *who, struct error *err)
 {
     struct pending_identity *pending = (struct pending_identity *)p;
 
     assert((who == NULL) == (err != NULL));
     if (who)
-        complete(who, pending->by, p->x);
+        complete_identity(who, pending->by, p->x);
     pending->done(p->x, who, err, pending->arg);
 }
 
@@ -162,7 +162,7 @@ static void start_proof(struct identifier *i, struct http_exchange *x, size_t k,
     struct pending_identity *pending = arena_alloc(http_arena(x), sizeof(*pending));
 
     assert(providers[k]->prove);
-    *pending = (struct pending_identity){{x, proven}, providers[k], done, arg};
+    *pending = (struct pending_identity){{x, identity_proven}, providers[k], done, arg};
     providers[k]->prove(&i->data[k], &pending->proof);
 }
 

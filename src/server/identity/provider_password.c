@@ -19,7 +19,7 @@ static void close_verified(void *own)
     verified_free(own);
 }
 
-static int read_login(struct http_exchange *x, struct login *login)
+static int read_login_header(struct http_exchange *x, struct login *login)
 {
     return credentials_login(http_header(x, "Open-Hydra-Auth"), login);
 }
@@ -31,7 +31,7 @@ static enum claim look_password(const struct provider_data *d, struct http_excha
 
     if (http_header(x, "Open-Hydra-Auth") == NULL)
         return CLAIM_NONE;
-    if (read_login(x, &login) == 0)
+    if (read_login_header(x, &login) == 0)
         return CLAIM_UNPROVEN;
     error_set(err, REASON_UNAUTHORIZED, "Open-Hydra-Auth is not of the form Bearer base64(user:password)");
     return CLAIM_REFUSED;
@@ -144,7 +144,7 @@ static struct verification *verification_new(const struct provider_data *d, stru
 
     *v = (struct verification){.accounts = d->accounts, .verified = d->own};
     /* The form was looked at before. */
-    if (read_login(x, &v->login) < 0)
+    if (read_login_header(x, &v->login) < 0)
         abort();
     attempt_init(&v->attempt, d->accounts, &from, v->login.user);
     verified_digest(v->verified, v->login.user, v->login.password, v->digest);

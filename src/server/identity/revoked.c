@@ -74,7 +74,7 @@ static void set_unreadable(struct revoked *r, const char *why)
     r->seen = (struct stat){0};
 }
 
-static void reload(struct revoked *r)
+static void reload_revoked(struct revoked *r)
 {
     _cleanup_error_ struct error *error = NULL;
     size_t n = 0;
@@ -90,7 +90,7 @@ static void reload(struct revoked *r)
     read_serials(r->serials, (struct str){text, n});
 }
 
-static void refresh(struct revoked *r)
+static void refresh_revoked(struct revoked *r)
 {
     struct stat now = {0};
     int64_t moment = clock_monotonic_us();
@@ -112,12 +112,12 @@ static void refresh(struct revoked *r)
     if (same_file(&now, &r->seen))
         return;
     r->seen = now;
-    reload(r);
+    reload_revoked(r);
 }
 
 bool revoked_has(struct revoked *r, const char *serial)
 {
     LOCK_SCOPE(&r->lock);
-    refresh(r);
+    refresh_revoked(r);
     return r->unreadable || map_get(r->serials, str_from(serial));
 }

@@ -13,8 +13,8 @@
 #define LIFE_US ((int64_t)5 * 60 * 1000000)
 #define MAX_ENTRIES 4096
 
-struct entry {
-    struct entry *newer; /* in order of expiry: all live equally long */
+struct verified_entry {
+    struct verified_entry *newer; /* in order of expiry: all live equally long */
     unsigned char digest[HASH_SIZE], stamp[HASH_SIZE];
     int64_t expires_us;
 };
@@ -23,7 +23,7 @@ struct verified {
     pthread_mutex_t lock;
     unsigned char key[crypto_generichash_KEYBYTES];
     struct map *entries, *pending; /* digest → entry; digest → first waiter */
-    struct entry *oldest, *newest;
+    struct verified_entry *oldest, *newest;
     size_t entries_len; /* of the list; one that was replaced in the map stays there until its time is over */
 };
 
@@ -37,21 +37,21 @@ struct verified *verified_new(void)
     return v;
 }
 
-static struct str key_of(const unsigned char digest[static HASH_SIZE])
+static struct str digest_key(const unsigned char digest[static HASH_SIZE])
 {
     return (struct str){(const char *)digest, HASH_SIZE};
 }
 
-static void drop_oldest(struct verified *v)
+static void drop_oldest_verified(struct verified *v)
 {
-    struct entry *e = v->oldest;
+    struct verified_entry *e = v->oldest;
 
     v->oldest = e->newer;
     if (v->oldest == NULL)
         v->newest = NULL;
     /* A newer entry may have taken its place in the map. */
-    if (map_get(v->entries, key_of(e->digest)) == e)
-        map_remove(v->entries, key_of(e->digest));
+    if (map_get(v->entries, digest_key(e->digest)) == e)
+        map_remove(v->entries, digest_key(e->digest));
     free(e);
     v->entries_len--;
 }
@@ -61,7 +61,7 @@ void verified_free(struct verified *v)
     if (v == NULL)
         return;
     while (v->oldest)
-        drop_oldest(v);
+        drop_oldest_verified(v);
     map_free(v->entries, NULL);
     map_free(v->pending, NULL);
     pthread_mutex_destroy(&v->lock);
@@ -89,9 +89,10 @@ void verified_stamp(const struct verified *v, const char *hash, unsigned char ou
     crypto_generichash(out, HASH_SIZE, (const unsigned char *)hash, strlen(hash), v->key, sizeof(v->key));
 }
 
-static void add(struct verified *v, const unsigned char *digest, const unsigned char *stamp, int64_t now_us)
+static void remember_verified(struct verified *v, const unsigned char *digest, const unsigned char *stamp,
+                              int64_t now_us)
 {
-    struct entry *e = xcalloc(1, sizeof(*e));
+    struct verified_entry *e = xcalloc(1, sizeof(*e));
 
     memcpy(e->digest, digest, HASH_SIZE);
     memcpy(e->stamp, stamp, HASH_SIZE);
@@ -99,14 +100,15 @@ static void add(struct verified *v, const unsigned char *digest, const unsigned 
     *(v->newest ? &v->newest->newer : &v->oldest) = e;
     v->newest = e;
     v->entries_len++;
-    map_set(v->entries, key_of(digest), e);
+    map_set(v->entries, digest_key(digest), e);
     while (v->oldest->expires_us <= now_us || v->entries_len > MAX_ENTRIES)
-        drop_oldest(v);
+        drop_oldest_verified(v);
 }
 
-static bool is_known(const struct verified *v, const unsigned char *digest, const unsigned char *stamp, int64_t now_us)
+static bool is_verified(const struct verified *v, const unsigned char *digest, const unsigned char *stamp,
+                        int64_t now_us)
 {
-    const struct entry *e = map_get(v->entries, key_of(digest));
+    const struct verified_entry *e = map_get(v->entries, digest_key(digest));
     return e && e->expires_us > now_us && sodium_memcmp(e->stamp, stamp, HASH_SIZE) == 0;
 }
 
@@ -115,10 +117,10 @@ enum verified_state verified_begin(struct verified *v, const unsigned char diges
                                    struct verified_waiter *waiter)
 {
     LOCK_SCOPE(&v->lock);
-    if (is_known(v, digest, stamp, now_us))
+    if (is_verified(v, digest, stamp, now_us))
         return VERIFIED_KNOWN;
-    waiter->next = map_get(v->pending, key_of(digest));
-    map_set(v->pending, key_of(digest), waiter);
+    waiter->next = map_get(v->pending, digest_key(digest));
+    map_set(v->pending, digest_key(digest), waiter);
     return waiter->next ? VERIFIED_JOINED : VERIFIED_YOURS;
 }
 
@@ -127,6 +129,6 @@ struct verified_waiter *verified_end(struct verified *v, const unsigned char dig
 {
     LOCK_SCOPE(&v->lock);
     if (stamp)
-        add(v, digest, stamp, now_us);
-    return map_remove(v->pending, key_of(digest));
+        remember_verified(v, digest, stamp, now_us);
+    return map_remove(v->pending, digest_key(digest));
 }
