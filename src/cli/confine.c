@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -96,44 +97,54 @@ static const int refused[] = {
 };
 
 #define FIELD(name) ((unsigned)offsetof(struct seccomp_data, name))
-#define LOAD(at) (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at)
-#define ANSWER(value) (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, value)
+#define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at)
+#define ANSWER(value) BPF_STMT(BPF_RET | BPF_K, value)
 #define REFUSE(number) ANSWER(SECCOMP_RET_ERRNO | (number))
 /* Goes over the next `skip` where it is not equal (where none of the bits is set). */
-#define UNLESS_EQUAL(value, skip) (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip)
-#define UNLESS_SET(bits, skip) (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, skip)
+#define UNLESS_EQUAL(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip)
+#define UNLESS_SET(bits, skip) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, skip)
 
 #ifdef OWN_ARCHITECTURE
+/* Before the list: calls of this processor by their own numbers. */
+static const struct sock_filter filter_head[] = {
+    LOAD(FIELD(arch)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 1, 0),
+    REFUSE(EPERM),
+    LOAD(FIELD(nr)),
+    UNLESS_SET(0x40000000, 1),
+    REFUSE(EPERM), /* the same calls by other numbers (x32) */
+};
+/* After it: what depends on an argument. */
+static const struct sock_filter filter_tail[] = {
+    /* Its flags are in memory, where no filter can look; the C library then takes the older call. */
+    UNLESS_EQUAL(SYS_clone3, 1),
+    REFUSE(ENOSYS),
+    /* No namespaces of one's own. */
+    UNLESS_EQUAL(SYS_clone, 3),
+    LOAD(FIELD(args[0])),
+    UNLESS_SET(NEW_NAMESPACES, 1),
+    REFUSE(EPERM),
+    LOAD(FIELD(nr)),
+    /* No sockets but unix ones. */
+    UNLESS_EQUAL(SYS_socket, 3),
+    LOAD(FIELD(args[0])),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0),
+    REFUSE(EAFNOSUPPORT),
+    /* All else. */
+    ANSWER(SECCOMP_RET_ALLOW),
+};
+
 int confine_calls(struct error **err)
 {
-    struct sock_filter program[32 + 2 * ARRAY_SIZE(refused)];
-    unsigned short n = 0;
+    struct sock_filter program[ARRAY_SIZE(filter_head) + 2 * ARRAY_SIZE(refused) + ARRAY_SIZE(filter_tail)];
+    struct sock_filter *at = mempcpy(program, filter_head, sizeof(filter_head));
 
-    program[n++] = LOAD(FIELD(arch));
-    program[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 1, 0);
-    program[n++] = REFUSE(EPERM);
-    program[n++] = LOAD(FIELD(nr));
-    /* The same calls by other numbers (x32). */
-    program[n++] = UNLESS_SET(0x40000000, 1);
-    program[n++] = REFUSE(EPERM);
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-        program[n++] = UNLESS_EQUAL((unsigned)refused[i], 1);
-        program[n++] = REFUSE(EPERM);
+        *at++ = (struct sock_filter)UNLESS_EQUAL((unsigned)refused[i], 1);
+        *at++ = (struct sock_filter)REFUSE(EPERM);
     }
-    /* Its flags are in memory, where no filter can look; the C library then takes the older call. */
-    program[n++] = UNLESS_EQUAL(SYS_clone3, 1);
-    program[n++] = REFUSE(ENOSYS);
-    program[n++] = UNLESS_EQUAL(SYS_clone, 3);
-    program[n++] = LOAD(FIELD(args[0]));
-    program[n++] = UNLESS_SET(NEW_NAMESPACES, 1);
-    program[n++] = REFUSE(EPERM);
-    program[n++] = LOAD(FIELD(nr));
-    program[n++] = UNLESS_EQUAL(SYS_socket, 3);
-    program[n++] = LOAD(FIELD(args[0]));
-    program[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0);
-    program[n++] = REFUSE(EAFNOSUPPORT);
-    program[n++] = ANSWER(SECCOMP_RET_ALLOW);
-    const struct sock_fprog filter = {.len = n, .filter = program};
+    memcpy(at, filter_tail, sizeof(filter_tail));
+    const struct sock_fprog filter = {.len = ARRAY_SIZE(program), .filter = program};
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
         return error_errno(err, errno, "filter system calls");
     return 0;

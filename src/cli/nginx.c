@@ -156,33 +156,31 @@ int nginx_end_orphans(const struct layout *l, struct error **err)
     return wait_for_lock(fd) < 0 ? error_set(err, REASON_CONFLICT, "nginx of a start that was killed does not end") : 0;
 }
 
-pid_t nginx_start(const struct config *c, const struct layout *l, struct error **err)
+/* In the child: the one nginx of this folder, as its own user. */
+static int become_nginx(const struct layout *l, struct error **err)
+{
+    int lock = open_lock(l, 0, err);
+
+    if (lock < 0)
+        return -1;
+    if (wait_for_lock(lock) < 0)
+        return error_set(err, REASON_CONFLICT, "another one does not end");
+    return rootless_enter_as_self(l->rootless, err) < 0 || become(l->gateway_id, err) < 0 ? -1 : 0;
+}
+
+static _Noreturn void run_nginx(const char *nginx, const struct config *c, const struct layout *l, int log)
 {
     _cleanup_free_ char *file = xasprintf("%s/nginx.conf", l->gateway);
-    const char *nginx = nginx_program();
+    struct error *err = NULL;
     sigset_t none;
 
-    if (nginx == NULL)
-        return error_set(err, REASON_NOT_FOUND, "nginx is not installed");
-    _cleanup_close_ int log = nginx_log_start(l->gateway_id, err);
-    if (log < 0)
-        return -1;
-    pid_t pid = fork();
-    if (pid < 0)
-        return error_errno(err, errno, "fork");
-    if (pid > 0)
-        return pid;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     /* Ctrl-C reaches the whole terminal group; nginx is ended in order, after it has let go of its clients. The workers
      * are in this group. */
     setpgid(0, 0);
-    struct error *why = NULL;
-    int lock = open_lock(l, 0, &why);
-    if (lock >= 0 && wait_for_lock(lock) < 0)
-        error_set(&why, REASON_CONFLICT, "another one does not end");
-    if (why || rootless_enter_as_self(l->rootless, &why) < 0 || become(l->gateway_id, &why) < 0) {
-        log_error("nginx: %s", why->message);
+    if (become_nginx(l, &err) < 0) {
+        log_error("nginx: %s", err->message);
         _exit(1);
     }
     /* Set after the change of user, which clears it. */
@@ -192,6 +190,23 @@ pid_t nginx_start(const struct config *c, const struct layout *l, struct error *
     execl(nginx, nginx, "-e", "stderr", "-p", l->gateway, "-c", file, (char *)NULL);
     log_error("nginx: %s", strerror(errno));
     _exit(1);
+}
+
+pid_t nginx_start(const struct config *c, const struct layout *l, struct error **err)
+{
+    const char *nginx = nginx_program();
+
+    if (nginx == NULL)
+        return error_set(err, REASON_NOT_FOUND, "nginx is not installed");
+    _cleanup_close_ int log = nginx_log_start(l->gateway_id, err);
+    if (log < 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid < 0)
+        return error_errno(err, errno, "fork");
+    if (pid == 0)
+        run_nginx(nginx, c, l, log);
+    return pid;
 }
 
 void nginx_end_workers(pid_t master)

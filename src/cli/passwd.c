@@ -119,19 +119,12 @@ static int answer_of(const struct buffer *answer, long status, struct error **er
     return error_set(err, REASON_INTERNAL, "%s", message ? message : "the server answered with an error");
 }
 
-static int patch_password(const struct credentials *c, const char *user, struct str body, struct error **err)
+/* Over TLS, with the administrator's certificate, and past every proxy. */
+static void prepare_patch(CURL *curl, const struct credentials *c, const char *url, struct str body)
 {
-    _cleanup_buffer_ struct buffer answer = BUFFER_MAX(MAX_ANSWER);
-    _cleanup_free_ char *url =
-        xasprintf("%s/apis/open-hydra-server.openhydra.io/v1/openhydrausers/%s", c->server, user);
     struct curl_blob ca = secret_blob(c->ca, c->ca_len), certificate = secret_blob(c->certificate, c->certificate_len),
                      key = secret_blob(c->key, c->key_len);
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/merge-patch+json");
-    CURL *curl = curl_easy_init();
-    long status = 0;
 
-    if (curl == NULL || headers == NULL)
-        abort();
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
@@ -139,10 +132,24 @@ static int patch_password(const struct credentials *c, const char *user, struct 
     curl_easy_setopt(curl, CURLOPT_SSLCERT_BLOB, &certificate);
     curl_easy_setopt(curl, CURLOPT_SSLKEY_BLOB, &key);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "PATCH");
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.p);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)body.n);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
+}
+
+static int patch_password(const struct credentials *c, const char *user, struct str body, struct error **err)
+{
+    _cleanup_buffer_ struct buffer answer = BUFFER_MAX(MAX_ANSWER);
+    _cleanup_free_ char *url =
+        xasprintf("%s/apis/open-hydra-server.openhydra.io/v1/openhydrausers/%s", c->server, user);
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/merge-patch+json");
+    CURL *curl = curl_easy_init();
+    long status = 0;
+
+    if (curl == NULL || headers == NULL)
+        abort();
+    prepare_patch(curl, c, url, body);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect_answer);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
     CURLcode rc = curl_easy_perform(curl);

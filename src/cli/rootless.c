@@ -48,7 +48,8 @@ struct guide {
     int input, output;
 };
 
-static int start_guide(struct guide *g, struct error **err)
+/* Its ends of the two pipes become its input and output. */
+static int spawn_guide(pid_t *pid, int input, int output)
 {
     char *const argv[] = {(char[]){"podman"},
                           (char[]){"unshare"},
@@ -56,10 +57,29 @@ static int start_guide(struct guide *g, struct error **err)
                           (char[]){"-c"},
                           (char[]){"echo " MARK "$$ && read -r end"},
                           NULL};
-    int in[2], out[2];
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
     sigset_t none;
+
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, input, 0);
+    posix_spawn_file_actions_adddup2(&files, output, 1);
+    posix_spawn_file_actions_adddup2(&files, output, 2);
+    /* Podman's pause process stays, in the folder where it was begun. */
+    posix_spawn_file_actions_addchdir_np(&files, "/");
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attr, &none);
+    int rc = posix_spawnp(pid, "podman", &files, &attr, argv, environ);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&files);
+    return rc;
+}
+
+static int start_guide(struct guide *g, struct error **err)
+{
+    int in[2], out[2];
 
     if (pipe2(in, O_CLOEXEC) < 0)
         return error_errno(err, errno, "pipe");
@@ -68,19 +88,7 @@ static int start_guide(struct guide *g, struct error **err)
         close(in[1]);
         return error_errno(err, errno, "pipe");
     }
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_adddup2(&files, in[0], 0);
-    posix_spawn_file_actions_adddup2(&files, out[1], 1);
-    posix_spawn_file_actions_adddup2(&files, out[1], 2);
-    /* Podman's pause process stays, in the folder where it was begun. */
-    posix_spawn_file_actions_addchdir_np(&files, "/");
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attr, &none);
-    int rc = posix_spawnp(&g->podman, "podman", &files, &attr, argv, environ);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&files);
+    int rc = spawn_guide(&g->podman, in[0], out[1]);
     close(in[0]);
     close(out[1]);
     g->input = in[1];

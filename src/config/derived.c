@@ -1,10 +1,10 @@
 /* What follows from the configuration. */
 #include <fnmatch.h>
+#include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/str.h"
 #include "config/config.h"
 
 uint64_t config_max_cpu_milli(const struct config *c)

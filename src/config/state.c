@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "config/state.h"
 
 #define SYSTEM_STATE "/var/lib/open-hydra"

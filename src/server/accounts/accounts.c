@@ -1,5 +1,6 @@
 #include "server/accounts/accounts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -11,6 +12,7 @@ struct accounts *accounts_new(const struct config *config, struct store *store, 
 {
     struct accounts *a = xcalloc(1, sizeof(*a));
 
+    assert(config && store && workers);
     *a = (struct accounts){
         .config = config,
         .store = store,

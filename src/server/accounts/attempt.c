@@ -1,5 +1,6 @@
 #include "server/accounts/attempt.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,7 @@ static char *find_browser(struct accounts *a, const char *cookies, const char *n
 
 void attempt_init(struct attempt *t, struct accounts *a, const struct attempt_source *from, const char *account)
 {
+    assert(account && from->address);
     *t = (struct attempt){xstrdup(account), xstrdup(from->address), find_browser(a, from->cookies, account)};
 }
 

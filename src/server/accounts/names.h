@@ -1,7 +1,5 @@
 #pragma once
 
-#include "base/secret.h"
-
 /*
  * What somebody types at a login. Names of users are lower-case ASCII, so that folding needs no library: capitals,
  * full-width letters and digits (U+FF01 to U+FF5E, as Chinese input methods write them) and blanks around it, the

@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "base/secret.h"
 
 #define SECRET_SESSION "session" /* key: user uid/session id → JSON, with hashes alone */
 #define HASH_SIZE 32

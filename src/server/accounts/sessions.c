@@ -1,5 +1,6 @@
 #include "server/accounts/sessions.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -256,6 +257,7 @@ static void drive_out(struct sessions *table, struct store_txn *t, const struct 
 
 void sessions_put(struct sessions *s, struct store_txn *t, struct session *session)
 {
+    assert(session->id && session->user_uid && strchr(session->user_uid, '/') == NULL); /* its record's key */
     drive_out(s, t, session);
     put_session_record(t, session);
     change_after_commit(t, s, session, session->id);

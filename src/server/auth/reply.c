@@ -1,7 +1,6 @@
 #include "server/auth/reply.h"
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "server/accounts/attempt.h"
 #include "server/accounts/cookie.h"
 #include "server/api/over_http.h"

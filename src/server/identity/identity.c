@@ -172,6 +172,7 @@ void identity_find(struct identifier *i, struct http_exchange *x, identity_done 
     struct error *err = NULL;
     size_t k = 0;
 
+    assert(done);
     switch (look_at_request(i, x, &who, &k, &err)) {
     case CLAIM_UNPROVEN:
         return start_proof(i, x, k, done, arg);
