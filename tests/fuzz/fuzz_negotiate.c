@@ -1,6 +1,7 @@
 /* Accept headers, and the tokens of lists in pages: both come from whoever asks. */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "fuzz/fuzz.h"
