@@ -428,6 +428,23 @@ static void test_due_kubeconfig_is_written_anew(void **state)
     assert_true(is_written_anew(p, URL));
 }
 
+/* It would trust nobody who answers here. */
+static void test_kubeconfig_that_trusts_another_is_written_anew(void **state)
+{
+    static const struct certificate_request other = {
+        .common_name = "open-hydra CA", .authority = true, .seconds = 1000};
+    struct place *p = *state;
+    _cleanup_key_ EVP_PKEY *key = x509_make_key(NULL);
+    _cleanup_x509_ X509 *ca = x509_issue(&other, key, NULL, NULL);
+    _cleanup_free_ char *pem = x509_certificate_pem(ca);
+
+    assert_true(is_written_anew(p, URL));
+    _cleanup_free_ char *text = text_of(p, "kubeconfig"),
+                        *changed = with_value(text, "certificate-authority-data: ", pem);
+    put(p, "kubeconfig", changed);
+    assert_true(is_written_anew(p, URL));
+}
+
 /* Somebody has edited it, or a copy was cut off. */
 static void test_a_list_without_its_last_line_feed(void **state)
 {
@@ -546,6 +563,7 @@ int main(void)
         T(test_kubeconfig_holds_an_administrator),
         T(test_kubeconfig_is_kept_while_good),
         T(test_due_kubeconfig_is_written_anew),
+        T(test_kubeconfig_that_trusts_another_is_written_anew),
         T(test_a_list_without_its_last_line_feed),
         T(test_a_list_that_cannot_be_read),
         T(test_renewal_revokes_the_older_ones),
