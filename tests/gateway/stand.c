@@ -4,7 +4,9 @@
  * TEXT" or "error TEXT". Both listening sockets are inherited, so that the test can kill it at any moment and start
  * another.
  */
+#include <fcntl.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +15,11 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "server/api/over_http.h"
 #include "base/thread.h"
 #include "base/workers.h"
 #include "pki/pki.h"
 #include "server/accounts/password.h"
+#include "server/api/over_http.h"
 #include "server/auth/routes.h"
 #include "server/gateway/gateway.h"
 #include "server/gateway/peers.h"
@@ -36,6 +38,8 @@ struct stand {
     pthread_mutex_t stream_lock; /* the stream lives until its close */
     struct http_exchange *stream;
     int stream_step;
+    char *upload_path;
+    atomic_llong uploads_cut;
 };
 static struct stand s = {.stream_lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -121,6 +125,110 @@ static void start_stream(struct http_exchange *x)
     http_stream(x, 200, "text/plain", &stream_ops, NULL);
 }
 
+/* --- A body that goes to a file as it comes: the connection fills a buffer, a thread of the upload's own empties it --- */
+
+#define UPLOAD_BUFFER ((size_t)256 * 1024)
+
+struct upload {
+    struct http_exchange *x;
+    int fd;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    char waiting[UPLOAD_BUFFER]; /* (lock) */
+    size_t n;                    /* (lock) */
+    bool ended, cut;             /* (lock) */
+    char taken[UPLOAD_BUFFER];   /* the thread's */
+};
+
+static ssize_t upload_write(void *state, const char *p, size_t n)
+{
+    struct upload *u = state;
+    LOCK_SCOPE(&u->lock);
+    size_t taken = n < UPLOAD_BUFFER - u->n ? n : UPLOAD_BUFFER - u->n;
+
+    memcpy(u->waiting + u->n, p, taken);
+    u->n += taken;
+    pthread_cond_signal(&u->changed);
+    return (ssize_t)taken;
+}
+
+static void upload_end(void *state, const struct error *why)
+{
+    struct upload *u = state;
+    LOCK_SCOPE(&u->lock);
+
+    u->ended = true;
+    u->cut = why;
+    pthread_cond_signal(&u->changed);
+}
+
+static const struct http_sink_ops upload_ops = {upload_write, upload_end};
+
+/* Returns how many bytes; 0 at the end. */
+static size_t upload_take(struct upload *u)
+{
+    LOCK_SCOPE(&u->lock);
+    while (u->n == 0 && !u->ended)
+        pthread_cond_wait(&u->changed, &u->lock);
+    size_t n = u->n;
+    memcpy(u->taken, u->waiting, n);
+    u->n = 0;
+    if (n && !u->ended)
+        http_receive_wake(u->x);
+    return n;
+}
+
+/* Zeros become holes, so that a large body costs no disk. */
+static void upload_store(const struct upload *u, size_t n, off_t at)
+{
+    static const char zeros[UPLOAD_BUFFER];
+
+    if (memcmp(u->taken, zeros, n) != 0 && pwrite(u->fd, u->taken, n, at) != (ssize_t)n)
+        die("write", NULL);
+}
+
+static void *upload_run(void *arg)
+{
+    struct upload *u = arg;
+    off_t at = 0;
+    char text[64];
+
+    for (size_t n; (n = upload_take(u)); at += (off_t)n)
+        upload_store(u, n, at);
+    if (ftruncate(u->fd, at) < 0)
+        die("ftruncate", NULL);
+    close(u->fd);
+    snprintf(text, sizeof(text), "{\"bytes\":%lld}", (long long)at);
+    if (u->cut)
+        atomic_fetch_add(&s.uploads_cut, 1);
+    http_reply(u->x, u->cut ? 400 : 201, "application/json", str_from(text));
+    pthread_mutex_destroy(&u->lock);
+    pthread_cond_destroy(&u->changed);
+    free(u);
+    return NULL;
+}
+
+static void start_upload(struct http_exchange *x)
+{
+    struct upload *u = xcalloc(1, sizeof(*u));
+
+    u->x = x;
+    u->fd = open(s.upload_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    pthread_mutex_init(&u->lock, NULL);
+    pthread_cond_init(&u->changed, NULL);
+    pthread_t thread = thread_start("upload", upload_run, u);
+    pthread_detach(thread);
+    http_receive(x, &upload_ops, u);
+}
+
+static int body_gate(struct http_exchange *x, void *arg, size_t *max, struct error **err)
+{
+    if (!str_is(http_path(x), "/apis/upload"))
+        return HTTP_BODY_COLLECTED;
+    *max = (size_t)1 << 40;
+    return HTTP_BODY_RECEIVED;
+}
+
 static void make_ticket(struct http_exchange *x, const struct identity *who, struct error *err, void *arg)
 {
     int64_t expires;
@@ -148,6 +256,8 @@ static void handle_gateway(struct http_exchange *x, void *arg)
         identity_find(s.identifier, x, make_ticket, NULL);
     } else if (str_is(http_path(x), "/apis/stream")) {
         start_stream(x);
+    } else if (str_is(http_path(x), "/apis/upload")) {
+        start_upload(x);
     } else if (str_is(http_path(x), "/apis/large")) {
         http_reply(x, 200, "application/octet-stream", (struct str){zeros, sizeof(zeros)});
     } else {
@@ -241,6 +351,14 @@ static int obey(char **f, char **out, struct error **err)
         gateway_move_clock(s.gateway, atoll(f[1]) * 1000000);
         return 0;
     }
+    if (streq(f[0], "upload")) {
+        s.upload_path = xstrdup(f[1]);
+        return 0;
+    }
+    if (streq(f[0], "uploads-cut")) {
+        *out = xasprintf("%lld", (long long)atomic_load(&s.uploads_cut));
+        return 0;
+    }
     if (streq(f[0], "wake")) {
         stream_wake();
         return 0;
@@ -271,6 +389,7 @@ static struct http_server *serve(int fd, enum http_role role, http_handler *hand
                                    .peer_uid = (uid_t)-1,
                                    .max_connections = 1000,
                                    .max_body = 3 << 20,
+                                   .body_gate = body_gate,
                                    .idle_seconds = 60};
     struct http_server *server = http_server_start(&o, handler, NULL, &err);
     if (server == NULL)
