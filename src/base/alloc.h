@@ -12,6 +12,7 @@ void *xrealloc(void *p, size_t size) __attribute__((returns_nonnull, alloc_size(
 /* For arrays: refuses a product that overflows. */
 void *xreallocarray(void *p, size_t count, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
+char *xstrdup_or_null(const char *s) __attribute__((malloc)); /* NULL: NULL */
 char *xstrndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *fmt, ...) __attribute__((malloc, returns_nonnull)) _printf_(1, 2);
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 
 #include "base/attributes.h"
@@ -17,6 +19,9 @@ static inline void cleanup_unlockp(pthread_mutex_t **m)
 #define LOCK_SCOPE_NAME2(line) _scope_lock_##line
 #define LOCK_SCOPE_NAME(line) LOCK_SCOPE_NAME2(line)
 #define LOCK_SCOPE(m) _cleanup_(cleanup_unlockp) _unused_ pthread_mutex_t *LOCK_SCOPE_NAME(__LINE__) = lock_mutex(m)
+
+/* At the border of what a lock guards: it is held, by whomever. */
+#define ASSERT_LOCKED(m) assert(pthread_mutex_trylock(m) == EBUSY)
 
 /* A condition variable on the monotonic clock, so that a changed wall clock moves no deadline. */
 void cond_init_monotonic(pthread_cond_t *c);

@@ -63,7 +63,7 @@ static bool is_closed(const struct question *q, CURLcode code)
     return socket ? refuses(socket) : code == CURLE_COULDNT_CONNECT;
 }
 
-static void judge(CURL *easy, CURLcode code)
+static void judge_answer(CURL *easy, CURLcode code)
 {
     struct question *q;
     long status = 0;
@@ -108,7 +108,7 @@ void transport_ask(struct question *questions, size_t n, unsigned timeout_ms, in
     drive(multi, stop_fd);
     while ((m = curl_multi_info_read(multi, &left)))
         if (m->msg == CURLMSG_DONE)
-            judge(m->easy_handle, m->data.result);
+            judge_answer(m->easy_handle, m->data.result);
     for (size_t i = 0; i < n; i++) {
         curl_multi_remove_handle(multi, easy[i]);
         curl_easy_cleanup(easy[i]);

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "client/lines.h"
 
 #define MAX_LINE (8u << 20) /* one watch event */
 #define CONFLICT_TRIES 8
@@ -225,48 +226,21 @@ int client_remove_finalizer(struct client *c, const struct object_ref *ref, cons
 
 /* --- streams -------------------------------------------------------------------------------------------------- */
 
-struct line_reader {
-    struct buffer buffer;
-    int (*line)(void *arg, struct str line);
-    void *arg;
-};
-
-static int take_lines(void *arg, struct str piece)
-{
-    struct line_reader *r = arg;
-    const char *end;
-
-    while (piece.n && (end = memchr(piece.p, '\n', piece.n))) {
-        size_t n = (size_t)(end - piece.p);
-        struct str line = {piece.p, n};
-        if (r->buffer.n) {
-            buffer_append(&r->buffer, piece.p, n);
-            line = buffer_str(&r->buffer);
-        }
-        if (r->buffer.overflow || (line.n && r->line(r->arg, line) < 0))
-            return -1;
-        buffer_clear(&r->buffer);
-        piece = (struct str){end + 1, piece.n - n - 1};
-    }
-    buffer_append(&r->buffer, piece.p, piece.n);
-    return r->buffer.overflow ? -1 : 0;
-}
-
 int client_stream(struct client *c, const char *path, unsigned seconds, int (*line)(void *arg, struct str line),
                   void *arg, struct error **err)
 {
-    struct line_reader reader = {BUFFER_MAX(MAX_LINE), line, arg};
+    struct line_reader reader = {.part = BUFFER_MAX(MAX_LINE), .line = line, .arg = arg};
     _cleanup_answer_ struct answer a = {0};
     _cleanup_free_ char *full = xasprintf("%s/%s", c->prefix, path);
     struct call call = {.method = "GET",
                         .path = full,
                         .timeout_ms = seconds * 1000,
                         .stop_fd = c->stop_fd,
-                        .receive = take_lines,
+                        .receive = line_reader_take,
                         .arg = &reader};
 
     int rc = transport_call(c->transport, &call, &a, err);
-    buffer_free(&reader.buffer);
+    buffer_free(&reader.part);
     if (rc == 0 && a.status / 100 != 2)
         return status_error(&(struct client_request){"GET", path, NULL, NULL}, &a, err);
     return rc;

@@ -145,7 +145,7 @@ static uint64_t version_from(const char *s)
     return str_to_u64(str_from(s), UINT64_MAX, &n) == 0 ? n : 0;
 }
 
-static int list(struct informer *i, struct error **err)
+static int list_objects(struct informer *i, struct error **err)
 {
     struct map *fresh = map_new();
     char *revision = NULL;
@@ -196,7 +196,7 @@ static bool is_older(struct informer *i, yyjson_val *object)
            object_version(object) < object_version(known->object);
 }
 
-static void apply(struct informer *i, yyjson_val *object, bool deleted)
+static void apply_event(struct informer *i, yyjson_val *object, bool deleted)
 {
     const char *name = name_of(object);
     struct cached *old;
@@ -239,7 +239,7 @@ static int take_event(void *arg, struct str line)
     /* First: who is told of a deletion may ask at which revision that was. */
     set_revision(i, object);
     if (strcmp(type, "BOOKMARK") != 0)
-        apply(i, object, strcmp(type, "DELETED") == 0);
+        apply_event(i, object, strcmp(type, "DELETED") == 0);
     return 0;
 }
 
@@ -272,7 +272,7 @@ static int connect_once(struct informer *i, struct error **err)
 {
     int rc = i->revision ? probe(i, err) : 1;
 
-    if (rc < 0 || (rc > 0 && list(i, err) < 0))
+    if (rc < 0 || (rc > 0 && list_objects(i, err) < 0))
         return -1;
     if (i->said_lost)
         log_info("%s: the server answers again", i->o.plural);
@@ -310,7 +310,7 @@ static bool watch_once(struct informer *i)
     return clock_monotonic_us() - begun >= GOOD_WATCH_US;
 }
 
-static void *run(void *arg)
+static void *list_and_watch(void *arg)
 {
     struct informer *i = arg;
     int stop_fd = client_stop_fd(i->o.client);
@@ -340,7 +340,7 @@ struct informer *informer_new(const struct informer_options *options)
 void informer_start(struct informer *i)
 {
     i->started = true;
-    i->thread = thread_start(i->o.plural, run, i);
+    i->thread = thread_start(i->o.plural, list_and_watch, i);
 }
 
 void informer_free(struct informer *i)

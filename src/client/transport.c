@@ -47,20 +47,15 @@ void transport_init(void)
     pthread_once(&curl_once, init_curl);
 }
 
-static char *copy(const char *s)
-{
-    return s ? xstrdup(s) : NULL;
-}
-
 struct transport *transport_new(const struct transport_options *options)
 {
     transport_init();
     struct transport *t = xcalloc(1, sizeof(*t));
-    t->socket = copy(options->socket);
-    t->url = copy(options->url);
-    t->ca_file = copy(options->ca_file);
-    t->certificate_file = copy(options->certificate_file);
-    t->key_file = copy(options->key_file);
+    t->socket = xstrdup_or_null(options->socket);
+    t->url = xstrdup_or_null(options->url);
+    t->ca_file = xstrdup_or_null(options->ca_file);
+    t->certificate_file = xstrdup_or_null(options->certificate_file);
+    t->key_file = xstrdup_or_null(options->key_file);
     if (options->token)
         t->authorization = xasprintf("Authorization: Bearer %s", options->token);
     pthread_mutex_init(&t->lock, NULL);

@@ -105,7 +105,7 @@ static const struct http_stream_ops stream_ops = {stream_read, stream_close};
 
 /* --- the engine's side: a thread -------------------------------------------------------------------------------- */
 
-static int push(void *arg, struct str text)
+static int push_text(void *arg, struct str text)
 {
     struct request *r = arg;
     LOCK_SCOPE(&r->lock);
@@ -124,7 +124,7 @@ static int push(void *arg, struct str text)
     return r->closed ? -1 : 0;
 }
 
-static void end(struct request *r)
+static void end_log(struct request *r)
 {
     LOCK_SCOPE(&r->lock);
     r->ended = true;
@@ -132,7 +132,7 @@ static void end(struct request *r)
         http_stream_wake(r->x);
 }
 
-static void answered(struct request *r)
+static void count_answered(struct request *r)
 {
     LOCK_SCOPE(&r->logs->lock);
     r->logs->unanswered--;
@@ -154,17 +154,17 @@ static void serve_log(struct request *r)
     /* Asked first: once the stream has begun, there is no other status than 200. */
     if (runtime->ops->inspect(runtime, r->instance, &i, &err) < 0) {
         reply_error(r->x, err);
-        answered(r);
+        count_answered(r);
         return;
     }
     r->refs++; /* nobody else has it yet */
     http_stream(r->x, 200, "text/plain; charset=utf-8", &stream_ops, r);
-    answered(r);
-    if (runtime->ops->logs(runtime, r->instance, &r->options, push, r, &err) < 0 && err) {
+    count_answered(r);
+    if (runtime->ops->logs(runtime, r->instance, &r->options, push_text, r, &err) < 0 && err) {
         _cleanup_free_ char *text = xasprintf("%s\n", err->message);
-        push(r, str_from(text));
+        push_text(r, str_from(text));
     }
-    end(r);
+    end_log(r);
 }
 
 static void serve_usage(struct request *r)
@@ -183,13 +183,13 @@ static void serve_usage(struct request *r)
     http_reply(r->x, 200, "application/json", str_from(text));
 }
 
-static void *serve(void *arg)
+static void *serve_request(void *arg)
 {
     struct request *r = arg;
 
     if (r->usage) {
         serve_usage(r);
-        answered(r);
+        count_answered(r);
     } else {
         serve_log(r);
     }
@@ -199,7 +199,7 @@ static void *serve(void *arg)
 
 /* --- requests --------------------------------------------------------------------------------------------------- */
 
-static bool take_place(struct logs *l)
+static bool take_request_place(struct logs *l)
 {
     LOCK_SCOPE(&l->lock);
     if (l->requests == MAX_REQUESTS || l->stopping)
@@ -231,8 +231,8 @@ static int parse_options(struct http_exchange *x, struct runtime_log_options *o)
     return 0;
 }
 
-static void begin(struct logs *l, struct http_exchange *x, struct str uid, bool usage,
-                  struct runtime_log_options options)
+static void begin_request(struct logs *l, struct http_exchange *x, struct str uid, bool usage,
+                          struct runtime_log_options options)
 {
     struct request *r = xcalloc(1, sizeof(*r));
     _cleanup_free_ char *device_uid = xstrndup(uid.p, uid.n);
@@ -244,16 +244,16 @@ static void begin(struct logs *l, struct http_exchange *x, struct str uid, bool 
     pthread_mutex_init(&r->lock, NULL);
     cond_init_monotonic(&r->room);
     if (r->options.stop_fd >= 0) {
-        pthread_detach(thread_start("log", serve, r));
+        pthread_detach(thread_start("log", serve_request, r));
         return;
     }
     /* Without it nobody could end the log. */
     http_reply(x, 503, "text/plain", STR("no descriptor is left\n"));
-    answered(r);
+    count_answered(r);
     request_free(r);
 }
 
-static void handle(struct http_exchange *x, void *arg)
+static void answer_call(struct http_exchange *x, void *arg)
 {
     struct logs *l = arg;
     struct str uid, what;
@@ -271,11 +271,11 @@ static void handle(struct http_exchange *x, void *arg)
         http_reply(x, 400, "text/plain", STR("tailLines: a number of lines\n"));
         return;
     }
-    if (!take_place(l)) {
+    if (!take_request_place(l)) {
         http_reply(x, 429, "text/plain", STR("too many logs are being read\n"));
         return;
     }
-    begin(l, x, uid, str_is(what, "usage"), options);
+    begin_request(l, x, uid, str_is(what, "usage"), options);
 }
 
 struct logs *logs_start(int listen_fd, uid_t server_uid, struct runtime *runtime, struct error **err)
@@ -291,7 +291,7 @@ struct logs *logs_start(int listen_fd, uid_t server_uid, struct runtime *runtime
     l->runtime = runtime;
     pthread_mutex_init(&l->lock, NULL);
     cond_init_monotonic(&l->less);
-    l->server = http_server_start(&o, handle, l, err);
+    l->server = http_server_start(&o, answer_call, l, err);
     if (l->server)
         return l;
     pthread_cond_destroy(&l->less);

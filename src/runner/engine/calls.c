@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/encoding.h"
-#include "base/io.h"
 #include "base/thread.h"
 
 char *url_quote(struct arena *a, const char *s)

@@ -1,10 +1,8 @@
 #include "runner/engine/container.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/io.h"
 #include "runner/engine/conmon.h"
 
 /* A name says whose it is to whoever looks at `podman ps`; the labels say the rest. */
@@ -27,19 +25,14 @@ static const char *instance_label(yyjson_val *labels)
     return id ? id : label(labels, LABEL_UID);
 }
 
-static char *copy(const char *s)
-{
-    return s ? xstrdup(s) : NULL;
-}
-
 void container_read_labels(yyjson_val *labels, struct instance *out)
 {
     const char *revision = label(labels, LABEL_REVISION);
 
-    out->id = copy(instance_label(labels));
-    out->device = copy(label(labels, LABEL_DEVICE));
-    out->device_uid = copy(label(labels, LABEL_UID));
-    out->owner = copy(label(labels, LABEL_OWNER));
+    out->id = xstrdup_or_null(instance_label(labels));
+    out->device = xstrdup_or_null(label(labels, LABEL_DEVICE));
+    out->device_uid = xstrdup_or_null(label(labels, LABEL_UID));
+    out->owner = xstrdup_or_null(label(labels, LABEL_OWNER));
     unsigned long long n;
     out->revision = revision && str_to_u64(str_from(revision), UINT64_MAX, &n) == 0 ? n : 0;
 }

@@ -13,7 +13,7 @@ static uint64_t at_most(uint64_t n, uint64_t most)
 }
 
 /* What is not there yet is made on the disk of its parent, which is asked as well. */
-static char *full(const char *path, uint64_t minimum)
+static char *full_at(const char *path, uint64_t minimum)
 {
     struct statvfs st;
 
@@ -37,7 +37,7 @@ char *disk_full(const struct config *c)
     const char *const paths[] = {c->data, c->workspace_path, c->jupyter_lab_base, c->vscode_base};
 
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-        char *why = full(paths[i], c->minimum_free_mib << 20);
+        char *why = full_at(paths[i], c->minimum_free_mib << 20);
         if (why)
             return why;
     }

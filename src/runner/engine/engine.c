@@ -169,7 +169,7 @@ static int sweep(struct runtime *r, void (*wanted)(void *arg, struct map *ids), 
 
 /* --- life ----------------------------------------------------------------------------------------------------- */
 
-static void start(struct runtime *r, const struct runtime_listener *l)
+static void start_watching(struct runtime *r, const struct runtime_listener *l)
 {
     struct engine *e = engine_of(r);
     e->listener = *l;
@@ -198,7 +198,7 @@ static void engine_free(struct runtime *r)
 
 static const struct runtime_ops ops = {
     .name = "engine",
-    .start = start,
+    .start = start_watching,
     .facts = facts,
     .no_room = no_room,
     .image_present = image_present,
@@ -222,7 +222,7 @@ struct runtime *engine_new(const struct engine_options *options)
     e->config = options->config;
     e->places = xstrdup(options->places);
     e->gateway_gid = options->gateway_gid;
-    e->configured = options->socket ? xstrdup(options->socket) : NULL;
+    e->configured = xstrdup_or_null(options->socket);
     e->directory = xstrdup(options->directory);
     e->installation = xstrdup(options->installation);
     e->guarded = map_new();

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -12,7 +11,7 @@
 
 #define PING_MS 3000
 
-static bool answers(struct engine *e, struct transport *t)
+static bool answers_ping(struct engine *e, struct transport *t)
 {
     struct call c = {.method = "GET", .path = "/_ping", .timeout_ms = PING_MS, .stop_fd = e->stop_fd, .max_body = 4096};
     _cleanup_answer_ struct answer a = {0};
@@ -20,7 +19,7 @@ static bool answers(struct engine *e, struct transport *t)
     return transport_call(t, &c, &a, NULL) == 0 && a.status == 200;
 }
 
-static int use(struct engine *e, struct transport *t, const char *socket, struct error **err)
+static int use_transport(struct engine *e, struct transport *t, const char *socket, struct error **err)
 {
     if (engine_read_facts(e, t, err) < 0)
         return error_wrap(err, "%s", socket);
@@ -38,7 +37,7 @@ static int try_socket(struct engine *e, const char *socket, struct error **err)
     if (stat(socket, &st) < 0 || !S_ISSOCK(st.st_mode))
         return 0;
     struct transport *t = transport_new(&(struct transport_options){.socket = socket, .url = "http://engine"});
-    int rc = answers(e, t) ? use(e, t, socket, err) : 0;
+    int rc = answers_ping(e, t) ? use_transport(e, t, socket, err) : 0;
     bool taken = e->transport == t;
     if (!taken)
         transport_free(t);

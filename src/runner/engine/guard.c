@@ -31,7 +31,7 @@ static int pid_of(yyjson_val *container)
 
 /* In whose namespace that environment's rules were made, and for which addresses of this machine: started again by
  * somebody else, it would be in another without any. */
-static void remember(struct engine *e, const char *instance, int pid, const char *addresses)
+static void remember_rules(struct engine *e, const char *instance, int pid, const char *addresses)
 {
     LOCK_SCOPE(&e->lock);
     free(map_set(e->guarded, str_from(instance), xasprintf("%d %s", pid, addresses)));
@@ -50,8 +50,8 @@ static bool is_guarded(struct engine *e, const char *instance, int pid, const ch
     return streq(map_get(e->guarded, str_from(instance)), wanted);
 }
 
-static int guard(struct engine *e, const char *instance, yyjson_val *container, const char *addresses,
-                 struct error **err)
+static int set_rules(struct engine *e, const char *instance, yyjson_val *container, const char *addresses,
+                     struct error **err)
 {
     _cleanup_arena_ struct arena *a = arena_new();
     const char *allowed = yyjson_get_str(yyjson_obj_get(json_at(container, "Config.Labels"), LABEL_NETWORK));
@@ -64,7 +64,7 @@ static int guard(struct engine *e, const char *instance, yyjson_val *container, 
     r.name_servers = network_name_servers(a, str_from(resolv), &r.name_servers_len);
     if (network_guard(pid_of(container), &r, err) < 0)
         return -1;
-    remember(e, instance, pid_of(container), addresses);
+    remember_rules(e, instance, pid_of(container), addresses);
     return 0;
 }
 
@@ -79,7 +79,7 @@ int engine_network_prepare(struct engine *e, struct arena *a, const char *instan
         return error_set(err, REASON_FORBIDDEN, "no rules can be set here for what an environment may reach");
     if (engine_request(e, &init, NULL, err) < 0 || engine_inspect(e, a, instance, &doc, err) < 0)
         return -1;
-    return guard(e, instance, yyjson_doc_get_root(doc), addresses, err);
+    return set_rules(e, instance, yyjson_doc_get_root(doc), addresses, err);
 }
 
 void engine_network_refresh(struct engine *e, const char *instance, yyjson_val *container)
@@ -91,6 +91,6 @@ void engine_network_refresh(struct engine *e, const char *instance, yyjson_val *
         return;
     addresses = network_own_addresses();
     if (addresses && !is_guarded(e, instance, pid_of(container), addresses) &&
-        guard(e, instance, container, addresses, &err) < 0)
+        set_rules(e, instance, container, addresses, &err) < 0)
         log_warning("%s: %s", instance, err->message);
 }

@@ -1,6 +1,5 @@
 #include "runner/engine/logs.h"
 
-#include "base/alloc.h"
 #include "runner/engine/container.h"
 
 #define LOG_MS 20000

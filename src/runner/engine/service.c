@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
@@ -127,7 +126,7 @@ static char **variables_with(struct arena *a, const char *conf)
 }
 
 /* In a session of its own: Ctrl-C in a terminal is for the runner, which ends its service after the last call. */
-static int spawn(struct engine *e, struct arena *a, const char *socket, const char *conf, struct error **err)
+static int spawn_service(struct engine *e, struct arena *a, const char *socket, const char *conf, struct error **err)
 {
     char *argv[] = {arena_strdup(a, "podman"),
                     arena_strdup(a, "system"),
@@ -202,7 +201,7 @@ int engine_service_start(struct engine *e, const char *socket, struct error **er
     if (write_file_atomic(conf, str_from(text), 0600, err) < 0)
         return -1;
     unlink(socket);
-    if (spawn(e, a, socket, conf, err) < 0)
+    if (spawn_service(e, a, socket, conf, err) < 0)
         return -1;
     _cleanup_free_ char *pid = xasprintf("%d\n", (int)e->service);
     if (write_file_atomic(arena_printf(a, "%s/engine.pid", e->directory), str_from(pid), 0600, err) < 0)

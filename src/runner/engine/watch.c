@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "client/lines.h"
 #include "runner/engine/container.h"
 #include "runner/engine/facts.h"
 #include "runner/engine/find.h"
@@ -16,11 +17,6 @@
 #define MAX_EVENT 65536
 #define FIRST_PAUSE_MS 200
 #define LONGEST_PAUSE_MS 5000
-
-struct event_reader {
-    struct engine *e;
-    struct buffer line;
-};
 
 static bool is_interesting(const char *action)
 {
@@ -33,8 +29,9 @@ static bool is_interesting(const char *action)
     return false;
 }
 
-static void take_event(struct engine *e, struct str line)
+static int take_event(void *arg, struct str line)
 {
+    struct engine *e = arg;
     _cleanup_json_ yyjson_doc *doc = json_parse(line, NULL);
     yyjson_val *root = yyjson_doc_get_root(doc);
     const char *action = json_str_at(root, "Action");
@@ -43,22 +40,6 @@ static void take_event(struct engine *e, struct str line)
 
     if (device && is_interesting(action))
         e->listener.changed(e->listener.arg, device);
-}
-
-static int take_events(void *arg, struct str piece)
-{
-    struct event_reader *r = arg;
-    const char *end;
-
-    while ((end = memchr(piece.p, '\n', piece.n))) {
-        size_t n = (size_t)(end - piece.p);
-        buffer_append(&r->line, piece.p, n);
-        if (r->line.n && !r->line.overflow)
-            take_event(r->e, buffer_str(&r->line));
-        buffer_clear(&r->line);
-        piece = (struct str){end + 1, piece.n - n - 1};
-    }
-    buffer_append(&r->line, piece.p, piece.n);
     return 0;
 }
 
@@ -67,7 +48,7 @@ static int take_events(void *arg, struct str piece)
 static int follow_events(struct engine *e, struct error **err)
 {
     _cleanup_arena_ struct arena *a = arena_new();
-    struct event_reader reader = {e, BUFFER_MAX(MAX_EVENT)};
+    struct line_reader reader = {.part = BUFFER_MAX(MAX_EVENT), .skip_long = true, .line = take_event, .arg = e};
     _cleanup_answer_ struct answer answer = {0};
     struct transport *t;
 
@@ -75,15 +56,15 @@ static int follow_events(struct engine *e, struct error **err)
         return -1;
     const char *path = arena_printf(a, API "/events?since=%lld&filters=%s",
                                     (long long)(clock_realtime_us() / 1000000 - 2), engine_filter(a, e->installation));
-    struct call c = {.method = "GET", .path = path, .stop_fd = e->stop_fd, .receive = take_events, .arg = &reader};
+    struct call c = {.method = "GET", .path = path, .stop_fd = e->stop_fd, .receive = line_reader_take, .arg = &reader};
     int rc = transport_call(t, &c, &answer, err);
-    buffer_free(&reader.line);
+    buffer_free(&reader.part);
     if (rc == 0 && answer.status != 200)
         return error_set(err, REASON_INTERNAL, "the container engine refused its events (%u)", answer.status);
     return rc;
 }
 
-static int ping(struct engine *e, struct error **err)
+static int ping_engine(struct engine *e, struct error **err)
 {
     struct request r = {"GET", API "/containers/json?limit=1", NULL, 5000, {200}};
     return engine_request(e, &r, NULL, err);
@@ -108,11 +89,11 @@ static int bring_up(struct engine *e, struct error **err)
 {
     if (!is_connected(e))
         return engine_connect(e, err);
-    if (e->own_socket && !engine_service_alive(e) && ping(e, NULL) < 0 &&
+    if (e->own_socket && !engine_service_alive(e) && ping_engine(e, NULL) < 0 &&
         engine_service_start(e, e->own_socket, err) < 0)
         return -1;
     struct transport *t;
-    if (ping(e, err) < 0 || engine_transport(e, &t, err) < 0)
+    if (ping_engine(e, err) < 0 || engine_transport(e, &t, err) < 0)
         return -1;
     return engine_read_facts(e, t, err);
 }

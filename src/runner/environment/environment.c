@@ -8,7 +8,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/io.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/text.h"
@@ -62,11 +61,6 @@ struct environment *environment_find(struct environments *es, const char *name)
     return map_get(es->table, str_from(name));
 }
 
-static char *copy(const char *s)
-{
-    return s ? xstrdup(s) : NULL;
-}
-
 /* One of its own, found again by the next runner. */
 char *environment_instance(const char *device_uid)
 {
@@ -80,12 +74,12 @@ struct environment *environment_make(struct environments *es, const struct devic
     e->name = xstrdup(d->name);
     e->uid = xstrdup(d->uid);
     e->instance = environment_instance(d->uid);
-    e->owner = copy(d->owner);
-    e->sandbox = copy(d->sandbox);
+    e->owner = xstrdup_or_null(d->owner);
+    e->sandbox = xstrdup_or_null(d->sandbox);
     e->owner_id = d->host_id;
     e->phase = d->phase;
-    e->reason = copy(d->reason);
-    e->message = copy(d->message);
+    e->reason = xstrdup_or_null(d->reason);
+    e->message = xstrdup_or_null(d->message);
     e->seen_us = e->phase_since_us = clock_monotonic_us();
     e->deadline_us = INT64_MAX;
     e->look = true;
@@ -171,7 +165,7 @@ void environments_note_engine(struct environments *es, bool up, const char *mess
     LOCK_SCOPE(&es->lock);
     es->engine_up = up;
     free(es->engine_message);
-    es->engine_message = copy(message);
+    es->engine_message = xstrdup_or_null(message);
     if (up)
         es->next_sweep_us = 0;
 }

@@ -63,6 +63,7 @@ static void one_free(void *p)
 
 static struct one *one_of(struct pulses *p, const char *name)
 {
+    ASSERT_LOCKED(&p->lock);
     struct one *o = map_get(p->all, str_from(name));
 
     if (o)
@@ -173,7 +174,7 @@ struct asked {
     bool changed;
 };
 
-static enum pulse_state judge(struct one *o, const struct question *q)
+static enum pulse_state judge_answer(struct one *o, const struct question *q)
 {
     o->refusals = q->outcome == ASK_CLOSED ? o->refusals + 1 : 0;
     o->misses = q->outcome == ASK_ANSWERED && q->status < 500 ? 0 : o->misses + 1;
@@ -195,11 +196,11 @@ static int64_t next_after(const struct one *o, int64_t now)
 }
 
 /* True: it is another state now. */
-static bool note(struct one *o, const struct question *q, int64_t now)
+static bool note_answer(struct one *o, const struct question *q, int64_t now)
 {
     enum pulse_state before = o->pulse.state;
 
-    o->pulse.state = judge(o, q);
+    o->pulse.state = judge_answer(o, q);
     o->pulse.status = q->status;
     if (o->misses <= 1)
         o->pulse.since_us = now;
@@ -222,7 +223,7 @@ static bool finds_ended(struct one *o, int64_t now)
 
 /* Copies of those that ended, which are not asked, and of those whose turn it is. The lock is not held while they are
  * asked. */
-static size_t collect(struct pulses *p, int64_t now, struct asked **out)
+static size_t collect_due(struct pulses *p, int64_t now, struct asked **out)
 {
     LOCK_SCOPE(&p->lock);
     struct asked *list = xcalloc(map_size(p->all) + 1, sizeof(*list));
@@ -248,11 +249,11 @@ static void take_answers(struct pulses *p, struct asked *asked, size_t n, const 
     for (size_t i = 0; i < n; i++) {
         struct one *o = map_get(p->all, str_from(asked[i].name));
         if (questions[i].outcome != ASK_STOPPED && o && o->serial == asked[i].serial)
-            asked[i].changed = note(o, &questions[i], now);
+            asked[i].changed = note_answer(o, &questions[i], now);
     }
 }
 
-static void ask(struct pulses *p, struct asked *asked, size_t n, int64_t now)
+static void ask_some(struct pulses *p, struct asked *asked, size_t n, int64_t now)
 {
     struct question questions[AT_ONCE] = {0};
 
@@ -270,13 +271,13 @@ static int asked_last(const void *a, const void *b)
 void pulses_round(struct pulses *p, int64_t now)
 {
     struct asked *list;
-    size_t n = collect(p, now, &list), ended = 0;
+    size_t n = collect_due(p, now, &list), ended = 0;
 
     qsort(list, n, sizeof(*list), asked_last);
     while (ended < n && list[ended].address == NULL)
         ended++;
     for (size_t i = ended; i < n; i += AT_ONCE)
-        ask(p, list + i, n - i < AT_ONCE ? n - i : AT_ONCE, now);
+        ask_some(p, list + i, n - i < AT_ONCE ? n - i : AT_ONCE, now);
     for (size_t i = 0; i < n; i++) {
         if (list[i].changed)
             p->o.changed(p->o.arg, list[i].name);

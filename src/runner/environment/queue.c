@@ -1,5 +1,7 @@
 #include "runner/environment/queue.h"
 
+#include <assert.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/map.h"
@@ -50,24 +52,24 @@ void queue_free(struct queue *q)
     free(q);
 }
 
-static void place(struct queue *q, size_t at, struct item *i)
+static void heap_place(struct queue *q, size_t at, struct item *i)
 {
     q->heap[at] = i;
     i->at = at;
 }
 
-static void sift_up(struct queue *q, struct item *i)
+static void heap_sift_up(struct queue *q, struct item *i)
 {
     size_t at = i->at;
 
     while (at && q->heap[(at - 1) / 2]->due_us > i->due_us) {
-        place(q, at, q->heap[(at - 1) / 2]);
+        heap_place(q, at, q->heap[(at - 1) / 2]);
         at = (at - 1) / 2;
     }
-    place(q, at, i);
+    heap_place(q, at, i);
 }
 
-static void sift_down(struct queue *q, struct item *i)
+static void heap_sift_down(struct queue *q, struct item *i)
 {
     size_t at = i->at;
 
@@ -76,34 +78,36 @@ static void sift_down(struct queue *q, struct item *i)
             child++;
         if (q->heap[child]->due_us >= i->due_us)
             break;
-        place(q, at, q->heap[child]);
+        heap_place(q, at, q->heap[child]);
     }
-    place(q, at, i);
+    heap_place(q, at, i);
 }
 
-static void push(struct queue *q, struct item *i)
+static void heap_push(struct queue *q, struct item *i)
 {
+    ASSERT_LOCKED(&q->lock);
     if (q->heap_len == q->heap_capacity) {
         q->heap_capacity = q->heap_capacity ? 2 * q->heap_capacity : 64;
         q->heap = xreallocarray(q->heap, q->heap_capacity, sizeof(struct item *));
     }
-    place(q, q->heap_len++, i);
-    sift_up(q, i);
+    heap_place(q, q->heap_len++, i);
+    heap_sift_up(q, i);
 }
 
-static struct item *pop(struct queue *q)
+static struct item *heap_pop(struct queue *q)
 {
+    ASSERT_LOCKED(&q->lock);
     struct item *first = q->heap[0], *last = q->heap[--q->heap_len];
 
     first->at = SIZE_MAX;
     if (last != first) {
-        place(q, 0, last);
-        sift_down(q, last);
+        heap_place(q, 0, last);
+        heap_sift_down(q, last);
     }
     return first;
 }
 
-static void add(struct queue *q, const char *name, int64_t due_us)
+static void queue_add_due(struct queue *q, const char *name, int64_t due_us)
 {
     LOCK_SCOPE(&q->lock);
     struct item *i = map_get(q->items, str_from(name));
@@ -119,20 +123,20 @@ static void add(struct queue *q, const char *name, int64_t due_us)
     if (i->working)
         return; /* queue_done puts it in */
     if (i->at == SIZE_MAX)
-        push(q, i);
+        heap_push(q, i);
     else
-        sift_up(q, i);
+        heap_sift_up(q, i);
     pthread_cond_signal(&q->wake);
 }
 
 void queue_add(struct queue *q, const char *name)
 {
-    add(q, name, clock_monotonic_us());
+    queue_add_due(q, name, clock_monotonic_us());
 }
 
 void queue_add_after(struct queue *q, const char *name, unsigned ms)
 {
-    add(q, name, clock_monotonic_us() + (int64_t)ms * 1000);
+    queue_add_due(q, name, clock_monotonic_us() + (int64_t)ms * 1000);
 }
 
 const char *queue_take(struct queue *q)
@@ -149,7 +153,7 @@ const char *queue_take(struct queue *q)
             cond_wait_until(&q->wake, &q->lock, first->due_us);
             continue;
         }
-        pop(q);
+        heap_pop(q);
         /* Who waited for this one hands the wait for the next on: the others may all wait for nothing in particular. */
         if (q->heap_len)
             pthread_cond_signal(&q->wake);
@@ -165,13 +169,14 @@ void queue_done(struct queue *q, const char *name)
     LOCK_SCOPE(&q->lock);
     struct item *i = map_get(q->items, str_from(name));
 
+    assert(i && i->working); /* given out by queue_take */
     i->working = false;
     if (i->due_us == NEVER) {
         map_remove(q->items, str_from(name));
         item_free(i);
         return;
     }
-    push(q, i);
+    heap_push(q, i);
     pthread_cond_signal(&q->wake);
 }
 

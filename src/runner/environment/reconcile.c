@@ -1,14 +1,10 @@
 #include "runner/environment/reconcile.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/thread.h"
-#include "kinds/names.h"
-#include "runner/environment/failed.h"
 #include "runner/environment/health.h"
 #include "runner/environment/look.h"
 #include "runner/environment/lost.h"
@@ -77,7 +73,7 @@ static void say_engine_away(struct environment *e, const char *message)
         environment_enter(e, e->phase, limits.starting_seconds); /* its time begins anew with the engine */
 }
 
-static void step(struct environments *es, struct environment *e, const struct device *d, yyjson_val *object)
+static void next_step(struct environments *es, struct environment *e, const struct device *d, yyjson_val *object)
 {
     _cleanup_free_ char *message = NULL;
 
@@ -144,7 +140,7 @@ static void note_seen(struct environments *es, struct environment *e, yyjson_val
     set_lost_uid(es, e->uid, false);
 }
 
-static void work_on(struct environments *es, const char *name)
+static void reconcile_name(struct environments *es, const char *name)
 {
     _cleanup_cached_ struct cached *cached = informer_get(es->devices, name);
     struct environment *e = environment_find(es, name);
@@ -182,14 +178,14 @@ static void work_on(struct environments *es, const char *name)
         environment_stop(es, e, &d, cached->object);
         return;
     }
-    step(es, e, &d, cached->object);
+    next_step(es, e, &d, cached->object);
     if (!environments_stopping(es))
         status_write(es, e, cached->object);
 }
 
 void reconcile(struct environments *es, const char *name)
 {
-    work_on(es, name);
+    reconcile_name(es, name);
     const struct environment *e = environment_find(es, name);
     if (e == NULL || (e->phase != PHASE_QUEUED && e->phase != PHASE_PREPARING && e->phase != PHASE_STARTING))
         turns_leave(es->turns, name);

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/io.h"
 
 #define MAX_CONTENT 2

@@ -1,5 +1,6 @@
 #include "runner/environment/start.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -122,6 +123,7 @@ void environment_start(struct environments *es, struct environment *e, const str
     const char *reason = NULL;
     struct sandbox s;
 
+    assert(e->container != CONTAINER_RUNNING);
     /* What failed for want of an image stays so until there is one. */
     if (e->phase != PHASE_STARTING && e->phase != PHASE_FAILED)
         enter_preparing(es, e, object);
@@ -146,7 +148,7 @@ void environment_start(struct environments *es, struct environment *e, const str
         environment_fail(es, e, reason, err->message, true);
 }
 
-/* --- until it answers, and then ------------------------------------------------------------------------------- */
+/* --- until it answers_by_now, and then ------------------------------------------------------------------------------- */
 
 static yyjson_mut_doc *endpoint_document(const struct environment *e)
 {
@@ -187,7 +189,7 @@ static void tell_endpoints(struct environments *es, struct environment *e)
 }
 
 /* Not yet: the runtime tells of an address by an event, of an answer nobody does. */
-static bool answers(struct environments *es, const struct environment *e)
+static bool answers_by_now(struct environments *es, const struct environment *e)
 {
     const char *address = environment_address(e);
     return address && probe_answers(address, e->readiness_path, client_stop_fd(es->client));
@@ -201,8 +203,9 @@ static void start_timed_out(struct environments *es, struct environment *e)
 
 void environment_await(struct environments *es, struct environment *e, yyjson_val *object)
 {
+    assert(e->container == CONTAINER_RUNNING && e->phase != PHASE_RUNNING);
     tell_endpoints(es, e);
-    if (!answers(es, e)) {
+    if (!answers_by_now(es, e)) {
         if (environment_late(e))
             start_timed_out(es, e);
         else
@@ -220,6 +223,7 @@ void environment_await(struct environments *es, struct environment *e, yyjson_va
 
 void environment_running(struct environments *es, struct environment *e, yyjson_val *object)
 {
+    assert(e->container == CONTAINER_RUNNING && e->phase == PHASE_RUNNING);
     tell_endpoints(es, e);
     if (environment_address(e))
         pulses_watch(es->pulses, e->name, environment_address(e), e->readiness_path);

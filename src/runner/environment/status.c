@@ -163,7 +163,7 @@ static void fill_resources(const struct filling *f, yyjson_val *object, yyjson_m
     json_mut_set_int(doc, r, "pids", config->pids_limit);
 }
 
-static void fill(yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status, void *arg)
+static void fill_status(yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status, void *arg)
 {
     const struct filling *f = arg;
     const struct environment *e = f->e;
@@ -199,7 +199,7 @@ static bool differs(struct filling *f, yyjson_val *object)
     size_t i, max;
 
     yyjson_mut_doc_set_root(doc, status);
-    fill(object, doc, status, f);
+    fill_status(object, doc, status, f);
     _cleanup_json_ yyjson_doc *wanted = yyjson_mut_doc_imut_copy(doc, NULL);
     yyjson_obj_foreach (yyjson_doc_get_root(wanted), i, max, key, v) {
         yyjson_val *old = yyjson_obj_get(present, yyjson_get_str(key));
@@ -228,7 +228,7 @@ void status_write(struct environments *es, struct environment *e, yyjson_val *ob
         return;
     }
     struct object_ref ref = {PLURAL_DEVICES, e->name, e->uid};
-    if (client_patch_status(es->client, &ref, stale ? NULL : object, fill, &f, &answer, &err) == 0) {
+    if (client_patch_status(es->client, &ref, stale ? NULL : object, fill_status, &f, &answer, &err) == 0) {
         e->written = object_version(yyjson_doc_get_root(answer));
         e->dirty = false;
         if (e->phase == PHASE_RUNNING || e->phase == PHASE_FAILED)

@@ -56,8 +56,9 @@ void turns_free(struct turns *t)
     free(t);
 }
 
-static struct turn **find(struct turns *t, const char *name)
+static struct turn **find_turn(struct turns *t, const char *name)
 {
+    ASSERT_LOCKED(&t->lock);
     struct turn **at = &t->first;
 
     while (*at && !streq((*at)->name, name))
@@ -90,7 +91,7 @@ bool turns_take(struct turns *t, const char *name, unsigned *before)
     int64_t now = clock_monotonic_us();
 
     LOCK_SCOPE(&t->lock);
-    struct turn **at = find(t, name);
+    struct turn **at = find_turn(t, name);
     if (*at == NULL) {
         *at = xcalloc(1, sizeof(**at));
         (*at)->name = xstrdup(name);
@@ -105,6 +106,7 @@ bool turns_take(struct turns *t, const char *name, unsigned *before)
 
 static void call_next(struct turns *t)
 {
+    ASSERT_LOCKED(&t->lock);
     int64_t now = clock_monotonic_us();
 
     for (const struct turn *one = t->first; one; one = one->next) {
@@ -119,7 +121,7 @@ static void call_next(struct turns *t)
 void turns_leave(struct turns *t, const char *name)
 {
     LOCK_SCOPE(&t->lock);
-    struct turn **at = find(t, name), *one = *at;
+    struct turn **at = find_turn(t, name), *one = *at;
 
     if (one == NULL)
         return;
