@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -37,7 +38,8 @@ void fixture_restart(struct fixture *f);
 
 /* What the widget's hooks saw last. */
 struct seen {
-    int prepared, admitted, removed;
+    atomic_int prepared; /* on a worker */
+    int admitted, removed;
     enum write_operation operation;
     bool dry_run, had_old;
     char secret[64];
