@@ -224,7 +224,7 @@ int client_remove_finalizer(struct client *c, const struct object_ref *ref, cons
     }
 }
 
-/* --- streams -------------------------------------------------------------------------------------------------- */
+/* --- Streams --- */
 
 int client_stream(struct client *c, const char *path, unsigned seconds, int (*line)(void *arg, struct str line),
                   void *arg, struct error **err)

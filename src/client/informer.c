@@ -70,7 +70,7 @@ static const char *name_of(yyjson_val *object)
     return json_str_at(object, "metadata.name");
 }
 
-/* --- list ----------------------------------------------------------------------------------------------------- */
+/* --- List --- */
 
 static void take_page(struct map *into, yyjson_val *list)
 {
@@ -173,7 +173,7 @@ static int list_objects(struct informer *i, struct error **err)
     return 0;
 }
 
-/* --- watch ---------------------------------------------------------------------------------------------------- */
+/* --- Watch --- */
 
 static void set_revision(struct informer *i, yyjson_val *object)
 {
@@ -253,7 +253,7 @@ static int watch(struct informer *i, struct error **err)
     return client_stream(i->o.client, path, seconds + WATCH_GRACE_SECONDS, take_event, i, err);
 }
 
-/* --- the thread ----------------------------------------------------------------------------------------------- */
+/* --- The thread --- */
 
 /* A watch that was resumed may say nothing for long; so ask for something small to know that the server is there again.
  * Where its store went back behind what is known here, nothing can be resumed: 1. */

@@ -66,7 +66,7 @@ static void request_unref(struct request *r)
         request_free(r);
 }
 
-/* --- the stream's side: event threads --------------------------------------------------------------------------- */
+/* --- The stream's side: event threads --- */
 
 static ssize_t stream_read(void *state, char *out, size_t max)
 {
@@ -103,7 +103,7 @@ static void stream_close(void *state)
 
 static const struct http_stream_ops stream_ops = {stream_read, stream_close};
 
-/* --- the engine's side: a thread -------------------------------------------------------------------------------- */
+/* --- The engine's side: a thread --- */
 
 static int push_text(void *arg, struct str text)
 {
@@ -197,7 +197,7 @@ static void *serve_request(void *arg)
     return NULL;
 }
 
-/* --- requests --------------------------------------------------------------------------------------------------- */
+/* --- Requests --- */
 
 static bool take_request_place(struct logs *l)
 {

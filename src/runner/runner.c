@@ -77,7 +77,7 @@ int runner_run(const struct runner_options *o, int stop_fd, struct error **err)
     return 0;
 }
 
-/* --- down --------------------------------------------------------------------------------------------------------- */
+/* --- Down --- */
 
 static void ignore_device(void *arg, const char *device)
 {

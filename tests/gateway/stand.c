@@ -14,7 +14,6 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
-#include "base/log.h"
 #include "base/thread.h"
 #include "base/workers.h"
 #include "pki/pki.h"

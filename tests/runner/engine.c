@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/thread.h"
 #include "client/transport.h"
 #include "runner/engine/engine.h"

@@ -101,7 +101,7 @@ static uint64_t cpu_quota_us(const struct runtime_spec *s)
     return quota < 1000 ? 1000 : quota; /* the kernel's least */
 }
 
-/* --- Podman --------------------------------------------------------------------------------------------------- */
+/* --- Podman --- */
 
 static void put_mappings(document *d, value *root, const struct prepared *p)
 {
@@ -233,7 +233,7 @@ static void fill_podman(document *d, value *root, const struct engine *e, const 
     put_str(d, root, "systemd", "false");
 }
 
-/* --- Docker --------------------------------------------------------------------------------------------------- */
+/* --- Docker --- */
 
 static void add_docker_mount(document *d, value *mounts, const struct mount_point *m)
 {

@@ -11,7 +11,7 @@ char *container_name(struct arena *a, const char *instance)
     return arena_printf(a, "open-hydra-%s", instance);
 }
 
-/* --- labels --------------------------------------------------------------------------------------------------- */
+/* --- Labels --- */
 
 static const char *label(yyjson_val *labels, const char *name)
 {
@@ -43,7 +43,7 @@ char *engine_filter(struct arena *a, const char *installation)
     return url_quote(a, text);
 }
 
-/* --- ours, or another's with that name ------------------------------------------------------------------------- */
+/* --- Ours, or another's with that name --- */
 
 int engine_inspect(struct engine *e, struct arena *a, const char *instance, yyjson_doc **out, struct error **err)
 {
@@ -87,7 +87,7 @@ int engine_find(struct engine *e, struct arena *a, const char *instance, const c
     return there == 0 ? error_set(err, REASON_NOT_FOUND, "the environment has no container") : there;
 }
 
-/* --- ending ---------------------------------------------------------------------------------------------------- */
+/* --- Ending --- */
 
 static int stop_container(struct engine *e, struct arena *a, const char *name, unsigned grace, struct error **err)
 {

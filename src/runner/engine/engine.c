@@ -20,7 +20,7 @@
 #include "runner/engine/service.h"
 #include "runner/engine/watch.h"
 
-/* --- what can be had ------------------------------------------------------------------------------------------ */
+/* --- What can be had --- */
 
 static int facts(struct runtime *r, struct runtime_facts *out, struct error **err)
 {
@@ -57,7 +57,7 @@ static int image_present(struct runtime *r, const char *image, struct error **er
     return error_set(err, why->reason, "%s", why->message);
 }
 
-/* --- making and ending ---------------------------------------------------------------------------------------- */
+/* --- Making and ending --- */
 
 /* Anew by each runner, as the one before may have been another version; and where somebody tidied it away. */
 static int write_profile(struct engine *e, struct arena *a, struct error **err)
@@ -167,7 +167,7 @@ static int sweep(struct runtime *r, void (*wanted)(void *arg, struct map *ids), 
     return host_sweep(engine_of(r), wanted, arg, err);
 }
 
-/* --- life ----------------------------------------------------------------------------------------------------- */
+/* --- Life --- */
 
 static void start_watching(struct runtime *r, const struct runtime_listener *l)
 {

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "base/str.h"
 
 static int open_below(int folder, const char *name, int flags)
 {

@@ -20,7 +20,7 @@ struct making {
     struct prepared *out;
 };
 
-/* --- ids outside ---------------------------------------------------------------------------------------------- */
+/* --- Ids outside --- */
 
 /* Inside Podman's own user namespace, where 0 is who started it and the rest is subordinate: user N inside is N there,
  * at no cost. An image that wants root gets a namespace that begins at 1, for which Podman copies the image once. */
@@ -68,7 +68,7 @@ static uid_t outside_user(const struct making *m)
     return m->out->host_id + m->spec->run_as;
 }
 
-/* --- folders -------------------------------------------------------------------------------------------------- */
+/* --- Folders --- */
 
 static void add_mount(const struct making *m, struct mount_point one)
 {
@@ -156,7 +156,7 @@ static int make_log_folder(const struct making *m, struct error **err)
     return 0;
 }
 
-/* --- all of it ------------------------------------------------------------------------------------------------ */
+/* --- All of it --- */
 
 static int refuse(const char **reason, const char *name)
 {
@@ -202,7 +202,7 @@ int host_remove(struct engine *e, const char *instance, struct error **err)
     return place_remove(e->places, place, err);
 }
 
-/* --- what belongs to nobody ------------------------------------------------------------------------------------ */
+/* --- What belongs to nobody --- */
 
 static struct map *places_of(const struct map *ids)
 {

@@ -38,8 +38,7 @@ bool network_is_address(const char *s, bool with_prefix)
     return inet_pton(AF_INET, text, &a) == 1 && (slash == NULL || str_to_u64(str_from(slash + 1), 32, &prefix) == 0);
 }
 
-/* --- texts ----------------------------------------------------------------------------------------------------------
- */
+/* --- Texts --- */
 
 /* How one tool says that what goes there is let through or refused. `port`: DNS alone. */
 typedef void (*say_rule)(struct buffer *b, const char *to, bool port, bool accept);
@@ -99,8 +98,7 @@ void network_rules_iptables(struct buffer *b, const struct network_rules *r)
     "OUTPUT -j REJECT\n"                                                                                               \
     "COMMIT\n"
 
-/* --- this machine ---------------------------------------------------------------------------------------------------
- */
+/* --- This machine --- */
 
 static bool is_blank(char c)
 {
@@ -153,8 +151,7 @@ char *network_own_addresses(void)
     return out.n ? buffer_steal(&out) : xstrdup("");
 }
 
-/* --- in the environment's namespace
- * ----------------------------------------------------------------------------------- */
+/* --- In the environment's namespace --- */
 
 static const char *find_program(const char *const *paths)
 {

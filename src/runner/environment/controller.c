@@ -16,7 +16,7 @@ struct controller {
     pthread_t workers[WORKERS];
 };
 
-/* --- what it is told ------------------------------------------------------------------------------------------ */
+/* --- What it is told --- */
 
 static void device_changed(void *arg, const char *name)
 {
@@ -72,7 +72,7 @@ static void engine_available(void *arg, bool up, const char *message)
     queue_all_devices(arg, up);
 }
 
-/* --- life ----------------------------------------------------------------------------------------------------- */
+/* --- Life --- */
 
 static void *work_on_queue(void *arg)
 {

@@ -14,7 +14,7 @@
 #include "base/thread.h"
 #include "runner/environment/lines.h"
 
-/* --- the table ------------------------------------------------------------------------------------------------ */
+/* --- The table --- */
 
 static void environment_free(void *p)
 {
@@ -158,7 +158,7 @@ bool environment_take_look(struct environments *es, struct environment *e)
     return look;
 }
 
-/* --- what they are worked on with ----------------------------------------------------------------------------- */
+/* --- What they are worked on with --- */
 
 void environments_note_engine(struct environments *es, bool up, const char *message)
 {
@@ -221,7 +221,7 @@ unsigned environment_retry(struct environments *es, struct environment *e)
     return ms;
 }
 
-/* --- where it is at ------------------------------------------------------------------------------------------- */
+/* --- Where it is at --- */
 
 void environment_set(struct environment *e, enum phase phase, const char *reason, const char *fmt, ...)
 {
@@ -257,7 +257,7 @@ bool environment_late(const struct environment *e)
     return clock_monotonic_us() > e->deadline_us;
 }
 
-/* --- its last words ------------------------------------------------------------------------------------------- */
+/* --- Its last words --- */
 
 static int collect_end(void *arg, struct str text)
 {
@@ -283,7 +283,7 @@ char *environment_log(struct environments *es, struct environment *e)
     return last_lines(&text, e->token);
 }
 
-/* --- its end -------------------------------------------------------------------------------------------------- */
+/* --- Its end --- */
 
 void environment_clear_away(struct environments *es, struct environment *e)
 {

@@ -5,7 +5,7 @@
 #include "base/thread.h"
 #include "kinds/names.h"
 
-/* --- deleted, or not to be found ------------------------------------------------------------------------------ */
+/* --- Deleted, or not to be found --- */
 
 /* Returns whether that is new. */
 static bool note_kept(struct environments *es, const char *uid, bool kept)
@@ -44,7 +44,7 @@ void kept_may_be_gone(struct environments *es)
         environments_sweep_soon(es);
 }
 
-/* --- a store that went back ----------------------------------------------------------------------------------- */
+/* --- A store that went back --- */
 
 bool is_lost_uid(struct environments *es, const char *uid)
 {

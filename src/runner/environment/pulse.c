@@ -42,7 +42,7 @@ struct pulses {
     uint64_t serial;
 };
 
-/* --- one ------------------------------------------------------------------------------------------------------ */
+/* --- One --- */
 
 static bool has_process(const struct one *o)
 {
@@ -87,7 +87,7 @@ static bool has_ended(const struct one *o)
     return has_process(o) && poll(&fd, 1, 0) > 0;
 }
 
-/* --- what is told --------------------------------------------------------------------------------------------- */
+/* --- What is told --- */
 
 /* Elsewhere it is another that is asked: what the one before said, or is being asked, does not count. */
 static void begin_at(struct pulses *p, struct one *o, const char *address, const char *path)
@@ -166,7 +166,7 @@ struct pulse pulses_of(struct pulses *p, const char *name)
     return found;
 }
 
-/* --- asking --------------------------------------------------------------------------------------------------- */
+/* --- Asking --- */
 
 struct asked {
     char *name, *address, *path;
@@ -288,7 +288,7 @@ void pulses_round(struct pulses *p, int64_t now)
     free(list);
 }
 
-/* --- life ----------------------------------------------------------------------------------------------------- */
+/* --- Life --- */
 
 static void *ask_again_and_again(void *arg)
 {

@@ -12,7 +12,7 @@
 #include "runner/environment/status.h"
 #include "runner/environment/stop.h"
 
-/* --- the next step -------------------------------------------------------------------------------------------- */
+/* --- The next step --- */
 
 static bool take_turn(struct environments *es, struct environment *e)
 {

@@ -21,7 +21,7 @@ static double seconds_since(int64_t us)
     return (double)(clock_monotonic_us() - us) / 1e6;
 }
 
-/* --- from nothing to a started container ---------------------------------------------------------------------- */
+/* --- From nothing to a started container --- */
 
 static void note_waiting(struct environment *e, yyjson_val *object)
 {
@@ -148,7 +148,7 @@ void environment_start(struct environments *es, struct environment *e, const str
         environment_fail(es, e, reason, err->message, true);
 }
 
-/* --- until it answers_by_now, and then ------------------------------------------------------------------------------- */
+/* --- Until it answers, and then --- */
 
 static yyjson_mut_doc *endpoint_document(const struct environment *e)
 {

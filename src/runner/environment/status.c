@@ -9,7 +9,7 @@
 #include "kinds/names.h"
 #include "runner/environment/spec.h"
 
-/* --- conditions ----------------------------------------------------------------------------------------------- */
+/* --- Conditions --- */
 
 struct condition {
     const char *type;
@@ -112,7 +112,7 @@ static void fill_conditions(const struct filling *f, yyjson_val *object, yyjson_
     json_mut_set(doc, status, "conditions", list);
 }
 
-/* --- the rest ------------------------------------------------------------------------------------------------- */
+/* --- The rest --- */
 
 /* In a merge patch a missing thing is said by null. */
 static void put_null(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key)
@@ -189,7 +189,7 @@ static void fill_status(yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val 
     fill_conditions(f, object, doc, status);
 }
 
-/* --- writing -------------------------------------------------------------------------------------------------- */
+/* --- Writing --- */
 
 static bool differs(struct filling *f, yyjson_val *object)
 {

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "base/log.h"
 
 #define WAL "open-hydra.db-wal"
 #define ASIDE "open-hydra.room"

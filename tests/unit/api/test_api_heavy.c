@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/thread.h"
 #include "unit/api/client.h"
 

@@ -12,8 +12,6 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
-
 static int add_one(void *arg, struct error **err)
 {
     int *n = arg;

@@ -14,7 +14,6 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "base/io.h"
 
 struct two {
     char base[40];

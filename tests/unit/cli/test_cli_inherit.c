@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "base/str.h"
 
 static void say(const char *pid, const char *count, const char *names)
 {

@@ -4,7 +4,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "client/transport.h"
 
 static struct transport *to(const struct peer *p)

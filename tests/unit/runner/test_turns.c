@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include "base/str.h"
 #include "runner/environment/turns.h"
 
 static struct queue *queue;
