@@ -11,6 +11,14 @@
 #define WAITING "port-waiting"
 #define RESOURCE_OF_OLD "port"
 
+/* Secret scope of one record: how many wait, and when the last of them came, so that who joins need not read them all. */
+#define END "waiting-end"
+
+struct list_end {
+    uint64_t n;
+    int64_t last_us;
+};
+
 struct reading {
     struct arena *arena;
     struct waiting_list *list;
@@ -67,6 +75,41 @@ void waiting_list_read(struct store_txn *t, struct arena *arena, struct waiting_
         qsort(out->first, out->n, sizeof(*out->first), by_arrival);
 }
 
+/* --- Its end --- */
+
+static bool count_record(void *arg, struct str device, struct str value)
+{
+    struct list_end *end = arg;
+    int64_t since_us = (int64_t)next_number(&value);
+
+    end->n++;
+    if (since_us > end->last_us)
+        end->last_us = since_us;
+    return true;
+}
+
+/* An older program kept no record of it. */
+static struct list_end find_end(struct store_txn *t)
+{
+    struct str value = txn_secret(t, END, STR(""));
+    struct list_end end = {0};
+
+    if (value.p) {
+        end.n = next_number(&value);
+        end.last_us = (int64_t)next_number(&value);
+    } else {
+        txn_secret_list(t, WAITING, count_record, &end);
+    }
+    return end;
+}
+
+static void put_end(struct store_txn *t, struct list_end end)
+{
+    _cleanup_free_ char *value = xasprintf("%llu %lld", (unsigned long long)end.n, (long long)end.last_us);
+
+    txn_secret_put(t, END, STR(""), str_from(value));
+}
+
 /* --- Saying it --- */
 
 static void put_record(struct store_txn *t, const struct waiting_device *w)
@@ -108,30 +151,33 @@ static void say_position(struct store_txn *t, struct waiting_device *w, uint64_t
 
 void waiting_list_write(struct store_txn *t, const struct waiting_list *list)
 {
-    uint64_t position = 0;
+    struct list_end end = {0};
 
     for (size_t i = 0; i < list->n; i++) {
         struct waiting_device *w = &list->first[i];
-        if (w->left)
+        if (w->left) {
             txn_secret_delete(t, WAITING, str_from(w->device));
-        else if (is_worth_saying(w->said, ++position))
-            say_position(t, w, position);
+            continue;
+        }
+        end = (struct list_end){end.n + 1, w->since_us};
+        if (is_worth_saying(w->said, end.n))
+            say_position(t, w, end.n);
     }
+    put_end(t, end);
 }
 
 /* --- Coming and going --- */
 
 void waiting_list_join(struct admission *a, struct store_txn *t, const char *resource)
 {
-    struct waiting_list list;
+    struct list_end end = find_end(t);
     int64_t now = clock_realtime_us();
-
-    waiting_list_read(t, a->arena, &list);
-    int64_t last = list.n ? list.first[list.n - 1].since_us : 0;
     struct waiting_device w = {.device = json_mut_str_at(a->object, "metadata.name"),
                                .resource = resource,
-                               .since_us = now > last ? now : last + 1, /* whatever the clock does */
-                               .said = list.n + 1};
+                               .since_us = now > end.last_us ? now : end.last_us + 1, /* whatever the clock does */
+                               .said = end.n + 1};
+
+    put_end(t, (struct list_end){w.said, w.since_us});
     put_record(t, &w);
     write_queue(a->doc, a->object, &w);
 }

@@ -161,6 +161,7 @@ static void many_who_wait(void **state)
 static int write_old_record(struct store_txn *t, void *arg, struct error **err)
 {
     txn_secret_put(t, "port-waiting", STR("c"), STR("17"));
+    txn_secret_delete(t, "waiting-end", STR(""));
     return 0;
 }
 
@@ -170,6 +171,8 @@ static void an_older_list_is_read(void **state)
     make_waiting("b");
     make_waiting("c");
     assert_int_equal(store_run(world.f.store, write_old_record, NULL, NULL), 0);
+    make_waiting("d");
+    assert_int_equal(position_of("d"), 3);
     serve();
     assert_int_equal(position_of("c"), 1);
     assert_int_equal(position_of("b"), 2);
