@@ -21,6 +21,7 @@
 #include "server/identity/nginx_headers.h"
 #include "server/identity/roles.h"
 #include "server/presence.h"
+#include "server/served.h"
 #include "server/shipped.h"
 
 #define MAX_BODY ((size_t)3 << 20)
@@ -44,11 +45,9 @@
 #define PARSER_LIMITS                                                                                                  \
     ((struct workers_limits){.jobs = 256, .owner_jobs = 16, .bytes = (size_t)64 << 20, .owner_bytes = (size_t)8 << 20})
 
-enum { KIND_USER, KIND_DEVICE, KIND_SANDBOX, KINDS };
-
 struct server {
     const struct server_options *options;
-    struct kind *kinds[KINDS];
+    struct served served;
     struct store *store;
     struct workers *workers, *parsers;
     struct flow *flow;
@@ -63,21 +62,6 @@ struct server {
     uint16_t *excluded;
     struct http_server *listeners[3];
 };
-
-static int load_kinds(struct server *s, struct error **err)
-{
-    static const char *const names[KINDS] = {
-        [KIND_USER] = "openhydrauser", [KIND_DEVICE] = "device", [KIND_SANDBOX] = "sandbox"};
-
-    for (size_t i = 0; i < KINDS; i++)
-        for (size_t j = 0; j < kind_sources_len; j++)
-            if (streq(kind_sources[j].name, names[i])) {
-                s->kinds[i] = kind_load(kind_sources[j].yaml, names[i], err);
-                if (s->kinds[i] == NULL)
-                    return -1;
-            }
-    return 0;
-}
 
 static void read_excluded_ports(struct server *s)
 {
@@ -104,9 +88,8 @@ static int check_stored(void *arg, const char *collection, const struct object *
 {
     struct server *s = arg;
 
-    for (size_t i = 0; i < KINDS; i++)
-        if (streq(s->kinds[i]->plural, collection))
-            return stored_check(o, err);
+    if (served_find(&s->served, collection))
+        return stored_check(o, err);
     return error_set(err, REASON_INTERNAL, "nothing of that kind is served");
 }
 
@@ -132,15 +115,10 @@ static bool still_holds(void *context, const struct identity *who)
 
 static int make_api(struct server *s, struct error **err)
 {
-    const struct api_resource resources[] = {
-        {s->kinds[KIND_USER], &user_hooks},
-        {s->kinds[KIND_DEVICE], &device_hooks},
-        {s->kinds[KIND_SANDBOX], &sandbox_hooks},
-    };
     struct api_options options = {
         .store = s->store,
-        .resources = resources,
-        .resources_len = ARRAY_SIZE(resources),
+        .resources = s->served.resources,
+        .resources_len = s->served.n,
         .authorize = roles_authorize,
         .still_holds = still_holds,
         .reserved = roles_reserved,
@@ -159,7 +137,7 @@ static int build(struct server *s, struct error **err)
 {
     const struct config *c = s->options->config;
 
-    if (load_kinds(s, err) < 0 || open_store(s, err) < 0)
+    if (served_load(&s->served, err) < 0 || open_store(s, err) < 0)
         return -1;
     s->workers = workers_new("worker", WORKER_THREADS, &WORKER_LIMITS);
     s->parsers = workers_new("parser", PARSER_THREADS, &PARSER_LIMITS);
@@ -180,8 +158,8 @@ static int build(struct server *s, struct error **err)
     read_excluded_ports(s);
     if (make_api(s, err) < 0)
         return -1;
-    s->auth = (struct auth){s->accounts, s->identifier, s->api, s->kinds[KIND_USER]};
-    if (shipped_create(s->api, s->store, (const struct kind *const *)s->kinds, KINDS, err) < 0)
+    s->auth = (struct auth){s->accounts, s->identifier, s->api, served_find(&s->served, PLURAL_USERS)};
+    if (shipped_create(s->api, s->store, s->served.kinds, s->served.n, err) < 0)
         return -1;
     return store_run(s->store, allocation_serve, &s->context, err);
 }
@@ -322,8 +300,7 @@ static void tear_down(struct server *s)
     if (s->store)
         store_close(s->store);
     accounts_free(s->accounts);
-    for (size_t i = 0; i < KINDS; i++)
-        kind_free(s->kinds[i]);
+    served_free(&s->served);
     flow_free(s->flow);
     free(s->excluded);
 }

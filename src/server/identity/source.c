@@ -21,7 +21,7 @@ bool source_is_foreign_page(const struct source *s, const char *own)
  * not. */
 bool source_is_foreign_fetch(const struct source *s)
 {
-    return s->fetch_site.p && !is_nocase(s->fetch_site, "same-origin") && !is_nocase(s->fetch_site, "none");
+    return s->fetch_site.p && !str_is(s->fetch_site, "same-origin") && !str_is(s->fetch_site, "none");
 }
 
 bool source_is_document(const struct source *s)

@@ -152,7 +152,7 @@ static void websocket_needs_the_own_origin(void **state)
 
 static void other_sites_may_only_navigate(void **state)
 {
-    static const char *const sites[] = {"same-site", "cross-site", "something-new", "same-origin, same-origin"};
+    static const char *const sites[] = {"same-site", "cross-site", "something-new", "same-origin, same-origin", "nonE"};
 
     for (size_t i = 0; i < ARRAY_SIZE(sites); i++) {
         assert_int_equal(verdict(fetched(request("GET", "/"), sites[i], "navigate", "document")), PASS);

@@ -1,0 +1,54 @@
+#include "server/served.h"
+
+#include "base/alloc.h"
+#include "kinds/names.h"
+#include "server/hooks/context.h"
+
+/* What a definition cannot say. */
+static const struct {
+    const char *plural;
+    const struct kind_hooks *hooks;
+} hooks_of[] = {
+    {PLURAL_USERS, &user_hooks},
+    {PLURAL_DEVICES, &device_hooks},
+    {PLURAL_SANDBOXES, &sandbox_hooks},
+};
+
+static const struct kind_hooks *find_hooks(const char *plural)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(hooks_of); i++)
+        if (streq(hooks_of[i].plural, plural))
+            return hooks_of[i].hooks;
+    return NULL;
+}
+
+int served_load(struct served *s, struct error **err)
+{
+    s->kinds = xcalloc(kind_sources_len, sizeof(*s->kinds));
+    s->resources = xcalloc(kind_sources_len, sizeof(*s->resources));
+    for (size_t i = 0; i < kind_sources_len; i++) {
+        const struct kind *k = kind_load(kind_sources[i].yaml, kind_sources[i].name, err);
+        if (k == NULL)
+            return -1;
+        s->resources[s->n] = (struct api_resource){k, find_hooks(k->plural)};
+        s->kinds[s->n++] = k;
+    }
+    return 0;
+}
+
+void served_free(struct served *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        kind_free((struct kind *)s->kinds[i]);
+    free(s->kinds);
+    free(s->resources);
+    *s = (struct served){0};
+}
+
+const struct kind *served_find(const struct served *s, const char *plural)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (streq(s->kinds[i]->plural, plural))
+            return s->kinds[i];
+    return NULL;
+}
