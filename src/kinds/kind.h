@@ -30,7 +30,7 @@
  * the default, {kind, private, maxBytes, streams}: struct kind_subresource. Who answers them is code (server/api/hooks.h), found
  * by the name.
  * x-open-hydra-log: {maxEvents, maxAgeSeconds}: what of this kind watches can resume from, where that is to be less than
- * the store keeps of all. Read and checked here; nobody asks for it yet, as the store's log is one ring for all kinds.
+ * the store keeps of all: of what is written all the time, so that it does not push out the others' events.
  */
 struct schema_node;
 

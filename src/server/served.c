@@ -45,6 +45,19 @@ void served_free(struct served *s)
     *s = (struct served){0};
 }
 
+struct store_log_limit *served_log_limits(const struct served *s, size_t *n)
+{
+    struct store_log_limit *limits = xcalloc(s->n, sizeof(*limits));
+
+    *n = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct kind *k = s->kinds[i];
+        if (k->log.max_events || k->log.max_age_seconds)
+            limits[(*n)++] = (struct store_log_limit){k->plural, k->log.max_events, k->log.max_age_seconds};
+    }
+    return limits;
+}
+
 const struct kind *served_find(const struct served *s, const char *plural)
 {
     for (size_t i = 0; i < s->n; i++)

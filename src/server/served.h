@@ -10,5 +10,7 @@ struct served {
 };
 int served_load(struct served *s, struct error **err) _must_check_;
 void served_free(struct served *s);
+/* Those that have less of the log of events than there is room for; the caller frees. */
+struct store_log_limit *served_log_limits(const struct served *s, size_t *n);
 /* NULL: nothing of that name is served. */
 const struct kind *served_find(const struct served *s, const char *plural);

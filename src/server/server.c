@@ -104,6 +104,8 @@ static int open_store(struct server *s, struct error **err)
                                     .check_arg = s,
                                     .reserve_bytes = RESERVE_BYTES};
 
+    _cleanup_free_ struct store_log_limit *limits = served_log_limits(&s->served, &options.log_limits_len);
+    options.log_limits = limits;
     s->store = store_open(&options, err);
     return s->store ? 0 : -1;
 }

@@ -5,6 +5,9 @@
 
 #include "base/alloc.h"
 
+/* So many times the limit of events, those that went before their turn included. */
+#define GONE_PART 8
+
 void log_init(struct event_log *l, uint64_t revision)
 {
     *l = (struct event_log){.capacity = 256, .start = revision, .end = revision};
@@ -26,17 +29,26 @@ static size_t entry_bytes(const struct log_entry *e)
     return sizeof(*e) + sizeof(uint64_t) + object_bytes(e->object) + object_bytes(e->previous);
 }
 
-static void drop_oldest(struct event_log *l)
+/* The oldest of its collection. Returns what it kept in memory. */
+static size_t release_entry(struct event_log *l, struct log_entry *e)
 {
-    struct log_entry *e = entry(l, ++l->start);
     size_t bytes = entry_bytes(e);
 
     l->bytes -= bytes;
-    l->dropped_bytes += bytes;
+    l->live--;
     e->track->head = (e->track->head + 1) % e->track->capacity;
     e->track->n--;
-    object_unref(e->object);
-    object_unref(e->previous);
+    object_unref(steal_ptr(e->object));
+    object_unref(steal_ptr(e->previous));
+    return bytes;
+}
+
+static void drop_oldest(struct event_log *l)
+{
+    struct log_entry *e = entry(l, ++l->start);
+
+    l->gone_bytes -= e->gone_bytes;
+    l->dropped_bytes += e->object ? release_entry(l, e) : e->gone_bytes;
 }
 
 void log_free(struct event_log *l)
@@ -71,7 +83,9 @@ static void track_append(struct log_track *t, uint64_t revision)
         for (size_t i = 0; i < t->n; i++)
             larger[i] = track_at(t, i);
         free(t->revisions);
-        *t = (struct log_track){larger, 0, t->n, capacity};
+        t->revisions = larger;
+        t->head = 0;
+        t->capacity = capacity;
     }
     assert(t->capacity);
     t->revisions[(t->head + t->n++) % t->capacity] = revision;
@@ -83,9 +97,34 @@ void log_append(struct event_log *l, struct log_track *track, enum event_type ty
     if (log_size(l) == l->capacity)
         grow(l);
     l->end++;
-    *entry(l, l->end) = (struct log_entry){type, (uint32_t)realtime_s, object, previous, track};
+    *entry(l, l->end) = (struct log_entry){type, (uint32_t)realtime_s, object, previous, track, 0};
+    l->live++;
     l->bytes += entry_bytes(entry(l, l->end));
     track_append(track, l->end);
+}
+
+static bool is_beyond_own(const struct event_log *l, const struct log_track *t, int64_t now_s)
+{
+    if (t->n == 0)
+        return false;
+    return (t->own_events && t->n > t->own_events) ||
+           (t->own_seconds && entry(l, track_at(t, 0))->realtime_s < now_s - t->own_seconds);
+}
+
+void log_trim_track(struct event_log *l, struct log_track *t, int64_t now_s)
+{
+    while (is_beyond_own(l, t, now_s)) {
+        struct log_entry *e = entry(l, track_at(t, 0));
+
+        t->start = track_at(t, 0);
+        e->gone_bytes = release_entry(l, e);
+        l->gone_bytes += e->gone_bytes;
+    }
+}
+
+static bool is_heavy(const struct event_log *l, const struct log_limits *limits)
+{
+    return l->bytes > limits->bytes || l->gone_bytes > limits->bytes || (log_size(l) - 1) / GONE_PART >= limits->events;
 }
 
 int64_t log_trim(struct event_log *l, const struct log_limits *limits)
@@ -94,8 +133,8 @@ int64_t log_trim(struct event_log *l, const struct log_limits *limits)
 
     while (l->start < l->end) {
         int64_t time = entry(l, l->start + 1)->realtime_s;
-        bool old = log_size(l) > limits->events || time < limits->oldest_s;
-        if (!old && l->bytes <= limits->bytes)
+        bool old = l->live > limits->events || time < limits->oldest_s;
+        if (!old && !is_heavy(l, limits))
             break;
         if (!old)
             for_bytes = time;

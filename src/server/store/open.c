@@ -165,6 +165,17 @@ static void free_store(struct store *s)
     free(s);
 }
 
+static void set_log_limits(struct cache *c, const struct store_options *options)
+{
+    for (size_t i = 0; i < options->log_limits_len; i++) {
+        const struct store_log_limit *limit = &options->log_limits[i];
+        struct log_track *track = &cache_make_collection(c, limit->collection)->track;
+
+        track->own_events = limit->max_events;
+        track->own_seconds = limit->max_age_seconds;
+    }
+}
+
 struct store *store_open(const struct store_options *options, struct error **err)
 {
     struct store *s = xcalloc(1, sizeof(*s));
@@ -180,6 +191,7 @@ struct store *store_open(const struct store_options *options, struct error **err
     room_open(&s->room, options->directory, options->reserve_bytes);
     cache_init(&s->cache);
     log_init(&s->cache.log, 0);
+    set_log_limits(&s->cache, options);
     s->lock_fd = store_lock(options->directory, err);
     if (s->lock_fd >= 0)
         s->backend = sqlite_open(options->directory, &s->room, options->no_sync, err);

@@ -68,7 +68,7 @@ size_t store_damaged_count(struct store *s, const char *collection)
 struct store_log_size store_log_size(struct store *s)
 {
     pthread_rwlock_rdlock(&s->cache.lock);
-    struct store_log_size size = {log_size(&s->cache.log), s->cache.log.bytes};
+    struct store_log_size size = {s->cache.log.live, s->cache.log.bytes};
     pthread_rwlock_unlock(&s->cache.lock);
     return size;
 }
@@ -133,14 +133,15 @@ int store_events(struct store *s, const char *collection, uint64_t after, struct
 
     pthread_rwlock_rdlock(&s->cache.lock);
     const struct event_log *log = &s->cache.log;
-    if (after < log->start) {
+    const struct collection *c = cache_collection(&s->cache, collection);
+    uint64_t start = c && c->track.start > log->start ? c->track.start : log->start;
+    if (after < start) {
         rc = error_set(err, REASON_EXPIRED, "too old resource version: %llu (%llu)", (unsigned long long)after,
-                       (unsigned long long)log->start);
+                       (unsigned long long)start);
     } else if (after > log->end) {
         rc = error_set(err, REASON_TIMEOUT, "Too large resource version: %llu, current: %llu",
                        (unsigned long long)after, (unsigned long long)log->end);
     } else {
-        const struct collection *c = cache_collection(&s->cache, collection);
         rc = (int)log_read(log, c ? &c->track : NULL, after, out, max, reached);
     }
     pthread_rwlock_unlock(&s->cache.lock);

@@ -19,12 +19,21 @@
  * The store knows no kinds: a collection is a name («devices»), an object in it has a name. Secrets are private records
  * (password hashes, sessions, allocations) in the same transactions, which never appear in an object or in the log.
  */
+/* Of what is written all the time, so that it does not push out what others resume from. 0: no limit of its own. */
+struct store_log_limit {
+    const char *collection;
+    size_t max_events;
+    unsigned max_age_seconds;
+};
+
 struct store_options {
-    const char *directory;        /* exists; holds open-hydra.db and a lock file */
-    size_t log_max_events;        /* 0: 10,000; in memory and on disk; the oldest go by count, … */
-    size_t log_max_bytes;         /* … by what they keep in memory, 0: 64 MiB, … */
-    unsigned log_max_age_seconds; /* … and by age; 0: no limit */
-    unsigned trim_milliseconds;   /* that often while nobody writes; 0: 15,000 */
+    const char *directory;                    /* exists; holds open-hydra.db and a lock file */
+    size_t log_max_events;                    /* 0: 10,000; in memory and on disk; the oldest go by count, … */
+    size_t log_max_bytes;                     /* … by what they keep in memory, 0: 64 MiB, … */
+    unsigned log_max_age_seconds;             /* … and by age; 0: no limit */
+    unsigned trim_milliseconds;               /* that often while nobody writes; 0: 15,000 */
+    const struct store_log_limit *log_limits; /* of collections that may have less than there is room for */
+    size_t log_limits_len;
     /* What is wrong with an object that was read at the start; NULL: only that it has to be JSON. One that fails is set
      * aside: neither listed nor watched, its name taken until it is deleted or written over. */
     int (*check)(void *arg, const char *collection, const struct object *o, struct error **err);

@@ -134,6 +134,38 @@ static void test_log_in_bytes_at_start(void **state)
     fixture_cleanup(&f);
 }
 
+static void expect_events_of_busy_and_quiet(struct store *s)
+{
+    struct event e[16];
+    uint64_t reached;
+    int n;
+
+    assert_int_equal(events_after(s, 0, &n), REASON_INTERNAL);
+    assert_int_equal(n, 2);
+    assert_int_equal(store_events(s, "busy", 50, e, 16, &reached, NULL), -1);
+    assert_int_equal(store_events(s, "busy", 96, e, 16, &reached, NULL), 5);
+    for (int i = 0; i < 5; i++)
+        event_release(&e[i]);
+    assert_int_equal(store_log_size(s).events, 7);
+}
+
+/* A kind that is written all the time has less, and takes nothing from the others, also after a start. */
+static void test_a_limit_of_its_own(void **state)
+{
+    const struct store_log_limit limit = {"busy", 5, 0};
+    struct fixture f = {.options = {.no_sync = true, .log_limits = &limit, .log_limits_len = 1, .log_max_events = 50}};
+
+    fixture_open(&f);
+    put(f.store, "c", "a", "1");
+    for (int i = 0; i < 100; i++)
+        put(f.store, "busy", "a", "1");
+    put(f.store, "c", "a", "2");
+    expect_events_of_busy_and_quiet(f.store);
+    fixture_reopen(&f);
+    expect_events_of_busy_and_quiet(f.store);
+    fixture_cleanup(&f);
+}
+
 /* Nor is more than that in memory for a moment. */
 static void test_log_at_start_stays_small(void **state)
 {
@@ -489,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_log_in_bytes),
         cmocka_unit_test(test_object_larger_than_log),
         cmocka_unit_test(test_log_in_bytes_at_start),
+        cmocka_unit_test(test_a_limit_of_its_own),
         cmocka_unit_test(test_log_at_start_stays_small),
         cmocka_unit_test(test_old_events_go_in_the_quiet),
         cmocka_unit_test(test_database_shrinks),

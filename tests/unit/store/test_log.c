@@ -101,6 +101,65 @@ static void each_collection_reads_its_own(void **state)
     }
 }
 
+/* What one collection has less of is taken from its oldest; the others keep theirs, in between as before. */
+static void one_that_has_a_limit_of_its_own(void **state)
+{
+    tracks[1].own_events = 5;
+    for (int i = 0; i < 90; i++) {
+        append(&tracks[i % 3 != 0], 100);
+        log_trim_track(&l, &tracks[1], 100);
+        assert_int_equal(trim(1000, UNLIMITED, 0), 0);
+    }
+    assert_int_equal(l.live, 35);
+    assert_int_equal(l.bytes + l.gone_bytes, l.bytes / 35 * 90);
+    assert_int_equal(tracks[1].start, 1083); /* 1084, 1085, then 1087, 1088, 1090 */
+    assert_int_equal(read_all(&tracks[0], 1000, 7), 30);
+    assert_int_equal(read_all(&tracks[1], 1083, 7), 5);
+    assert_int_equal(l.start, 1000);
+    /* By age, its newest too. */
+    tracks[1].own_seconds = 10;
+    log_trim_track(&l, &tracks[1], 110);
+    assert_int_equal(tracks[1].n, 5);
+    log_trim_track(&l, &tracks[1], 111);
+    assert_int_equal(tracks[1].n, 0);
+    assert_int_equal(tracks[1].start, 1090);
+    assert_null(log_last(&l));
+    assert_int_equal(read_all(&tracks[0], 1000, 7), 30);
+    /* The rest of the limits counts what is still there. */
+    assert_int_equal(trim(30, UNLIMITED, 0), 0);
+    assert_int_equal(l.start, 1000);
+    assert_int_equal(trim(29, UNLIMITED, 0), 0);
+    assert_int_equal(l.start, 1001);
+}
+
+/* What went waits on the disk: as much of it is borne as of the others, and eight times as many. */
+static void what_went_before_its_turn_is_bounded(void **state)
+{
+    tracks[1].own_events = 1;
+    append(&tracks[0], 100);
+    size_t one = l.bytes;
+    for (int i = 0; i < 10; i++)
+        append(&tracks[1], 200);
+    log_trim_track(&l, &tracks[1], 200);
+    assert_int_equal(l.gone_bytes, 9 * one);
+    assert_int_equal(trim(100, 9 * one, 0), 0);
+    assert_int_equal(l.start, 1000);
+    assert_int_equal(trim(100, 9 * one - 1, 0), 200);
+    assert_int_equal(l.start, 1002);
+    assert_int_equal(l.gone_bytes, 8 * one);
+    assert_int_equal(l.dropped_bytes, 2 * one);
+    while (log_size(&l) < 16)
+        append(&tracks[1], 300);
+    log_trim_track(&l, &tracks[1], 300);
+    trim(2, UNLIMITED, 0);
+    assert_int_equal(log_size(&l), 16);
+    append(&tracks[1], 300);
+    log_trim_track(&l, &tracks[1], 300);
+    trim(2, UNLIMITED, 0);
+    assert_int_equal(log_size(&l), 16);
+    assert_int_equal(l.live, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -108,6 +167,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(limits_are_exact),
         TEST(each_collection_reads_its_own),
+        TEST(one_that_has_a_limit_of_its_own),
+        TEST(what_went_before_its_turn_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
