@@ -8,29 +8,30 @@
 
 /*
  * A kind as data: what its CustomResourceDefinition file says (apiextensions.k8s.io/v1, one version), with extension
- * keys of ours, in the schema:
+ * keys of ours. In the schema:
  *
- * x-open-hydra-write-only: true: a string that is taken out of what clients send before anything is stored, logged or
- * shown.
- * x-open-hydra-output-only: true: ignored in what clients send, kept from the present object (old output fields in
- * spec).
- * x-open-hydra-immutable: true: may not change once the object exists (422 that says: delete and create).
- * These three below object properties only: their paths are keys joined by dots.
- * x-open-hydra-lines: true: a string that may hold line feeds and tabs. All others are one line; none holds anything
- * that steers a terminal (base/text.h).
- * x-open-hydra-max-bytes: how large the JSON of a field may be.
+ *   x-open-hydra-write-only: true    a string that is taken out of what clients send before anything is stored, logged
+ *                                    or shown
+ *   x-open-hydra-output-only: true   ignored in what clients send, kept from the present object (old output fields in
+ *                                    spec)
+ *   x-open-hydra-immutable: true     may not change once the object exists (422 that says: delete and create)
+ *   x-open-hydra-lines: true         a string that may hold line feeds and tabs. All others are one line; none holds
+ *                                    anything that steers a terminal (base/text.h)
+ *   x-open-hydra-max-bytes: N        how large the JSON of a field may be
  *
- * and, beside `names`, in spec:
+ * The first three below object properties only: their paths are keys joined by dots. Beside `names`, in spec:
  *
- * x-open-hydra-owner: spec.openHydraUsername: the path that names the user to whom an object belongs.
- * x-open-hydra-name: label: names are DNS labels, not subdomains.
- * x-open-hydra-max-bytes, x-open-hydra-owner-max-bytes: how large an object may be (its JSON, without the status), and
- * one that is written by who reaches own objects alone; KIND_MAX_BYTES where left out.
- * x-open-hydra-subresources: what an object has beside its status, each with {name, verbs} and, where they differ from
- * the default, {kind, private, maxBytes, streams}: struct kind_subresource. Who answers them is code (server/api/hooks.h), found
- * by the name.
- * x-open-hydra-log: {maxEvents, maxAgeSeconds}: what of this kind watches can resume from, where that is to be less than
- * the store keeps of all: of what is written all the time, so that it does not push out the others' events.
+ *   x-open-hydra-owner: PATH         names the user to whom an object belongs: spec.openHydraUsername
+ *   x-open-hydra-name: label         names are DNS labels, not subdomains
+ *   x-open-hydra-max-bytes: N        how large an object may be (its JSON, without the status), …
+ *   x-open-hydra-owner-max-bytes: N  … and one that is written by who reaches own objects alone; KIND_MAX_BYTES where
+ *                                    left out
+ *   x-open-hydra-subresources: […]   what an object has beside its status, each with {name, verbs} and, where they
+ *                                    differ from the default, {kind, private, maxBytes, streams}: struct
+ *                                    kind_subresource. Who answers them is code (server/api/hooks.h), found by the name
+ *   x-open-hydra-log: {…}            maxEvents, maxAgeSeconds: what of this kind watches can resume from, where that is
+ *                                    to be less than the store keeps of all: of what is written all the time, so that
+ *                                    it does not push out the others' events
  */
 struct schema_node;
 
