@@ -291,6 +291,7 @@ class Outside:
     ELSEWHERE = ("169.254.77.7", "172.16.77.7", "172.31.255.77", "192.168.177.7", "100.127.77.7", "192.0.0.77", "198.19.77.7")
 
     def __init__(self):
+        self.remove_left_behind()
         self.name = f"oh{os.getpid()}"
         self.ip("netns", "add", self.name)
         self.ip("link", "add", self.name, "type", "veth", "peer", "name", "outside", "netns", self.name)
@@ -304,6 +305,14 @@ class Outside:
             self.ip("route", "add", f"{address}/32", "via", self.INTERNET)
         self.ip("-n", self.name, "route", "add", "default", "via", "198.51.100.1")
         self.inside = listener("ip", "netns", "exec", self.name)
+
+    @staticmethod
+    def remove_left_behind():
+        """What a run left that was killed: its routes would lead there."""
+        for one in pathlib.Path("/run/netns").glob("oh[0-9]*"):
+            if not pathlib.Path(f"/proc/{one.name[2:]}").exists():
+                subprocess.run(["ip", "link", "del", one.name], check=False)
+                subprocess.run(["ip", "netns", "del", one.name], check=False)
 
     @staticmethod
     def ip(*arguments):
