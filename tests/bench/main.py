@@ -1,5 +1,6 @@
 """`make bench`: every figure beside what it is compared to, in one run. tests/bench/run calls this; see there."""
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -14,7 +16,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import cold  # noqa: E402
 import school_class  # noqa: E402
 from report import Report, conditions  # noqa: E402
-from support.instance import Instance, wait_until  # noqa: E402
+from support.instance import GROUP, Instance, wait_until  # noqa: E402
+from support.unix import Connection  # noqa: E402
 from world import (ADMIN, DEVICES, PROGRAMS, USERS, Nginx, Server, device, hammer, in_turn, memory, memory_file,  # noqa: E402
                    one_free_port, raise_descriptors, user, wrk)
 
@@ -309,6 +312,60 @@ def a_class(report, o):
     school_class.run(report, o.students)
 
 
+# ---- others, while somebody asks for much ----------------------------------------------------------------------------
+
+
+def send_again_and_again(server, request, stop, answers):
+    connection = Connection(server.socket)
+    while not stop.is_set():
+        connection.request(*request)
+        answer = connection.getresponse()
+        answer.read()
+        answers.append(answer.status)
+
+
+@contextlib.contextmanager
+def under_load(server, request, clients):
+    """The statuses of the answers, as they come."""
+    stop, answers = threading.Event(), []
+    threads = [threading.Thread(target=send_again_and_again, args=(server, request, stop, answers)) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(answers) > clients, what="answers under load")
+    try:
+        yield answers
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def large_body():
+    """The largest that is read at all is a sandbox's: parsed, then mostly left out, as no schema knows it."""
+    sandbox = {"apiVersion": "open-hydra-server.openhydra.io/v1", "kind": "Sandbox", "metadata": {"name": "large"},
+               "spec": {"image": "localhost/large"}, "numbers": list(range(37000))}
+    return json.dumps(sandbox)
+
+
+def busy(report, o):
+    report.section("GET /healthz by one client, while others ask for much")
+    with Server() as server:
+        server.start()
+        server.create(USERS, user, 10000)
+        body = large_body()
+        loads = {
+            f"2 send the largest bodies ({len(body) >> 10} KiB)": ("POST", f"{GROUP}/sandboxes?dryRun=All", body, {**ADMIN, "Content-Type": "application/json"}),
+            "2 list 10,000 users as tables": ("GET", USERS, None, {**ADMIN, "Accept": "application/json;as=Table;g=meta.k8s.io;v=v1"}),
+        }
+        quiet = hammer(server.socket, "/healthz", ADMIN, seconds=o.seconds, connections=1)
+        for what, request in loads.items():
+            with under_load(server, request, 2) as answers:
+                found = hammer(server.socket, "/healthz", ADMIN, seconds=2 * o.seconds, connections=1)
+            report.below(f"p99 while {what}", found["p99_us"], "µs", 20000,
+                         f"half of them within {found['p50_us']} µs; alone p99 {quiet['p99_us']} µs; "
+                         f"{len(answers)} such answers ({', '.join(map(str, sorted(set(answers))))})")
+
+
 def store(report, o):
     """The store by itself, without HTTP: what bench_store says."""
     report.section("The store alone, without HTTP, validation and answers (objects of 900 bytes)")
@@ -325,7 +382,7 @@ def store(report, o):
 
 
 SECTIONS = {"cold-start": cold_start, "class": a_class, "api": api, "creates": creates, "gateway": gateway, "watch": watch,
-            "memory": memory_section, "store": store}
+            "busy": busy, "memory": memory_section, "store": store}
 
 
 def main():
