@@ -65,9 +65,10 @@ def send_zeros(c, n):
 @pytest.mark.root
 def test_two_gigabytes_in_eight_megabytes(uploads):
     w = uploads
-    warm = begin(w, 8 << 20)
-    send_zeros(warm, 8 << 20)
-    assert answer(warm) == (201, {"bytes": 8 << 20})
+    # The first fills what the address sanitizer's allocator keeps for itself: without it 2 GiB take 0.7 MiB from the start.
+    warm = begin(w, GIB // 4)
+    send_zeros(warm, GIB // 4)
+    assert answer(warm) == (201, {"bytes": GIB // 4})
     warm.close()
     processes = [w.stand.pid, *w.workers()]
     before = {pid: forget_peak(pid) for pid in processes}

@@ -2,6 +2,7 @@
  * another server. What the first try staged is thrown away, and what the widget's hooks saw of it is forgotten; where
  * the hooks are the real ones there is no such memory. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "unit/api/fixture.h"
@@ -19,16 +20,27 @@ struct twice {
     done_fn *done;
 };
 
+/* What is seen in a transaction; `prepared` is counted on workers meanwhile. */
+static void copy_tried(struct seen *to, const struct seen *from)
+{
+    to->admitted = from->admitted;
+    to->removed = from->removed;
+    to->operation = from->operation;
+    to->dry_run = from->dry_run;
+    to->had_old = from->had_old;
+    memcpy(to->secret, from->secret, sizeof(to->secret));
+}
+
 static int try_first(struct store_txn *txn, void *arg, struct error **err)
 {
     const struct twice *t = arg;
     struct seen *memory = &seen, before = {0};
 
     if (memory)
-        before = *memory;
+        copy_tried(&before, memory);
     int rc = t->fn(txn, t->arg, err);
     if (memory)
-        *memory = before;
+        copy_tried(memory, &before);
     txn_abandon(txn);
     return rc;
 }
