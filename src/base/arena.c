@@ -87,6 +87,11 @@ char *arena_strdup(struct arena *a, const char *s)
     return arena_strndup(a, s, strlen(s));
 }
 
+char *arena_strdup_or_null(struct arena *a, const char *s)
+{
+    return s ? arena_strdup(a, s) : NULL;
+}
+
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list args, again;

@@ -13,6 +13,7 @@ void arena_free(struct arena *a);
 void *arena_alloc(struct arena *a, size_t size) __attribute__((returns_nonnull, alloc_size(2))); /* zeroed */
 char *arena_strndup(struct arena *a, const char *s, size_t n) __attribute__((returns_nonnull));
 char *arena_strdup(struct arena *a, const char *s) __attribute__((returns_nonnull));
+char *arena_strdup_or_null(struct arena *a, const char *s); /* NULL: NULL */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((returns_nonnull)) _printf_(2, 3);
 /* Calls fn(p) when the arena is freed, last registered first: for what the arena must free but did not allocate. */
 void arena_defer(struct arena *a, void (*fn)(void *), void *p);

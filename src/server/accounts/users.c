@@ -9,11 +9,6 @@
 #include "kinds/names.h"
 #include "kinds/user.h"
 
-static const char *copy_text(struct arena *arena, const char *s)
-{
-    return s ? arena_strdup(arena, s) : NULL;
-}
-
 /* A number that is no user's role must not become one of the server's own (ROLE_RUNNER). */
 static int known_role(int role)
 {
@@ -30,8 +25,8 @@ static bool read_account(const struct object *o, struct arena *arena, struct acc
     user_read(yyjson_doc_get_root(doc), &user);
     if (user.deleting || user.name == NULL || user.uid == NULL)
         return false;
-    *out = (struct account){copy_text(arena, user.name), copy_text(arena, user.uid),
-                            copy_text(arena, user.chinese_name), known_role(user.role)};
+    *out = (struct account){arena_strdup_or_null(arena, user.name), arena_strdup_or_null(arena, user.uid),
+                            arena_strdup_or_null(arena, user.chinese_name), known_role(user.role)};
     return true;
 }
 

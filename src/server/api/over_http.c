@@ -100,22 +100,17 @@ static void read_parameters(struct http_exchange *x, struct operation *op)
         http_next_query(x, &at, &all[op->parameters_len].name, &all[op->parameters_len].value);
 }
 
-static const char *copy_text(struct arena *a, const char *s)
-{
-    return s ? arena_strdup(a, s) : NULL;
-}
-
 static void read_identity(struct operation *op, const struct identity *who)
 {
     struct arena *a = op->arena;
 
     op->who = *who;
     op->who.name = arena_strdup(a, who->name ? who->name : "system:anonymous");
-    op->who.uid = copy_text(a, who->uid);
-    op->who.session = copy_text(a, who->session);
-    op->who.certificate = copy_text(a, who->certificate);
-    op->who.method = copy_text(a, who->method);
-    op->who.address = copy_text(a, who->address);
+    op->who.uid = arena_strdup_or_null(a, who->uid);
+    op->who.session = arena_strdup_or_null(a, who->session);
+    op->who.certificate = arena_strdup_or_null(a, who->certificate);
+    op->who.method = arena_strdup_or_null(a, who->method);
+    op->who.address = arena_strdup_or_null(a, who->address);
 }
 
 static void ask_gone(const struct operation *op, void (*gone)(void *arg), void *arg)

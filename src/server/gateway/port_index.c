@@ -81,11 +81,6 @@ static void forget_device(struct port_index *index, struct str name)
     entry_free(e);
 }
 
-static char *copy_text(const char *s)
-{
-    return s ? xstrdup(s) : NULL;
-}
-
 static struct entry *entry_new(const struct object *o)
 {
     struct device d;
@@ -95,8 +90,8 @@ static struct entry *entry_new(const struct object *o)
         return NULL;
     device_read(yyjson_doc_get_root(doc), &d);
     struct entry *e = xcalloc(1, sizeof(*e));
-    *e = (struct entry){xstrdup(o->name), xstrdup(o->uid), copy_text(d.owner), copy_text(d.sandbox),
-                        d.port,           d.phase,         d.deleting};
+    *e = (struct entry){xstrdup(o->name), xstrdup(o->uid), xstrdup_or_null(d.owner), xstrdup_or_null(d.sandbox), d.port,
+                        d.phase,          d.deleting};
     return e;
 }
 
