@@ -97,7 +97,7 @@ install: build
 	@test -n '$(DESTDIR)' || echo 'Installed. Next: systemctl enable --now open-hydra.target (after an upgrade: systemctl restart open-hydra.target)'
 
 uninstall:
-	@rm -rf '$(INSTALLED)' '$(INSTALLED_DOC)' '$(DESTDIR)$(PREFIX)/lib/open-hydra'
+	@rm -rf '$(INSTALLED)' '$(INSTALLED_DOC)' '$(DESTDIR)$(PREFIX)/lib/open-hydra' '$(DESTDIR)$(PREFIX)/libexec/open-hydra'
 	@rm -f '$(DESTDIR)$(PREFIX)/bin/open-hydra-server' '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/open-hydra.conf' \
 	  '$(DESTDIR)$(PREFIX)'/lib/systemd/system/open-hydra.target '$(DESTDIR)$(PREFIX)'/lib/systemd/system/open-hydra-*
 	@$(TELL_SYSTEMD)

@@ -13,6 +13,7 @@
 #include "cli/history.h"
 #include "cli/title.h"
 #include "runner/runner.h"
+#include "server/content/unpack.h"
 #include "server/server.h"
 
 static int process_ended(int rc, struct error *err)
@@ -52,6 +53,15 @@ static void leave_tls_alone(void)
                         NULL);
 }
 
+/* While it can still be found, wherever that is. Without it there are no uploads, and all else works. */
+static void prepare_unpacking(void)
+{
+    _cleanup_error_ struct error *err = NULL;
+
+    if (unpack_prepare(NULL, &err) < 0)
+        log_warning("%s", err->message);
+}
+
 int process_server(const struct config *c, const struct layout *l, const int fds[static SOCKETS], int peers_fd,
                    int stop_fd, int ready_fd, char **reason)
 {
@@ -73,6 +83,7 @@ int process_server(const struct config *c, const struct layout *l, const int fds
     title_set("server");
     prctl(PR_SET_NAME, "hydra-server");
     leave_tls_alone();
+    prepare_unpacking();
     int rc = history_check(c, l, &err);
     if (rc == 0)
         rc = become(l->server_id, &err);
