@@ -8,6 +8,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -15,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import cold  # noqa: E402
 import school_class  # noqa: E402
+import unpacking  # noqa: E402
 from report import Report, conditions  # noqa: E402
 from support.instance import GROUP, Instance, wait_until  # noqa: E402
 from support.unix import Connection  # noqa: E402
@@ -381,8 +383,15 @@ def store(report, o):
             print("  " + line)
 
 
+def unpack(report, o):
+    report.section("Unpacking into a folder, in the child that has given up all else, against bsdtar")
+    with tempfile.TemporaryDirectory(prefix="oh-unpack-", dir="/tmp") as folder:
+        unpacking.figures(report, o, pathlib.Path(folder))
+
+
 SECTIONS = {"cold-start": cold_start, "class": a_class, "api": api, "creates": creates, "gateway": gateway, "watch": watch,
-            "busy": busy, "memory": memory_section, "store": store}
+            "busy": busy, "memory": memory_section, "store": store,
+            "unpack": unpack}
 
 
 def main():
