@@ -1,5 +1,9 @@
 #include "kinds/sandbox.h"
 
+#include <stdio.h>
+
+#include "base/str.h"
+
 static const char *or_default(const char *s, const char *otherwise)
 {
     return s ? s : otherwise;
@@ -15,6 +19,7 @@ void sandbox_read(yyjson_val *object, struct sandbox *out)
         .args = json_at(object, "spec.args"),
         .env = json_at(object, "spec.env"),
         .socket = json_str_at(object, "spec.socket"),
+        .ports = json_at(object, "spec.ports"),
         .home = or_default(json_str_at(object, "spec.home"), "/home/student"),
         .readiness_path = or_default(json_str_at(object, "spec.readinessPath"), "/"),
         .network = json_bool_at(object, "spec.network", false),
@@ -22,4 +27,32 @@ void sandbox_read(yyjson_val *object, struct sandbox *out)
         .allow_service_workers = json_bool_at(object, "spec.allowServiceWorkers", false),
         .run_as_user = json_int_at(object, "spec.runAsUser", 1000),
     };
+}
+
+static bool read_port(yyjson_val *one, size_t i, struct sandbox_port *out)
+{
+    const char *name = json_str_at(one, "name");
+    yyjson_val *port = yyjson_is_obj(one) ? yyjson_obj_get(one, "port") : one;
+    uint64_t number = yyjson_is_uint(port) ? yyjson_get_uint(port) : 0;
+
+    if (number == 0 || number > UINT16_MAX || (name && strlen(name) > SANDBOX_PORT_NAME_MAX))
+        return false;
+    out->port = (uint16_t)number;
+    if (name)
+        snprintf(out->name, sizeof(out->name), "%s", name);
+    else
+        snprintf(out->name, sizeof(out->name), "port-%zu", i);
+    return is_dns_label(str_from(out->name));
+}
+
+size_t sandbox_ports(const struct sandbox *s, struct sandbox_port out[static SANDBOX_PORTS_MAX])
+{
+    yyjson_val *one;
+    size_t i, n, len = 0;
+
+    yyjson_arr_foreach (s->ports, i, n, one) {
+        if (len < SANDBOX_PORTS_MAX && read_port(one, i, &out[len]))
+            len++;
+    }
+    return len;
 }

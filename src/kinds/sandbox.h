@@ -11,12 +11,20 @@ struct sandbox_volume_mount {
     const char *name, *mount_path;
     bool read_only;
 };
+/* A TCP port on which the image listens. The names are the original's where none is given: «port-0» … */
+#define SANDBOX_PORTS_MAX 16
+#define SANDBOX_PORT_NAME_MAX 15 /* as Kubernetes' */
+struct sandbox_port {
+    char name[SANDBOX_PORT_NAME_MAX + 1];
+    uint16_t port;
+};
 struct sandbox {
     const char *name, *uid;
     const char *image;          /* spec.cpuImageName */
     yyjson_val *command, *args; /* arrays of strings, or NULL */
     yyjson_val *env;            /* array of {name, value}, or NULL */
-    const char *socket;         /* spec.socket: its path inside ("/run/open-hydra/environment.sock"); NULL: TCP */
+    const char *socket;         /* spec.socket: its path inside ("/run/open-hydra/environment.sock"); NULL: TCP alone */
+    yyjson_val *ports;          /* spec.ports: array of 8888 or {name, port}, or NULL */
     const char *home;           /* spec.home: where the user's files are mounted ("/home/student") */
     const char *readiness_path; /* spec.readinessPath ("/api") */
     bool network;               /* spec.network: access to the internet */
@@ -25,9 +33,11 @@ struct sandbox {
     int64_t run_as_user;        /* spec.runAsUser; 1000 */
 };
 void sandbox_read(yyjson_val *object, struct sandbox *out);
+/* Those of spec.ports that sandbox_check() lets pass, in their order; returns how many. */
+size_t sandbox_ports(const struct sandbox *s, struct sandbox_port out[static SANDBOX_PORTS_MAX]);
 
-/* What a schema cannot say: paths that the engine would refuse again and again, variables that are not a sandbox's to
- * set. Adds a cause for each field. */
+/* What a schema cannot say: paths that the engine would refuse again and again, ports in either form, variables that
+ * are not a sandbox's to set. Adds a cause for each field. */
 int sandbox_check(const struct sandbox *s, struct error **err) _must_check_;
 bool path_is_plain(const char *path);                  /* absolute, below /, no ".", "..", empty parts */
 bool path_is_in(const char *path, const char *folder); /* or the folder itself */

@@ -1,4 +1,5 @@
-/* What a schema cannot say of a sandbox: where it may be mounted, and which variables are not its to set. */
+/* What a schema cannot say of a sandbox: where it may be mounted, where it listens, and which variables are not its to
+ * set. */
 #include "base/alloc.h"
 #include "kinds/sandbox.h"
 
@@ -96,11 +97,66 @@ static int check_env(const struct sandbox *s, struct error **err)
     return rc;
 }
 
+static int invalid_port(struct error **err, size_t i, const char *key, const char *why)
+{
+    _cleanup_free_ char *field = xasprintf("spec.ports[%zu]%s", i, key);
+    return error_add_cause(err, field, "FieldValueInvalid", "Invalid value: %s", why);
+}
+
+static int check_port(yyjson_val *one, size_t i, struct error **err)
+{
+    yyjson_val *port = yyjson_is_obj(one) ? yyjson_obj_get(one, "port") : one, *key, *value;
+    const char *at = yyjson_is_obj(one) ? ".port" : "", *name = json_str_at(one, "name");
+    size_t k, n;
+
+    if (!yyjson_is_uint(port) || yyjson_get_uint(port) == 0 || yyjson_get_uint(port) > UINT16_MAX)
+        return invalid_port(err, i, at, "must be a port (1 to 65535), or an object of name and port");
+    yyjson_obj_foreach (one, k, n, key, value) {
+        if (!yyjson_equals_str(key, "name") && !yyjson_equals_str(key, "port"))
+            return invalid_port(err, i, "", "holds name and port alone");
+        if (yyjson_equals_str(key, "name") && !yyjson_is_str(value))
+            return invalid_port(err, i, ".name", "must be a string");
+    }
+    if (name && (strlen(name) > SANDBOX_PORT_NAME_MAX || !is_dns_label(str_from(name)) || streq(name, "main")))
+        return invalid_port(err, i, ".name",
+                            "must be letters in lower case, digits and \"-\", at most 15, and not \"main\"");
+    return 0;
+}
+
+static int check_port_twice(const struct sandbox_port *list, size_t i, struct error **err)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (list[k].port == list[i].port)
+            return invalid_port(err, i, "", "the port is listed already");
+        if (streq(list[k].name, list[i].name))
+            return invalid_port(err, i, "", "the name is another's already");
+    }
+    return 0;
+}
+
+static int check_ports(const struct sandbox *s, struct error **err)
+{
+    struct sandbox_port list[SANDBOX_PORTS_MAX];
+    yyjson_val *one;
+    size_t i, n;
+    int rc = 0;
+
+    yyjson_arr_foreach (s->ports, i, n, one) {
+        if (check_port(one, i, err) < 0)
+            rc = -1;
+    }
+    n = rc == 0 ? sandbox_ports(s, list) : 0;
+    for (i = 0; i < n; i++)
+        if (check_port_twice(list, i, err) < 0)
+            rc = -1;
+    return rc;
+}
+
 int sandbox_check(const struct sandbox *s, struct error **err)
 {
-    int home = check_home(s, err), env = check_env(s, err);
+    int home = check_home(s, err), env = check_env(s, err), ports = check_ports(s, err);
 
-    if (home < 0 || env < 0)
+    if (home < 0 || env < 0 || ports < 0)
         return -1;
     return s->socket ? check_socket(s, err) : 0;
 }

@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import cold  # noqa: E402
 import school_class  # noqa: E402
+import tcp  # noqa: E402
 import unpacking  # noqa: E402
 from report import Report, conditions  # noqa: E402
 from support.instance import GROUP, Instance, wait_until  # noqa: E402
@@ -314,6 +315,14 @@ def a_class(report, o):
     school_class.run(report, o.students)
 
 
+def listens_on_tcp(report, o):
+    report.section("An environment that listens on TCP, through the gateway, against the same on a unix socket")
+    if os.geteuid() != 0:
+        report.add("TCP", None, "", note="not run: it needs root")
+        return
+    tcp.run(report, o)
+
+
 # ---- others, while somebody asks for much ----------------------------------------------------------------------------
 
 
@@ -389,7 +398,8 @@ def unpack(report, o):
         unpacking.figures(report, o, pathlib.Path(folder))
 
 
-SECTIONS = {"cold-start": cold_start, "class": a_class, "api": api, "creates": creates, "gateway": gateway, "watch": watch,
+SECTIONS = {"cold-start": cold_start, "class": a_class, "api": api, "creates": creates, "gateway": gateway, "tcp": listens_on_tcp,
+            "watch": watch,
             "busy": busy, "memory": memory_section, "store": store,
             "unpack": unpack}
 

@@ -96,7 +96,7 @@ int main(int argc, char **argv)
     _cleanup_free_ char *places = xasprintf("%s/env", argv[2]), *homes = xasprintf("%s/homes", argv[2]);
     const struct config config = {
         .workspace_path = homes, .host_id_base = HOST_ID_BASE, .host_id_size = 65536, .host_id_count = 5000};
-    const struct runtime_port port = {PORT_MAIN, "/run/open-hydra/environment.sock", "/"};
+    const struct runtime_port port = {.name = PORT_MAIN, .socket = "/run/open-hydra/environment.sock", .ready = "/"};
     const struct runtime_variable variables[] = {{"OPENHYDRA_SOCKET", "/run/open-hydra/environment.sock"},
                                                  {"OPENHYDRA_TOKEN", "secret token"},
                                                  {"OPENHYDRA_USER", "ada"}};

@@ -1,6 +1,8 @@
-/* What runs in the tests' environments instead of Jupyter: a small HTTP server on OPENHYDRA_SOCKET, linked statically,
- * so that an image is this one file. BEHAVIOUR says how it misbehaves; so do requests: /exit?N, /oom, /say?TEXT, /who,
- * /write?PATH, /slow?SECONDS, /close (it listens no more), /fail?1 (503 from now on), /fail?0. */
+/* What runs in the tests' environments instead of Jupyter: a small HTTP server on OPENHYDRA_SOCKET, or on TCP as LISTEN
+ * says («0.0.0.0,8888»), linked statically, so that an image is this one file. BEHAVIOUR says how it misbehaves; so do
+ * requests: /exit?N, /oom, /say?TEXT, /who, /write?PATH, /read?PATH, /kill?PID, /slow?SECONDS, /close (it listens no
+ * more), /fail?1 (503 from now on), /fail?0. /echo answers with the request's body, /upgrade goes on to send back what
+ * comes, /big?N says N MiB, with its end of the connection closed behind them. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +35,28 @@ static int listen_on(const char *path)
     snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
     if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0666) < 0 || listen(fd, 16) < 0) {
         perror(path);
+        exit(3);
+    }
+    return fd;
+}
+
+static int listen_on_tcp(const char *where)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    struct sockaddr_in6 b = {.sin6_family = AF_INET6};
+    char address[64];
+    const char *comma = strchr(where, ',');
+    int one = 1, six;
+
+    snprintf(address, sizeof(address), "%.*s", (int)(comma - where), where);
+    a.sin_port = b.sin6_port = htons((unsigned short)strtoul(comma + 1, NULL, 10));
+    six = inet_pton(AF_INET6, address, &b.sin6_addr) == 1;
+    inet_pton(AF_INET, address, &a.sin_addr);
+    int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (bind(fd, six ? (struct sockaddr *)&b : (struct sockaddr *)&a, six ? sizeof(b) : sizeof(a)) < 0 ||
+        listen(fd, 16) < 0) {
+        perror(where);
         exit(3);
     }
     return fd;
@@ -119,14 +143,105 @@ static void flood(unsigned seconds)
     _exit(0);
 }
 
+static void read_a_file(int fd, const char *path)
+{
+    char text[4096];
+    int in = open(path, O_RDONLY);
+    ssize_t n = in < 0 ? -1 : read(in, text, sizeof(text) - 1);
+
+    if (n < 0)
+        answer(fd, "500 Failed", strerror(errno));
+    else
+        answer(fd, "200 OK", (text[n] = '\0', text));
+    if (in >= 0)
+        close(in);
+}
+
+static int send_all(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t sent = write(fd, p, n);
+        if (sent <= 0)
+            return -1;
+        p += sent;
+        n -= (size_t)sent;
+    }
+    return 0;
+}
+
+/* Sends back `left` bytes of those that come, the first of which are here already. */
+static void send_back(int fd, const char *begin, size_t n, unsigned long long left)
+{
+    static char piece[65536];
+    ssize_t got = 0;
+
+    if (send_all(fd, begin, n) < 0)
+        _exit(1);
+    for (left -= n < left ? n : left; left > 0 && (got = read(fd, piece, sizeof(piece))) > 0; left -= (size_t)got)
+        if (send_all(fd, piece, (size_t)got) < 0)
+            _exit(1);
+    _exit(0);
+}
+
+static void echo(int fd, const char *in, size_t n)
+{
+    const char *length = strcasestr(in, "\r\nContent-Length:"), *body = strstr(in, "\r\n\r\n");
+    unsigned long long size = length ? strtoull(length + strlen("\r\nContent-Length:"), NULL, 10) : 0;
+    char head[128];
+
+    if (body == NULL || fork() != 0)
+        return;
+    body += 4;
+    int len =
+        snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\nConnection: close\r\n\r\n", size);
+    if (send_all(fd, head, (size_t)len) < 0)
+        _exit(1);
+    send_back(fd, body, n - (size_t)(body - in), size);
+}
+
+static void upgrade(int fd)
+{
+    static const char head[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n";
+
+    if (fork() != 0)
+        return;
+    if (send_all(fd, head, sizeof(head) - 1) < 0)
+        _exit(1);
+    send_back(fd, NULL, 0, ~0ull);
+}
+
+/* Its end of the connection is closed, and what still comes is read. */
+static void say_much(int fd, unsigned long mebibytes)
+{
+    static char piece[1 << 20];
+    static const char head[] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+
+    if (fork() != 0)
+        return;
+    memset(piece, 'x', sizeof(piece));
+    if (send_all(fd, head, sizeof(head) - 1) < 0)
+        _exit(1);
+    while (mebibytes-- > 0)
+        if (send_all(fd, piece, sizeof(piece)) < 0)
+            _exit(1);
+    shutdown(fd, SHUT_WR);
+    while (read(fd, piece, sizeof(piece)) > 0)
+        ;
+    _exit(0);
+}
+
 static void serve(int fd)
 {
     char in[4096], *path, *argument, *blank;
     ssize_t n = read(fd, in, sizeof(in) - 1);
 
-    if (n <= 0 || strncmp(in, "GET /", 5) != 0)
+    if (n <= 0)
         return;
     in[n] = '\0';
+    if (strncmp(in, "POST /echo", 10) == 0)
+        echo(fd, in, (size_t)n);
+    if (strncmp(in, "GET /", 5) != 0)
+        return;
     path = in + 4;
     if ((blank = strpbrk(path, " \r\n")))
         *blank = '\0';
@@ -150,6 +265,22 @@ static void serve(int fd)
         sleep((unsigned)strtoul(argument, NULL, 10));
         answer(fd, "200 OK", "slow\n");
         exit(0);
+    }
+    if (strcmp(path, "/upgrade") == 0) {
+        upgrade(fd);
+        return;
+    }
+    if (strcmp(path, "/big") == 0 && argument) {
+        say_much(fd, strtoul(argument, NULL, 10));
+        return;
+    }
+    if (strcmp(path, "/read") == 0 && argument) {
+        read_a_file(fd, argument);
+        return;
+    }
+    if (strcmp(path, "/kill") == 0 && argument) {
+        answer(fd, "200 OK", kill((pid_t)strtol(argument, NULL, 10), SIGKILL) < 0 ? strerror(errno) : "killed");
+        return;
     }
     if (strcmp(path, "/write") == 0 && argument) {
         write_file(fd, argument);
@@ -185,7 +316,8 @@ int main(void)
     if (behaviour && strcmp(behaviour, "silent") == 0)
         for (;;)
             pause();
-    listener = listen_on(getenv("OPENHYDRA_SOCKET"));
+    const char *path = getenv("OPENHYDRA_SOCKET"), *where = getenv("LISTEN");
+    listener = path ? listen_on(path) : listen_on_tcp(where ? where : "0.0.0.0,8888");
     for (;;) {
         int c = accept(listener, NULL, NULL);
         if (c < 0) {

@@ -153,6 +153,7 @@ class Stack:
 
     def sandbox(self, name, **spec):
         spec = {"cpuImageName": IMAGE, "socket": "/run/open-hydra/environment.sock", "readinessPath": "/", **spec}
+        spec = {key: value for key, value in spec.items() if value is not None}
         status, answer = self.api("POST", "sandboxes", {"metadata": {"name": name}, "spec": spec})
         assert status == 201, answer
 

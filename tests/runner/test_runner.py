@@ -14,24 +14,11 @@ import time
 
 import pytest
 
-from runner.stack import IMAGE, LABEL, Stack, archive, BUILD, engine_socket, load_image
+from runner.stack import IMAGE, LABEL, Stack, archive, BUILD
 from support.instance import wait_until
 from support.unix import ask
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture(scope="session")
-def engine():
-    path = engine_socket()
-    load_image(path)
-    return path
-
-
-@pytest.fixture
-def stack(engine):
-    with Stack(engine) as stack:
-        yield stack
 
 
 # ---- the way up and down ------------------------------------------------------------------------------------------
@@ -505,11 +492,10 @@ def test_links_in_a_home_lead_nowhere(stack, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sandbox_on_tcp_is_not_supported_yet(stack):
-    status, answer = stack.api("POST", "sandboxes", {"metadata": {"name": "tcp"}, "spec": {"cpuImageName": IMAGE, "ports": [8888]}})
-    assert status == 201, answer
-    stack.create("ada", "tcp")
-    stack.wait("ada", "Failed", reason="SandboxUnsupported")
+def test_a_sandbox_that_listens_nowhere_is_refused(stack):
+    stack.sandbox("nowhere", socket=None)
+    stack.create("ada", "nowhere")
+    assert "spec.ports" in stack.wait("ada", "Failed", reason="SandboxUnsupported")["message"]
 
 
 # ---- what fails ---------------------------------------------------------------------------------------------------

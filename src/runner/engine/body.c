@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "runner/engine/container.h"
+#include "runner/engine/ports.h"
 #include "runner/engine/seccomp.h"
 
 #define TMP_SIZE "size=268435456"
@@ -78,7 +79,32 @@ static void put_allowed(document *d, value *labels, const struct runtime_spec *s
     put_str(d, labels, LABEL_NETWORK, list.n ? list.p : "");
 }
 
-static void put_labels(document *d, value *obj, const char *key, const struct engine *e, const struct runtime_spec *s)
+static void put_ports(document *d, value *labels, const struct runtime_spec *s, const struct prepared *p)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_MAX(4096);
+
+    ports_write_label(&text, s, p);
+    if (text.n)
+        put_str(d, labels, LABEL_PORTS, text.p);
+}
+
+static bool listens_on_tcp(const struct runtime_spec *s)
+{
+    for (size_t i = 0; i < s->ports_len; i++)
+        if (s->ports[i].tcp)
+            return true;
+    return false;
+}
+
+/* Of its network namespace: a server that wants port 80 needs no capability. */
+static void put_sysctl(document *d, value *obj, const char *key, const struct runtime_spec *s)
+{
+    if (listens_on_tcp(s))
+        put_str(d, put_obj(d, obj, key), "net.ipv4.ip_unprivileged_port_start", "0");
+}
+
+static void put_labels(document *d, value *obj, const char *key, const struct engine *e, const struct runtime_spec *s,
+                       const struct prepared *p)
 {
     value *labels = put_obj(d, obj, key);
     _cleanup_free_ char *generation = xasprintf("%lld", (long long)s->generation);
@@ -92,6 +118,7 @@ static void put_labels(document *d, value *obj, const char *key, const struct en
     put_str(d, labels, LABEL_GENERATION, generation);
     if (s->network)
         put_allowed(d, labels, s);
+    put_ports(d, labels, s, p);
     put_str(d, labels, LABEL_REVISION, revision);
 }
 
@@ -222,7 +249,8 @@ static void fill_podman(document *d, value *root, const struct engine *e, const 
     put_strings(d, root, "entrypoint", s->command, s->command_len);
     put_strings(d, root, "command", s->arguments, s->arguments_len);
     put_podman_variables(d, root, s);
-    put_labels(d, root, "labels", e, s);
+    put_labels(d, root, "labels", e, s, p);
+    put_sysctl(d, root, "sysctl", s);
     put_podman_hardening(d, root, a, e, s, p);
     put_podman_limits(d, root, e, s);
     put_podman_mounts(d, root, p);
@@ -304,6 +332,7 @@ static void put_docker_host(document *d, value *root, const struct engine *e, co
     put_str(d, host, "UsernsMode", "host");
     put_str(d, host, "NetworkMode", s->network ? "bridge" : "none");
     put_docker_limits(d, host, e, s);
+    put_sysctl(d, host, "Sysctls", s);
     put_docker_log(d, host);
     value *mounts = put_arr(d, host, "Mounts");
     for (size_t i = 0; i < p->mounts_len; i++)
@@ -326,7 +355,7 @@ static void fill_docker(document *d, value *root, const struct engine *e, const 
     put_strings(d, root, "Cmd", s->arguments, s->arguments_len);
     put_str(d, root, "User", user);
     put_docker_variables(d, root, s);
-    put_labels(d, root, "Labels", e, s);
+    put_labels(d, root, "Labels", e, s, p);
     put_int(d, root, "StopTimeout", s->stop_seconds);
     put_docker_host(d, root, e, s, p);
 }

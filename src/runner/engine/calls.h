@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "client/transport.h"
 #include "config/config.h"
+#include "runner/relay/relays.h"
 #include "runner/runtime/runtime.h"
 
 /*
@@ -16,7 +17,8 @@
  *   container  ours by labels, found, read, ended      find      sockets; service: one of our own
  *   body       what a container is made from           facts     what it is and can
  *   host       what it has on this machine besides: ids (hostid), home, places (place), a log
- *   guard      the rules of its network (network)      conmon, oom, process, logs
+ *   guard      the rules of its network (network)      ports     those on TCP (relays: runner/relay)
+ *   conmon, oom, process, logs
  */
 
 #define API "/v1.41"
@@ -43,10 +45,11 @@ struct engine {
     char *missing;                      /* why there is none; under the lock */
     struct engine_facts facts;          /* under the lock; found out anew each time the engine comes back */
     atomic_bool podman, libpod, limits; /* of these, for who holds no lock */
-    struct map *guarded;                /* instance → for what its rules were made; under the lock */
-    bool profile_written;               /* under the lock */
-    char *own_socket;                   /* where it is (to be) ours. These two: watch thread only */
-    pid_t service;                      /* 0: not started by this process */
+    struct relays *relays;
+    struct map *guarded;  /* instance → for what its rules were made; under the lock */
+    bool profile_written; /* under the lock */
+    char *own_socket;     /* where it is (to be) ours. These two: watch thread only */
+    pid_t service;        /* 0: not started by this process */
     pthread_t thread;
     bool started;
     struct runtime_listener listener;

@@ -16,6 +16,7 @@
 #include "runner/engine/host.h"
 #include "runner/engine/logs.h"
 #include "runner/engine/look.h"
+#include "runner/engine/ports.h"
 #include "runner/engine/seccomp.h"
 #include "runner/engine/service.h"
 #include "runner/engine/watch.h"
@@ -95,12 +96,16 @@ static int start_container(struct engine *e, struct arena *a, const char *instan
     return engine_request(e, &r, NULL, err);
 }
 
-static void bound_conmon(struct engine *e, struct arena *a, const char *instance)
+/* What has to know its processes. */
+static void take_started(struct engine *e, struct arena *a, const char *instance)
 {
-    struct container c;
+    _cleanup_json_ yyjson_doc *doc = NULL;
 
-    if (e->libpod && container_find(e, a, instance, &c, NULL) == 1)
-        engine_conmon_bound(instance, c.conmon);
+    if (engine_inspect(e, a, instance, &doc, NULL) < 0)
+        return; /* it is looked at again */
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    engine_conmon_bound(instance, (pid_t)json_int_at(root, "State.ConmonPid", 0));
+    ports_serve(e, a, instance, root);
 }
 
 static int prepare(struct runtime *r, struct arena *a, struct runtime_spec *spec, const char **reason,
@@ -132,9 +137,11 @@ static int ensure(struct runtime *r, const struct runtime_spec *spec, struct ins
         return -1;
     if (start_container(e, a, spec->instance, err) < 0)
         return -1;
-    bound_conmon(e, a, spec->instance);
+    if (e->libpod || spec->ports[spec->ports_len - 1].tcp)
+        take_started(e, a, spec->instance);
     *out = (struct instance){.state = INSTANCE_RUNNING};
-    instance_set_endpoint(out, spec->ports[0].name, spec->prepared->socket);
+    for (size_t i = 0; i < spec->ports_len; i++)
+        instance_add_endpoint(out, spec->ports[i].name, spec->prepared->sockets[i]);
     return 0;
 }
 
@@ -154,6 +161,7 @@ static int end_instance(struct runtime *r, const char *instance, unsigned grace,
         log_warning("%s: %s; it is left alone", instance, why->message);
     engine_network_forget(e, instance);
     engine_conmon_forget(instance);
+    relays_forget(e->relays, instance);
     return 0;
 }
 
@@ -174,6 +182,7 @@ static void start_watching(struct runtime *r, const struct runtime_listener *l)
     struct engine *e = engine_of(r);
     e->listener = *l;
     e->started = true;
+    relays_start(e->relays);
     e->thread = thread_start("engine", engine_watch, e);
 }
 
@@ -184,6 +193,7 @@ static void engine_free(struct runtime *r)
     if (e->started)
         pthread_join(e->thread, NULL);
     engine_service_stop(e);
+    relays_free(e->relays);
     transport_free(e->transport);
     pthread_mutex_destroy(&e->lock);
     free(e->places);
@@ -218,6 +228,8 @@ static const struct runtime_ops ops = {
 struct runtime *engine_new(const struct engine_options *options)
 {
     struct engine *e = xcalloc(1, sizeof(*e));
+    _cleanup_free_ char *relay_root = xasprintf("%s/relay", options->directory);
+
     e->base.ops = &ops;
     e->config = options->config;
     e->places = xstrdup(options->places);
@@ -226,6 +238,7 @@ struct runtime *engine_new(const struct engine_options *options)
     e->directory = xstrdup(options->directory);
     e->installation = xstrdup(options->installation);
     e->guarded = map_new();
+    e->relays = relays_new(relay_root, options->stop_fd);
     e->stop_fd = options->stop_fd;
     e->docker_only = options->docker_only;
     e->rootless = options->rootless;

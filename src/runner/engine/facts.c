@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "runner/relay/relays.h"
 
 static bool has_controllers(yyjson_val *list)
 {
@@ -124,6 +125,8 @@ int engine_read_facts(struct engine *e, struct transport *t, struct error **err)
     if ((libpod ? read_podman_facts(e, t, &f, err) : read_docker_facts(e, t, &f, err)) < 0)
         return -1;
     f.seen.owner_ids = !f.rootless;
+    f.seen.tcp_why = relays_missing();
+    f.seen.tcp = f.seen.tcp_why == NULL;
     if (engine_check_side(e, libpod, &f, err) < 0)
         return -1;
     warn_of(&e->facts.seen, &f.seen);

@@ -68,6 +68,23 @@ static uid_t outside_user(const struct making *m)
     return m->out->host_id + m->spec->run_as;
 }
 
+static bool listens_on_tcp(const struct runtime_spec *s)
+{
+    return s->ports[s->ports_len - 1].tcp != 0; /* a socket is the first */
+}
+
+/* Not the one as whom it runs itself, who could trace and signal what has its id. */
+static int choose_relay(const struct making *m, struct error **err)
+{
+    struct prepared *p = m->out;
+
+    p->relay = p->host_id + p->host_id_size - 1;
+    if (!listens_on_tcp(m->spec) || outside_user(m) < p->relay)
+        return 0;
+    return error_set(err, REASON_INVALID, "user %u of the image lies outside of the owner's ids, or is their last",
+                     m->spec->run_as);
+}
+
 /* --- Folders --- */
 
 static void add_mount(const struct making *m, struct mount_point one)
@@ -80,15 +97,43 @@ static char *socket_path(struct engine *e, struct arena *a, const char *place, c
     return arena_printf(a, "%s/%s%s", e->places, place, strrchr(inside, '/'));
 }
 
+static char *port_socket_path(struct engine *e, struct arena *a, const char *place, const char *port)
+{
+    return arena_printf(a, "%s/%s.sock", place_ports_path(a, e->places, place), port);
+}
+
+static int check_socket_path(const char *path, struct error **err)
+{
+    if (strlen(path) <= SOCKET_PATH_MAX)
+        return 0;
+    return error_set(err, REASON_INVALID, "%s is longer than the %d bytes of a socket's path", path, SOCKET_PATH_MAX);
+}
+
+/* The folder of the sockets that the runner makes for ports on TCP is root's, and no mount of the container's. */
+static int make_ports_folder(const struct making *m, struct error **err)
+{
+    const struct place_options o = {m->e->places, m->place, geteuid(), m->e->gateway_gid};
+
+    for (size_t i = 0; i < m->spec->ports_len; i++) {
+        if (m->spec->ports[i].tcp == 0)
+            continue;
+        m->out->sockets[i] = port_socket_path(m->e, m->a, m->place, m->spec->ports[i].name);
+        if (check_socket_path(m->out->sockets[i], err) < 0)
+            return -1;
+    }
+    return listens_on_tcp(m->spec) ? place_ensure_ports(&o, err) : 0;
+}
+
 static int make_socket_folder(const struct making *m, struct error **err)
 {
-    const char *inside = m->spec->ports[0].socket, *slash = strrchr(inside, '/');
+    const char *inside = m->spec->ports[0].socket, *slash = inside ? strrchr(inside, '/') : NULL;
     struct place_options o = {m->e->places, m->place, outside_user(m), m->e->gateway_gid};
 
-    m->out->socket = socket_path(m->e, m->a, m->place, inside);
-    if (strlen(m->out->socket) > SOCKET_PATH_MAX)
-        return error_set(err, REASON_INVALID, "%s is longer than the %d bytes of a socket's path", m->out->socket,
-                         SOCKET_PATH_MAX);
+    if (inside == NULL)
+        return 0;
+    m->out->sockets[0] = socket_path(m->e, m->a, m->place, inside);
+    if (check_socket_path(m->out->sockets[0], err) < 0)
+        return -1;
     /* What a container before this one left in it must not be taken for this one's. */
     if (place_remove_socket(m->e->places, m->place, err) < 0 || place_ensure_socket(&o, err) < 0)
         return -1;
@@ -169,13 +214,17 @@ int host_prepare(struct engine *e, const struct engine_facts *f, struct arena *a
 {
     struct making m = {.e = e, .a = a, .spec = s, .out = out};
 
-    assert(s->ports_len == 1 && s->ports[0].socket); /* all that an engine makes */
+    assert(s->ports_len >= 1 && s->ports_len <= PORTS_MAX);
+    for (size_t i = 0; i < s->ports_len; i++) /* the first alone may be a socket of its own */
+        assert(s->ports[i].tcp ? s->ports[i].socket == NULL : i == 0 && s->ports[i].socket);
 
     *out = (struct prepared){0};
     place_name(m.place, s->instance);
     if (choose_ids(&m, f, err) < 0)
         return refuse(reason, "HostIdRefused");
-    if (make_socket_folder(&m, err) < 0)
+    if (choose_relay(&m, err) < 0)
+        return refuse(reason, "HostIdRefused");
+    if (make_socket_folder(&m, err) < 0 || make_ports_folder(&m, err) < 0)
         return refuse(reason, "SocketDirectoryRefused");
     if (make_home(&m, err) < 0)
         return refuse(reason, "HomeRefused");
@@ -192,6 +241,14 @@ char *host_socket(struct engine *e, struct arena *a, const char *instance, const
 
     place_name(place, instance);
     return strchr(inside, '/') && place_has_socket(e->places, place) ? socket_path(e, a, place, inside) : NULL;
+}
+
+char *host_port_socket(struct engine *e, struct arena *a, const char *instance, const char *port)
+{
+    char place[PLACE_NAME_SIZE];
+
+    place_name(place, instance);
+    return place_has_ports(e->places, place) ? port_socket_path(e, a, place, port) : NULL;
 }
 
 int host_remove(struct engine *e, const char *instance, struct error **err)

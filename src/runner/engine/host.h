@@ -19,12 +19,15 @@ struct prepared {
     uint32_t host_id, host_id_size; /* range of ids outside; the spec's `run_as` is the one of that place in it */
     bool mapped;                    /* a user namespace of its own, with that range */
     const char *log_folder;         /* where what it prints is kept; NULL: the engine's own place */
-    const char *socket;             /* where it listens, as this machine sees it */
+    const char *sockets[PORTS_MAX]; /* where its ports are reached, as this machine sees it */
+    uid_t relay; /* user of what hands bytes to those on TCP: the last of the range, which is nobody's */
 };
 
 /* Makes all of it. `reason` is for the status. Everything lives in the arena. */
 int host_prepare(struct engine *e, const struct engine_facts *f, struct arena *a, const struct runtime_spec *s,
                  struct prepared *out, const char **reason, struct error **err) _must_check_;
+/* Where a port on TCP of one that runs is reached. NULL: the folder was lost. */
+char *host_port_socket(struct engine *e, struct arena *a, const char *instance, const char *port);
 /* Where one that runs listens; `inside` as it sees it. NULL: its folder was lost. */
 char *host_socket(struct engine *e, struct arena *a, const char *instance, const char *inside);
 /* Takes away all but the home. */

@@ -11,6 +11,7 @@
 #include "runner/engine/guard.h"
 #include "runner/engine/host.h"
 #include "runner/engine/oom.h"
+#include "runner/engine/ports.h"
 #include "runner/engine/process.h"
 
 #define KILLED 137 /* 128 + SIGKILL */
@@ -45,16 +46,18 @@ static bool is_gone(pid_t pid)
     return pid > 1 && kill(pid, 0) < 0 && errno == ESRCH;
 }
 
-static void read_endpoint(struct engine *e, struct arena *a, const char *instance, yyjson_val *container,
-                          struct instance *out)
+static void read_endpoints(struct engine *e, struct arena *a, const char *instance, yyjson_val *container,
+                           struct instance *out)
 {
     _cleanup_free_ char *inside = find_variable(json_at(container, "Config.Env"), SOCKET_VARIABLE);
     const char *socket = inside ? host_socket(e, a, instance, inside) : NULL;
 
     if (socket)
-        instance_set_endpoint(out, PORT_MAIN, socket);
-    else
+        instance_add_endpoint(out, PORT_MAIN, socket);
+    ports_add_endpoints(e, a, instance, container, out);
+    if (out->endpoints_len == 0)
         out->cut_off = "its socket directory was lost";
+    ports_serve(e, a, instance, container);
 }
 
 int engine_look(struct runtime *r, const char *instance, struct instance *out, struct error **err)
@@ -87,7 +90,7 @@ int engine_look(struct runtime *r, const char *instance, struct instance *out, s
     if (out->state != INSTANCE_RUNNING)
         return 0;
     engine_network_refresh(e, instance, root);
-    read_endpoint(e, a, instance, root, out);
+    read_endpoints(e, a, instance, root, out);
     return 0;
 }
 

@@ -26,6 +26,7 @@
 #define FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW)
 #define HOME_SUFFIX ".home"
 #define LOG_SUFFIX ".log"
+#define PORTS_SUFFIX ".ports"
 #define SHARED_FLAGS (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 static const char *const shared_suffixes[] = {[PLACE_DATA_SET] = ".data", [PLACE_COURSE] = ".course"};
@@ -120,6 +121,28 @@ bool place_has_socket(const char *root, const char *name)
 {
     _cleanup_free_ char *path = xasprintf("%s/%s", root, name);
     return is_guarded(path);
+}
+
+char *place_ports_path(struct arena *a, const char *root, const char *name)
+{
+    return arena_printf(a, "%s/%s" PORTS_SUFFIX, root, name);
+}
+
+/* What one before left in it must not be taken for this one's. */
+int place_ensure_ports(const struct place_options *o, struct error **err)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    const char *path = place_ports_path(a, o->root, o->name);
+
+    if (make_folder(path, err) < 0 || unmount_all(path, err) < 0)
+        return -1;
+    return mount_socket(o, path, err);
+}
+
+bool place_has_ports(const char *root, const char *name)
+{
+    _cleanup_arena_ struct arena *a = arena_new();
+    return is_guarded(place_ports_path(a, root, name));
 }
 
 static bool same_folder(const char *path, int fd)
@@ -230,7 +253,7 @@ int place_remove(const char *root, const char *name, struct error **err)
         if (remove_one(place_shared_path(a, root, name, (enum place_shared)i), err) < 0)
             return -1;
     if (remove_one(arena_printf(a, "%s/%s" HOME_SUFFIX, root, name), err) < 0 ||
-        remove_one(place_log_path(a, root, name), err) < 0)
+        remove_one(place_log_path(a, root, name), err) < 0 || remove_one(place_ports_path(a, root, name), err) < 0)
         return -1;
     return place_remove_socket(root, name, err);
 }
@@ -243,6 +266,8 @@ static size_t stem_length(const char *name)
         return n - strlen(HOME_SUFFIX);
     if (ends_with(name, LOG_SUFFIX))
         return n - strlen(LOG_SUFFIX);
+    if (ends_with(name, PORTS_SUFFIX))
+        return n - strlen(PORTS_SUFFIX);
     for (size_t i = 0; i < ARRAY_SIZE(shared_suffixes); i++)
         if (ends_with(name, shared_suffixes[i]))
             return n - strlen(shared_suffixes[i]);

@@ -29,6 +29,11 @@ int place_prepare_root(const char *root, gid_t gateway, struct error **err) _mus
 int place_ensure_socket(const struct place_options *o, struct error **err) _must_check_;
 /* Whether it is there, mounted as it should be. */
 bool place_has_socket(const char *root, const char *name);
+/* The same at <root>/<name>.ports, for sockets that the runner makes: nobody else may write there, and no container
+ * gets it. */
+int place_ensure_ports(const struct place_options *o, struct error **err) _must_check_;
+bool place_has_ports(const char *root, const char *name);
+char *place_ports_path(struct arena *a, const char *root, const char *name);
 /* Puts a bind mount of the folder behind `home` at <root>/<name>.home. */
 int place_ensure_home(const char *root, const char *name, int home, struct error **err) _must_check_;
 char *place_home_path(struct arena *a, const char *root, const char *name);

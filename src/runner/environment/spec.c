@@ -61,10 +61,10 @@ static int check_names(const struct device *d, const struct sandbox *s, struct e
 {
     if (!is_label(d->owner) || !is_label(d->sandbox))
         return error_set(err, REASON_INVALID, "the names of owner and sandbox must be DNS labels");
-    if (s->socket == NULL)
+    if (s->socket == NULL && yyjson_arr_size(s->ports) == 0)
         return error_set(err, REASON_INVALID,
-                         "sandbox %s listens on no unix socket (spec.socket); TCP is not supported yet", s->name);
-    if (strlen(s->socket) > SOCKET_PATH_MAX)
+                         "sandbox %s says neither by spec.socket nor by spec.ports where it listens", s->name);
+    if (s->socket && strlen(s->socket) > SOCKET_PATH_MAX)
         return error_set(err, REASON_INVALID, "sandbox %s: spec.socket is longer than %d bytes", s->name,
                          SOCKET_PATH_MAX);
     if (sandbox_check(s, err) < 0)
@@ -98,7 +98,8 @@ static void add_variables(struct arena *a, const struct environment *e, const st
         const char *name = json_str_at(v, "name"), *value = json_str_at(v, "value");
         add_variable(r, name ? arena_strdup(a, name) : NULL, arena_strdup(a, value ? value : ""));
     }
-    add_variable(r, "OPENHYDRA_SOCKET", arena_strdup(a, s->socket));
+    if (s->socket)
+        add_variable(r, "OPENHYDRA_SOCKET", arena_strdup(a, s->socket));
     add_variable(r, "OPENHYDRA_USER", arena_strdup(a, d->owner));
     add_variable(r, "OPENHYDRA_TOKEN", e->token);
     add_variable(r, "JUPYTER_TOKEN", e->token);
@@ -142,6 +143,14 @@ static int check_network(const struct sandbox *s, const struct runtime_facts *f,
         f->network_why ? f->network_why : "");
 }
 
+static int check_tcp(const struct sandbox *s, const struct runtime_facts *f, struct error **err)
+{
+    if (s->socket || f->tcp)
+        return 0;
+    return error_set(err, REASON_FORBIDDEN, "sandbox %s listens on TCP (spec.ports), which cannot be reached here: %s",
+                     s->name, f->tcp_why ? f->tcp_why : "");
+}
+
 static int check_owner_id(struct environments *es, const struct environment *e, const struct device *d,
                           const struct runtime_facts *f, struct error **err)
 {
@@ -157,11 +166,19 @@ static void add_content(struct runtime_spec *r, const char *name, const char *ta
         list[r->content_len++] = (struct runtime_content){name, target};
 }
 
+/* The first that is listed, or the socket: there is one address for each device yet. */
 static void add_port(struct arena *a, const struct sandbox *s, struct runtime_spec *r)
 {
     struct runtime_port *port = arena_alloc(a, sizeof(*port));
+    struct sandbox_port list[SANDBOX_PORTS_MAX];
 
-    *port = (struct runtime_port){PORT_MAIN, arena_strdup(a, s->socket), arena_strdup(a, s->readiness_path)};
+    *port = (struct runtime_port){.name = PORT_MAIN, .ready = arena_strdup(a, s->readiness_path)};
+    if (s->socket) {
+        port->socket = arena_strdup(a, s->socket);
+    } else if (sandbox_ports(s, list)) {
+        port->name = arena_strdup(a, list[0].name);
+        port->tcp = list[0].port;
+    }
     r->ports = port;
     r->ports_len = 1;
 }
@@ -223,5 +240,7 @@ struct runtime_spec *spec_make(struct environments *es, struct arena *a, struct 
         return refuse(reason, "RootImageRefused");
     if (check_network(s, facts, err) < 0)
         return refuse(reason, "NetworkRefused");
+    if (check_tcp(s, facts, err) < 0)
+        return refuse(reason, "TcpRefused");
     return describe(es, a, e, d, s);
 }

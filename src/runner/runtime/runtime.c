@@ -25,12 +25,10 @@ void runtime_free_endpoints(struct endpoint *list, size_t n)
     free(list);
 }
 
-void instance_set_endpoint(struct instance *i, const char *name, const char *socket)
+void instance_add_endpoint(struct instance *i, const char *name, const char *socket)
 {
-    runtime_free_endpoints(i->endpoints, i->endpoints_len);
-    i->endpoints = xcalloc(1, sizeof(*i->endpoints));
-    i->endpoints[0] = (struct endpoint){xstrdup(name), xasprintf("unix:%s", socket)};
-    i->endpoints_len = 1;
+    i->endpoints = xreallocarray(i->endpoints, i->endpoints_len + 1, sizeof(*i->endpoints));
+    i->endpoints[i->endpoints_len++] = (struct endpoint){xstrdup(name), xasprintf("unix:%s", socket)};
 }
 
 void instance_clear(struct instance *i)

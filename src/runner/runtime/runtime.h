@@ -33,9 +33,11 @@ struct runtime_variable {
 #define PORT_MAIN "main"
 struct runtime_port {
     const char *name;   /* DNS label; the first of a list is the one by which it is entered */
-    const char *socket; /* path of a unix socket, alone in its folder */
+    const char *socket; /* path of a unix socket, alone in its folder; NULL: it listens on TCP */
+    uint16_t tcp;       /* … on this port of 127.0.0.1, ::1 or all addresses; 0: on the socket */
     const char *ready;  /* path that answers with a status below 500 when it is ready */
 };
+#define PORTS_MAX 17 /* a socket, and the ports of a sandbox */
 
 /* What all share, by the name that the runtime knows it by; it is left out where there is none. */
 #define CONTENT_DATA_SETS "data-sets"
@@ -104,8 +106,8 @@ struct instance {
     char *said;        /* what the runtime says went wrong; NULL: nothing */
 };
 void instance_clear(struct instance *i);
-/* A unix socket of this machine's. */
-void instance_set_endpoint(struct instance *i, const char *name, const char *socket);
+/* One more, a unix socket of this machine's. */
+void instance_add_endpoint(struct instance *i, const char *name, const char *socket);
 #define _cleanup_instance_ _cleanup_(instance_clear)
 void runtime_free_instances(struct instance *list, size_t n);
 
@@ -117,6 +119,8 @@ struct runtime_facts {
     const char *limits_why;
     bool network; /* with rules for what it may reach */
     const char *network_why;
+    bool tcp; /* what listens on TCP alone can be reached */
+    const char *tcp_why;
     bool owner_ids; /* owners are told apart by `owner_id`: no two may have the same */
 };
 

@@ -14,14 +14,19 @@ static int check_sandbox(struct admission *a, struct error **err)
 
 static void warn_of_no_effect(struct admission *a)
 {
-    static const char *const kept[] = {"gpuImageSet", "ports", "volumes", "volumeMounts"};
+    static const char *const kept[] = {"gpuImageSet", "volumes", "volumeMounts"};
     yyjson_mut_val *spec = json_mut_at(a->object, "spec");
 
     for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
         if (yyjson_mut_obj_get(spec, kept[i]))
             admission_warn(a, "spec.%s is kept and has no effect yet", kept[i]);
-    if (yyjson_mut_obj_get(spec, "socket") == NULL)
-        admission_warn(a, "spec.socket is not set: images that listen on TCP alone cannot be started yet");
+    size_t ports = yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "ports"));
+    bool socket = yyjson_mut_obj_get(spec, "socket");
+    if (!socket && ports == 0)
+        admission_warn(a,
+                       "neither spec.socket nor spec.ports says where it listens: no environment of it can be started");
+    if (socket + ports > 1)
+        admission_warn(a, "of spec.ports only %s is reached yet", socket ? "none" : "the first");
 }
 
 static int admit_sandbox(struct admission *a, struct store_txn *t, struct error **err)

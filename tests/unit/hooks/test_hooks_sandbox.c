@@ -86,6 +86,38 @@ static void variables(void **state)
     }
 }
 
+/* In the original's two forms, each with what is wrong with it. */
+static void ports(void **state)
+{
+    static const struct {
+        const char *field, *ports;
+    } table[] = {
+        {"spec.ports[0]", "0"},
+        {"spec.ports[0]", "65536"},
+        {"spec.ports[0]", "-1"},
+        {"spec.ports[0]", "1.5"},
+        {"spec.ports[0]", "\"8888\""},
+        {"spec.ports[0].port", "{}"},
+        {"spec.ports[0].port", "{\"name\":\"a\",\"port\":\"1\"}"},
+        {"spec.ports[0].name", "{\"name\":\"A\",\"port\":1}"},
+        {"spec.ports[0].name", "{\"name\":\"\",\"port\":1}"},
+        {"spec.ports[0].name", "{\"name\":7,\"port\":1}"},
+        {"spec.ports[0].name", "{\"name\":\"main\",\"port\":1}"},
+        {"spec.ports[0].name", "{\"name\":\"a-name-of-sixteen\",\"port\":1}"},
+        {"spec.ports[0]", "{\"port\":1,\"protocol\":\"UDP\"}"},
+        {"spec.ports[2]", "1,2,1"},
+        {"spec.ports[1]", "{\"name\":\"a\",\"port\":1},{\"name\":\"a\",\"port\":2}"},
+        {"spec.ports[1]", "{\"name\":\"port-1\",\"port\":1},2"},
+        {NULL, "1,65535"},
+        {NULL, "{\"port\":8888},{\"name\":\"jupyter-lab\",\"port\":80}"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        _cleanup_free_ char *spec = xasprintf("\"ports\":[%s]", table[i].ports);
+        try(table[i].field, spec);
+    }
+}
+
 /* By a change as by a creation. */
 static void changes(void **state)
 {
@@ -99,7 +131,9 @@ static void changes(void **state)
 
 static void what_has_no_effect_is_said(void **state)
 {
-    assert_true(answer_has_header(try(NULL, ""), "spec.socket is not set"));
+    assert_true(answer_has_header(try(NULL, ""), "neither spec.socket nor spec.ports"));
+    assert_false(answer_has_header(try(NULL, "\"ports\":[8888]"), "Warning"));
+    assert_true(answer_has_header(try(NULL, "\"ports\":[1,2]"), "the first"));
     struct answer *a = try(NULL, "\"socket\":\"/run/a/s\",\"volumes\":[]");
     assert_true(answer_has_header(a, "spec.volumes is kept and has no effect yet"));
     assert_false(answer_has_header(a, "spec.socket"));
@@ -110,10 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        TEST(paths),
-        TEST(variables),
-        TEST(changes),
-        TEST(what_has_no_effect_is_said),
+        TEST(paths), TEST(variables), TEST(ports), TEST(changes), TEST(what_has_no_effect_is_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

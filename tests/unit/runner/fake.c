@@ -127,11 +127,11 @@ static int ensure(struct runtime *r, const struct runtime_spec *s, struct instan
     k->ids = (struct id_range){s->prepared->host_id, s->prepared->host_id_size};
     k->revision = s->revision;
     *out = (struct instance){.state = INSTANCE_RUNNING};
-    instance_set_endpoint(out, s->ports[0].name, s->prepared->socket);
+    instance_add_endpoint(out, s->ports[0].name, s->prepared->sockets[0]);
     f->failures[ARRAY_SIZE(f->failures) - 1] = f->after_ensure;
     if (f->mute)
         return 0;
-    answerer_start(&k->answerer, s->prepared->socket, f->status);
+    answerer_start(&k->answerer, s->prepared->sockets[0], f->status);
     k->listening = true;
     return 0;
 }
@@ -167,7 +167,7 @@ static int inspect(struct runtime *r, const char *id, struct instance *out, stru
     out->token = *k->token ? xstrdup(k->token) : NULL;
     const char *socket = host_socket(&f->host, a, id, k->socket);
     if (socket)
-        instance_set_endpoint(out, PORT_MAIN, socket);
+        instance_add_endpoint(out, PORT_MAIN, socket);
     else
         out->cut_off = "its socket directory was lost";
     return 0;

@@ -382,8 +382,8 @@ static void test_service_conf(void **state)
 /* --- answers ---------------------------------------------------------------------------------------------------- */
 
 static const struct config config;
-static const struct runtime_port port = {PORT_MAIN, "/run/open-hydra/s.sock", "/"};
-static const struct prepared prepared = {.socket = "/host/s/s.sock"};
+static const struct runtime_port port = {.name = PORT_MAIN, .socket = "/run/open-hydra/s.sock", .ready = "/"};
+static const struct prepared prepared = {.sockets = {"/host/s/s.sock"}};
 
 struct setup {
     struct peer peer;

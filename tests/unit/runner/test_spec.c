@@ -536,7 +536,7 @@ static void test_a_whole_one(void **state)
     assert_true(stat(r->prepared->mounts[0].source, &st) == 0 && st.st_uid == RANGE(3) + 1000 && st.st_gid == 4242);
     assert_true(stat(r->prepared->mounts[1].source, &st) == 0 && st.st_uid == RANGE(3) + 1000);
     _cleanup_free_ char *socket = xasprintf("%s/s.sock", r->prepared->mounts[0].source);
-    assert_string_equal(r->prepared->socket, socket);
+    assert_string_equal(r->prepared->sockets[0], socket);
     assert_true(r->ports_len == 1 && strcmp(r->ports[0].name, "main") == 0);
     assert_string_equal(r->ports[0].ready, "/api");
     assert_string_equal(r->instance, e->instance);
@@ -544,6 +544,40 @@ static void test_a_whole_one(void **state)
     assert_int_equal(write_file_atomic(socket, STR("old"), 0600, NULL), 0);
     made(&d, &s, &root_podman);
     assert_false(path_exists(socket));
+}
+
+/* By TCP where the runtime can, with a folder that is not the container's; a socket is taken before it. */
+static void test_ports(void **state)
+{
+    _cleanup_json_ yyjson_doc *doc = json_parse(STR("[8888,{\"name\":\"app\",\"port\":5000}]"), NULL),
+                              *none = json_parse(STR("[]"), NULL),
+                              *named = json_parse(STR("[{\"name\":\"app\",\"port\":80}]"), NULL);
+    const struct device d = device("ada", RANGE(1));
+    struct sandbox s = sandbox();
+    struct engine_facts f = root_podman;
+
+    s.ports = yyjson_doc_get_root(doc);
+    const struct runtime_spec *r = made(&d, &s, &f);
+    assert_true(strcmp(r->ports[0].name, "main") == 0 && r->ports[0].tcp == 0);
+    s.socket = NULL;
+    f.seen.tcp_why = "for want of a program";
+    assert_string_equal(refused(&d, &s, &f, "for want of a program"), "TcpRefused");
+    f.seen.tcp = true;
+    r = made(&d, &s, &f);
+    assert_true(strcmp(r->ports[0].name, "port-0") == 0 && r->ports[0].tcp == 8888 && r->ports[0].socket == NULL);
+    assert_string_equal(r->ports[0].ready, "/api");
+    assert_null(variable(r, "OPENHYDRA_SOCKET"));
+    assert_true(ends_with(r->prepared->sockets[0], ".ports/port-0.sock") && starts_with(r->prepared->sockets[0], env));
+    assert_int_equal(r->prepared->relay, RANGE(1) + 65535);
+    for (size_t i = 0; i < r->prepared->mounts_len; i++)
+        assert_null(strstr(r->prepared->mounts[i].source, ".ports"));
+    s.ports = yyjson_doc_get_root(named);
+    r = made(&d, &s, &f);
+    assert_true(strcmp(r->ports[0].name, "app") == 0 && r->ports[0].tcp == 80);
+    s.ports = yyjson_doc_get_root(none);
+    assert_string_equal(refused(&d, &s, &f, "spec.ports"), "SandboxUnsupported");
+    s.ports = NULL;
+    assert_string_equal(refused(&d, &s, &f, "spec.socket"), "SandboxUnsupported");
 }
 
 /* What acts before the program, or on the host: whatever the server says. */
@@ -657,6 +691,7 @@ int main(void)
         TEST(test_long_sockets),
         TEST(test_names),
         TEST(test_networks),
+        TEST(test_ports),
         TEST(test_root_images),
         TEST(test_amounts),
         TEST(test_ceilings),

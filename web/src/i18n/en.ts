@@ -192,6 +192,7 @@ export const en = {
     HomeRefused: 'Your files cannot be used as they are. Please tell your administrator.',
     HostIdRefused: 'The account numbers of your files do not fit. Please tell your administrator.',
     RootImageRefused: 'The image wants to run as root, which is not allowed here.',
+    TcpRefused: 'The image listens on a TCP port, and this server lacks the program that leads there. Please tell your administrator.',
     SocketDirectoryRefused: 'The way to your environment cannot be made safe. Please tell your administrator.',
     PortsExhausted: 'All addresses for environments have been given out. Please tell your administrator.',
     NotAnswering: 'The environment gives no answer: it is busy, stopped, or it hangs. If that lasts, it is started again.',

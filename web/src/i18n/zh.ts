@@ -192,6 +192,7 @@ export const zh: Messages = {
     HomeRefused: '无法使用您现有的文件目录，请告诉管理员。',
     HostIdRefused: '您的文件所属账号编号不符，请告诉管理员。',
     RootImageRefused: '镜像要求以 root 运行，这里不允许。',
+    TcpRefused: '镜像通过 TCP 端口提供服务，本服务器缺少所需的程序，请告诉管理员。',
     SocketDirectoryRefused: '无法安全地连通您的环境，请告诉管理员。',
     PortsExhausted: '环境地址已全部分配，请告诉管理员。',
     NotAnswering: '环境没有响应：可能繁忙、被暂停或卡住。如果持续如此，将自动重新启动。',
