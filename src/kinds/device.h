@@ -24,11 +24,14 @@ enum phase phase_parse(const char *s); /* unknown or NULL: PHASE_QUEUED */
 /* A Device as a plain structure. Strings point into the JSON document or are NULL. */
 struct device {
     const char *name, *uid, *owner, *sandbox;
-    const char *cpu, *ram; /* spec.deviceCpu (milli-cores), spec.deviceRam (MiB) as sent */
-    unsigned gpu;
-    bool deleting;       /* metadata.deletionTimestamp is set */
-    bool has_finalizer;  /* ours */
-    bool held_by_others; /* by finalizers of theirs */
+    const char *cpu, *ram;  /* spec.deviceCpu (milli-cores), spec.deviceRam (MiB) as sent */
+    unsigned gpu;           /* spec.deviceGpu */
+    const char *gpu_driver; /* spec.gpuDriver; NULL: no GPU */
+    yyjson_val *gpus;       /* status.gpus: array of {id, resource, host}, one for each unit; or NULL */
+    bool waits;             /* status.queue is there: it has not all that it needs, whatever else it has */
+    bool deleting;          /* metadata.deletionTimestamp is set */
+    bool has_finalizer;     /* ours */
+    bool held_by_others;    /* by finalizers of theirs */
     int64_t generation;
     enum phase phase;
     const char *reason, *message;

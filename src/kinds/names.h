@@ -5,3 +5,4 @@
 #define PLURAL_USERS "openhydrausers"
 #define PLURAL_DEVICES "devices"
 #define PLURAL_SANDBOXES "sandboxes"
+#define PLURAL_HOSTS "hosts"

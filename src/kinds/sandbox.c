@@ -15,6 +15,7 @@ void sandbox_read(yyjson_val *object, struct sandbox *out)
         .name = json_str_at(object, "metadata.name"),
         .uid = json_str_at(object, "metadata.uid"),
         .image = json_str_at(object, "spec.cpuImageName"),
+        .gpu_images = json_at(object, "spec.gpuImageSet"),
         .command = json_at(object, "spec.command"),
         .args = json_at(object, "spec.args"),
         .env = json_at(object, "spec.env"),
@@ -55,4 +56,13 @@ size_t sandbox_ports(const struct sandbox *s, struct sandbox_port out[static SAN
             len++;
     }
     return len;
+}
+
+/* A sandbox without a set has one image for everything. */
+const char *sandbox_image(const struct sandbox *s, const char *gpu_driver)
+{
+    if (gpu_driver == NULL || yyjson_obj_size(s->gpu_images) == 0)
+        return s->image;
+    const char *image = yyjson_get_str(yyjson_obj_get(s->gpu_images, gpu_driver));
+    return image && *image ? image : NULL;
 }

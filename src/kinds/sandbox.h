@@ -21,6 +21,7 @@ struct sandbox_port {
 struct sandbox {
     const char *name, *uid;
     const char *image;          /* spec.cpuImageName */
+    yyjson_val *gpu_images;     /* spec.gpuImageSet: image by resource name, or NULL */
     yyjson_val *command, *args; /* arrays of strings, or NULL */
     yyjson_val *env;            /* array of {name, value}, or NULL */
     const char *socket;         /* spec.socket: its path inside ("/run/open-hydra/environment.sock"); NULL: TCP alone */
@@ -35,6 +36,8 @@ struct sandbox {
 void sandbox_read(yyjson_val *object, struct sandbox *out);
 /* Those of spec.ports that sandbox_check() lets pass, in their order; returns how many. */
 size_t sandbox_ports(const struct sandbox *s, struct sandbox_port out[static SANDBOX_PORTS_MAX]);
+/* What an environment runs with GPUs of that resource; NULL: with none. NULL: there is a set, and nothing for these. */
+const char *sandbox_image(const struct sandbox *s, const char *gpu_driver);
 
 /* What a schema cannot say: paths that the engine would refuse again and again, ports in either form, variables that
  * are not a sandbox's to set. Adds a cause for each field. */

@@ -52,7 +52,7 @@ static void start_or_wait(struct environments *es, struct environment *e, const 
         queue_add_after(es->queue, e->name, (unsigned)(wait / 1000) + 1);
         return;
     }
-    if (d->port == 0) /* the server says why: no port is left */
+    if (d->port == 0 || d->waits) /* the server says why: no port is left, or no GPU is free */
         return;
     /* What an earlier runner was at begins anew; what this one is at goes on, in its time. */
     bool at_it = (e->phase == PHASE_PREPARING || e->phase == PHASE_STARTING) && e->deadline_us != INT64_MAX;

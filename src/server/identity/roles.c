@@ -34,6 +34,9 @@ static const struct role_rule role_rules[] = {
     {ROLE_RUNNER, PLURAL_DEVICES, "endpoint", "*", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_SANDBOXES, "", "get list watch", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_USERS, "", "get list watch", VERDICT_ALLOW},
+    /* It makes the object of its machine, and removes that of a name which the machine had before. */
+    {ROLE_RUNNER, PLURAL_HOSTS, "", "get list watch create update patch delete", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_HOSTS, "status", "get update patch", VERDICT_ALLOW},
 };
 
 bool roles_reserved(const struct identity *who)

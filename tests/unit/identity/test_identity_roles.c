@@ -9,7 +9,8 @@
 #include "server/identity/roles.h"
 
 static const struct kind users = {.plural = "openhydrausers"}, devices = {.plural = "devices"},
-                         sandboxes = {.plural = "sandboxes"}, others = {.plural = "others"};
+                         sandboxes = {.plural = "sandboxes"}, hosts = {.plural = "hosts"},
+                         others = {.plural = "others"};
 
 static enum verdict ask(int role, const char *verb, const struct kind *kind, const char *subresource)
 {
@@ -19,7 +20,7 @@ static enum verdict ask(int role, const char *verb, const struct kind *kind, con
 }
 
 static const char *const verbs[] = {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"};
-static const struct kind *const kinds[] = {&users, &devices, &sandboxes, &others};
+static const struct kind *const kinds[] = {&users, &devices, &sandboxes, &hosts, &others};
 
 static void test_admin_may_everything_but_the_runners_own(void **state)
 {
@@ -81,6 +82,8 @@ static void test_students(void **state)
         {&devices, "endpoint", "", VERDICT_DENY},
         {&sandboxes, NULL, "get list watch", VERDICT_ALLOW},
         {&sandboxes, "status", "", VERDICT_DENY},
+        {&hosts, NULL, "", VERDICT_DENY},
+        {&hosts, "status", "", VERDICT_DENY},
         {&others, NULL, "", VERDICT_DENY},
     };
     check(ROLE_USER, lines, ARRAY_SIZE(lines));
@@ -97,6 +100,8 @@ static void test_runner(void **state)
         {&devices, "ticket", "", VERDICT_DENY},
         {&devices, "log", "", VERDICT_DENY},
         {&sandboxes, NULL, "get list watch", VERDICT_ALLOW},
+        {&hosts, NULL, "get list watch create update patch delete", VERDICT_ALLOW},
+        {&hosts, "status", "get update patch", VERDICT_ALLOW},
         {&others, NULL, "", VERDICT_DENY},
     };
     check(ROLE_RUNNER, lines, ARRAY_SIZE(lines));
