@@ -49,5 +49,6 @@ int command_check_config(const struct config *c, int argc, char **argv)
     print_set("datasetBasePath", c->dataset_path);
     print_set("courseBasePath", c->course_path);
     print_set("engineSocket", c->engine_socket);
+    print_set("gpuLibrary", c->gpu_library);
     return 0;
 }

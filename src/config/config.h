@@ -39,6 +39,7 @@ struct config {
     char *dataset_mount, *course_mount;
 
     char *engine_socket;                 /* NULL: looked for */
+    char *gpu_library;                   /* NVML (libnvidia-ml.so.1); NULL: the loader finds it */
     uint32_t host_id_base, host_id_size; /* per user; 1879048192, 65536 */
     uint32_t host_id_count;              /* ranges; 8192 */
     bool allow_root_images;              /* where no user namespace can be had */

@@ -83,6 +83,7 @@ static const struct config_key config_keys[] = {
     {"allowedImages", KEY_STRINGS, FIELD(allowed_images), 0, 0, NULL},
     {"minimumFreeDisk", KEY_U64, FIELD(minimum_free_mib), 1, 16777216, NULL},
     {"engineSocket", KEY_PATH, FIELD(engine_socket), 0, 0, NULL},
+    {"gpuLibrary", KEY_PATH, FIELD(gpu_library), 0, 0, NULL},
     {"hostIdBase", KEY_U32, FIELD(host_id_base), 65536, 4294901760, NULL},
     {"hostIdRanges", KEY_U32, FIELD(host_id_count), 1, 32768, NULL},
     {"allowRootImages", KEY_BOOL, FIELD(allow_root_images), 0, 0, NULL},

@@ -257,7 +257,8 @@ void config_free(struct config *c)
                              c->course_path,
                              c->dataset_mount,
                              c->course_mount,
-                             c->engine_socket};
+                             c->engine_socket,
+                             c->gpu_library};
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(strings[i]);
     free_strings(c->hosts);

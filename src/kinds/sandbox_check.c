@@ -7,18 +7,11 @@
 static const char *const system_folders[] = {"/proc", "/sys",  "/dev", "/etc",   "/usr",
                                              "/bin",  "/sbin", "/lib", "/lib64", "/tmp"};
 
-/* NVIDIA_…: what NVIDIA's container runtime, a hook with the host's rights, does for whoever asks by the environment.
- * LD_…: what is loaded into every program before its own code. */
-static const char *const foreign_variables[] = {"NVIDIA_VISIBLE_DEVICES",
-                                                "NVIDIA_DRIVER_CAPABILITIES",
-                                                "NVIDIA_DISABLE_REQUIRE",
-                                                "NVIDIA_MIG_CONFIG_DEVICES",
-                                                "NVIDIA_MIG_MONITOR_DEVICES",
-                                                "NVIDIA_IMEX_CHANNELS",
-                                                "NVIDIA_SWARM",
-                                                "NVIDIA_CTK_LIBCUDA_DIR",
-                                                "LD_PRELOAD",
-                                                "LD_AUDIT"};
+/* What is loaded into every program before its own code. All of NVIDIA_… besides, but what programs alone read: it is
+ * what NVIDIA's container runtime, a hook with the host's rights, does for whoever asks by the environment, and each
+ * version of it knows more of them. */
+#define OF_PROGRAMS "NVIDIA_TF32_OVERRIDE"
+static const char *const foreign_variables[] = {"LD_PRELOAD", "LD_AUDIT", "GCONV_PATH"};
 
 bool path_is_plain(const char *path)
 {
@@ -78,7 +71,7 @@ static bool is_foreign(const char *name)
     for (size_t i = 0; i < ARRAY_SIZE(foreign_variables); i++)
         if (streq(name, foreign_variables[i]))
             return true;
-    return name && starts_with(name, "NVIDIA_REQUIRE_");
+    return name && starts_with(name, "NVIDIA_") && !streq(name, OF_PROGRAMS);
 }
 
 static int check_env(const struct sandbox *s, struct error **err)

@@ -15,6 +15,8 @@
 #include "runner/engine/engine.h"
 #include "runner/engine/place.h"
 #include "runner/environment/controller.h"
+#include "runner/gpu/cdi.h"
+#include "runner/host_status.h"
 #include "runner/logs.h"
 
 #define API_PREFIX "/apis/open-hydra-server.openhydra.io/v1"
@@ -46,7 +48,8 @@ static struct runtime *open_runtime(const struct runner_options *o, int stop_fd)
                                                .stop_fd = stop_fd,
                                                .config = o->config,
                                                .places = o->environments,
-                                               .gateway_gid = o->gateway_gid});
+                                               .gateway_gid = o->gateway_gid,
+                                               .gpu_places = o->gpu_places});
 }
 
 int runner_run(const struct runner_options *o, int stop_fd, struct error **err)
@@ -68,10 +71,12 @@ int runner_run(const struct runner_options *o, int stop_fd, struct error **err)
         return -1;
     }
     struct controller *c = controller_start(&(struct controller_options){o->config, client, runtime});
+    struct host_status *h = host_status_start(o->config, client, runtime);
     while (!stop_wait(stop_fd, TICK_MS))
         controller_tick(c);
     log_info("stopping; environments go on");
     logs_stop(logs);
+    host_status_stop(h);
     controller_stop(c);
     client_free(client);
     return 0;
@@ -91,7 +96,7 @@ static int wait_for_engine(struct runtime *r, int stop_fd, struct error **err)
 {
     struct runtime_facts facts;
 
-    r->ops->start(r, &(struct runtime_listener){ignore_device, ignore_engine, NULL});
+    r->ops->start(r, &(struct runtime_listener){.changed = ignore_device, .available = ignore_engine});
     for (unsigned waited = 0; r->ops->facts(r, &facts, err) < 0; waited += 50)
         if (waited > ENGINE_WAIT_MS || stop_wait(stop_fd, 50))
             return -1;
@@ -134,6 +139,14 @@ static void want_nothing(void *arg, struct map *ids)
 {
 }
 
+/* What told the engine of them. */
+static void forget_gpus(const struct runner_options *o)
+{
+    struct gpu_places places = gpu_places_or_default(o->gpu_places);
+    _cleanup_free_ char *id = installation_id(o->config);
+    cdi_remove(places.cdi_own, id);
+}
+
 int runner_down(const struct runner_options *o, int stop_fd, struct error **err)
 {
     struct error *why = NULL;
@@ -149,6 +162,8 @@ int runner_down(const struct runner_options *o, int stop_fd, struct error **err)
         rc = remove_all(r, stop_fd, &why);
     if (rc == 0)
         rc = r->ops->sweep(r, want_nothing, NULL, &why);
+    if (rc == 0)
+        forget_gpus(o);
     ssize_t ignored _unused_ = write(end_fd, &one, sizeof(one));
     r->ops->free(r);
     if (rc < 0)

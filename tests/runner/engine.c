@@ -135,7 +135,7 @@ int main(int argc, char **argv)
 
     must(place_prepare_root(places, getegid(), &err), &err, "places");
     assert(r->ops->facts(r, &facts, NULL) < 0); /* not found yet */
-    r->ops->start(r, &(struct runtime_listener){changed, available, &seen});
+    r->ops->start(r, &(struct runtime_listener){.changed = changed, .available = available, .arg = &seen});
     for (int tries = 0; r->ops->facts(r, &facts, NULL) < 0; tries++) {
         assert(tries < 500);
         stop_wait(stop_fd, 20);

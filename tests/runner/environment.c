@@ -1,9 +1,10 @@
 /* What runs in the tests' environments instead of Jupyter: a small HTTP server on OPENHYDRA_SOCKET, or on TCP as LISTEN
  * says («0.0.0.0,8888»), linked statically, so that an image is this one file. BEHAVIOUR says how it misbehaves; so do
- * requests: /exit?N, /oom, /say?TEXT, /who, /write?PATH, /read?PATH, /kill?PID, /slow?SECONDS, /close (it listens no
+ * requests: /exit?N, /oom, /say?TEXT, /who, /write?PATH, /read?PATH, /list?FOLDER, /open?PATH, /variables, /kill?PID, /slow?SECONDS, /close (it listens no
  * more), /fail?1 (503 from now on), /fail?0. /echo answers with the request's body, /upgrade goes on to send back what
  * comes, /big?N says N MiB, with its end of the connection closed behind them. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -102,6 +103,39 @@ static void write_file(int fd, const char *path)
     }
     close(out);
     answer(fd, "200 OK", "written\n");
+}
+
+static void list_folder(int fd, const char *path)
+{
+    char text[8000] = "";
+    DIR *d = opendir(path);
+    const struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.' && strlen(text) + strlen(e->d_name) + 2 < sizeof(text))
+            strcat(strcat(text, e->d_name), "\n");
+    if (d)
+        closedir(d);
+    answer(fd, d ? "200 OK" : "404 None", text);
+}
+
+static void open_file(int fd, const char *path)
+{
+    int in = open(path, O_RDWR | O_CLOEXEC);
+
+    answer(fd, in < 0 ? "500 Failed" : "200 OK", in < 0 ? strerror(errno) : "opened\n");
+    if (in >= 0)
+        close(in);
+}
+
+static void list_variables(int fd)
+{
+    char text[8000] = "";
+
+    for (char **v = environ; *v; v++)
+        if (strlen(text) + strlen(*v) + 2 < sizeof(text))
+            strcat(strcat(text, *v), "\n");
+    answer(fd, "200 OK", text);
 }
 
 /* «10.0.0.1,80»; an IPv6 address is taken to be on the first interface. */
@@ -284,6 +318,18 @@ static void serve(int fd)
     }
     if (strcmp(path, "/write") == 0 && argument) {
         write_file(fd, argument);
+        return;
+    }
+    if (strcmp(path, "/list") == 0 && argument) {
+        list_folder(fd, argument);
+        return;
+    }
+    if (strcmp(path, "/open") == 0 && argument) {
+        open_file(fd, argument);
+        return;
+    }
+    if (strcmp(path, "/variables") == 0) {
+        list_variables(fd);
         return;
     }
     if (strcmp(path, "/flood") == 0 && argument)

@@ -46,9 +46,17 @@ static int serve(const struct config *c, const struct places *p, int stop_fd, st
     return server_run(&o, stop_fd, err);
 }
 
+/* Where a test has made device nodes of its own. */
+static struct gpu_places gpu_places(void)
+{
+    return (struct gpu_places){.dev = getenv("GPU_DEV"), .proc = getenv("GPU_PROC")};
+}
+
 static int control(const struct config *c, const struct places *p, bool down, int stop_fd, struct error **err)
 {
+    const struct gpu_places gpus = gpu_places();
     struct runner_options o = {.config = c,
+                               .gpu_places = &gpus,
                                .logs_fd = -1,
                                .server_socket = p->runner,
                                .environments = p->environments,

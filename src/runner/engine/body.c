@@ -103,6 +103,16 @@ static void put_sysctl(document *d, value *obj, const char *key, const struct ru
         put_str(d, put_obj(d, obj, key), "net.ipv4.ip_unprivileged_port_start", "0");
 }
 
+/* The truth of who has which, whatever happens to runner and server. */
+static void put_gpus(document *d, value *labels, const struct runtime_spec *s)
+{
+    _cleanup_buffer_ struct buffer list = BUFFER_MAX(65536);
+
+    for (size_t i = 0; i < s->gpus_len; i++)
+        buffer_printf(&list, "%s%s", i ? "," : "", s->gpus[i]);
+    put_str(d, labels, LABEL_GPUS, list.n ? list.p : "");
+}
+
 static void put_labels(document *d, value *obj, const char *key, const struct engine *e, const struct runtime_spec *s,
                        const struct prepared *p)
 {
@@ -119,6 +129,8 @@ static void put_labels(document *d, value *obj, const char *key, const struct en
     if (s->network)
         put_allowed(d, labels, s);
     put_ports(d, labels, s, p);
+    if (s->gpus_len)
+        put_gpus(d, labels, s);
     put_str(d, labels, LABEL_REVISION, revision);
 }
 
@@ -126,6 +138,39 @@ static uint64_t cpu_quota_us(const struct runtime_spec *s)
 {
     uint64_t quota = s->cpu_milli * CPU_PERIOD_US / 1000;
     return quota < 1000 ? 1000 : quota; /* the kernel's least */
+}
+
+/* --- Variables --- */
+
+/* What a vendor's hook or the loader would obey before anything of ours runs; hooks run where an administrator's CDI
+ * file has some, and where NVIDIA's runtime is the engine's own (CVE-2024-0132, CVE-2025-23266). An image may set them
+ * as well as a sandbox. */
+#define NO_DEVICES "void" /* NVIDIA's runtime does nothing then */
+static const char *const loader_variables[] = {"LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "GCONV_PATH"};
+
+static bool is_loader_variable(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(loader_variables); i++)
+        if (streq(name, loader_variables[i]))
+            return true;
+    return false;
+}
+
+/* Calls with all that it gets. */
+static void each_variable(const struct runtime_spec *s, const struct prepared *p,
+                          void (*put_one)(document *d, value *to, const char *name, const char *text), document *d,
+                          value *to)
+{
+    const char *libraries = p->gpus.libraries;
+
+    put_one(d, to, "NVIDIA_VISIBLE_DEVICES", NO_DEVICES);
+    for (size_t i = 0; i < s->variables_len; i++) {
+        const struct runtime_variable *v = &s->variables[i];
+        if (s->gpus_len == 0 || !is_loader_variable(v->name))
+            put_one(d, to, v->name, v->value);
+    }
+    if (libraries)
+        put_one(d, to, "LD_LIBRARY_PATH", libraries);
 }
 
 /* --- Podman --- */
@@ -173,6 +218,17 @@ static void add_podman_tmpfs(document *d, value *mounts, const char *target, con
     put_strings(d, one, "options", options, n);
 }
 
+static void add_podman_file(document *d, value *mounts, const struct gpu_file *f)
+{
+    static const char *const options[] = {"bind", "rprivate", "nosuid", "nodev", "ro"};
+    value *one = yyjson_mut_arr_add_obj(d, mounts);
+
+    put_str(d, one, "type", "bind");
+    put_str(d, one, "source", f->source);
+    put_str(d, one, "destination", f->target);
+    put_strings(d, one, "options", options, ARRAY_SIZE(options));
+}
+
 static void put_podman_mounts(document *d, value *root, const struct prepared *p)
 {
     static const char *const tmp[] = {TMP_SIZE, "mode=1777", "nosuid", "nodev"};
@@ -182,6 +238,8 @@ static void put_podman_mounts(document *d, value *root, const struct prepared *p
 
     for (size_t i = 0; i < p->mounts_len; i++)
         add_podman_mount(d, mounts, &p->mounts[i]);
+    for (size_t i = 0; i < p->gpus.files_len; i++)
+        add_podman_file(d, mounts, &p->gpus.files[i]);
     add_podman_tmpfs(d, mounts, "/tmp", tmp, ARRAY_SIZE(tmp));
     add_podman_tmpfs(d, mounts, "/dev/shm", shm, ARRAY_SIZE(shm));
 }
@@ -200,11 +258,25 @@ static void put_podman_limits(document *d, value *root, const struct engine *e, 
     put_int(d, put_obj(d, limits, "pids"), "limit", s->pids);
 }
 
-static void put_podman_variables(document *d, value *root, const struct runtime_spec *s)
+static void put_podman_variables(document *d, value *root, const struct runtime_spec *s, const struct prepared *p)
 {
-    value *env = put_obj(d, root, "env");
-    for (size_t i = 0; i < s->variables_len; i++)
-        put_str(d, env, s->variables[i].name, s->variables[i].value);
+    each_variable(s, p, put_str, d, put_obj(d, root, "env"));
+    if (s->gpus_len) /* of the image's; what is set above is set afterwards */
+        put_strings(d, root, "unsetenv", loader_variables, ARRAY_SIZE(loader_variables));
+}
+
+/* A device's path is the name of one of CDI's, or HOST:INSIDE:RIGHTS. */
+static void put_podman_gpus(document *d, value *root, const struct container_gpus *g)
+{
+    if (g->names_len + g->nodes_len == 0)
+        return;
+    value *list = put_arr(d, root, "devices");
+    for (size_t i = 0; i < g->names_len; i++)
+        put_str(d, yyjson_mut_arr_add_obj(d, list), "path", g->names[i]);
+    for (size_t i = 0; i < g->nodes_len; i++) {
+        _cleanup_free_ char *path = xasprintf("%s:%s:rw", g->nodes[i].source, g->nodes[i].target);
+        put_str(d, yyjson_mut_arr_add_obj(d, list), "path", path);
+    }
 }
 
 static void put_podman_hardening(document *d, value *root, struct arena *a, const struct engine *e,
@@ -248,7 +320,8 @@ static void fill_podman(document *d, value *root, const struct engine *e, const 
     put_str(d, root, "hostname", s->owner);
     put_strings(d, root, "entrypoint", s->command, s->command_len);
     put_strings(d, root, "command", s->arguments, s->arguments_len);
-    put_podman_variables(d, root, s);
+    put_podman_variables(d, root, s, p);
+    put_podman_gpus(d, root, &p->gpus);
     put_labels(d, root, "labels", e, s, p);
     put_sysctl(d, root, "sysctl", s);
     put_podman_hardening(d, root, a, e, s, p);
@@ -275,13 +348,42 @@ static void add_docker_mount(document *d, value *mounts, const struct mount_poin
     put_str(d, put_obj(d, one, "BindOptions"), "Propagation", "rprivate");
 }
 
-static void put_docker_variables(document *d, value *root, const struct runtime_spec *s)
+static void add_docker_variable(document *d, value *env, const char *name, const char *text)
+{
+    _cleanup_free_ char *line = xasprintf("%s=%s", name, text);
+
+    add_str(d, env, line);
+    explicit_bzero(line, strlen(line));
+}
+
+/* Docker unsets nothing; to the loader empty is as good. */
+static void put_docker_variables(document *d, value *root, const struct runtime_spec *s, const struct prepared *p)
 {
     value *env = put_arr(d, root, "Env");
-    for (size_t i = 0; i < s->variables_len; i++) {
-        _cleanup_free_ char *line = xasprintf("%s=%s", s->variables[i].name, s->variables[i].value);
-        add_str(d, env, line);
-        explicit_bzero(line, strlen(line));
+
+    for (size_t i = 0; s->gpus_len && i < ARRAY_SIZE(loader_variables); i++)
+        if (p->gpus.libraries == NULL || !streq(loader_variables[i], "LD_LIBRARY_PATH"))
+            add_docker_variable(d, env, loader_variables[i], "");
+    each_variable(s, p, add_docker_variable, d, env);
+}
+
+static void put_docker_gpus(document *d, value *host, value *mounts, const struct container_gpus *g)
+{
+    if (g->nodes_len == 0)
+        return;
+    value *list = put_arr(d, host, "Devices");
+    for (size_t i = 0; i < g->nodes_len; i++) {
+        value *one = yyjson_mut_arr_add_obj(d, list);
+        put_str(d, one, "PathOnHost", g->nodes[i].source);
+        put_str(d, one, "PathInContainer", g->nodes[i].target);
+        put_str(d, one, "CgroupPermissions", "rw");
+    }
+    for (size_t i = 0; i < g->files_len; i++) {
+        value *one = yyjson_mut_arr_add_obj(d, mounts);
+        put_str(d, one, "Type", "bind");
+        put_str(d, one, "Source", g->files[i].source);
+        put_str(d, one, "Target", g->files[i].target);
+        put_bool(d, one, "ReadOnly", true);
     }
 }
 
@@ -337,6 +439,7 @@ static void put_docker_host(document *d, value *root, const struct engine *e, co
     value *mounts = put_arr(d, host, "Mounts");
     for (size_t i = 0; i < p->mounts_len; i++)
         add_docker_mount(d, mounts, &p->mounts[i]);
+    put_docker_gpus(d, host, mounts, &p->gpus);
     put_str(d, put_obj(d, host, "Tmpfs"), "/tmp", "rw,nosuid,nodev,exec,mode=1777," TMP_SIZE);
     put_int(d, host, "ShmSize", SHM_BYTES);
     put_str(d, put_obj(d, host, "RestartPolicy"), "Name", "no");
@@ -354,7 +457,7 @@ static void fill_docker(document *d, value *root, const struct engine *e, const 
     put_strings(d, root, "Entrypoint", s->command, s->command_len);
     put_strings(d, root, "Cmd", s->arguments, s->arguments_len);
     put_str(d, root, "User", user);
-    put_docker_variables(d, root, s);
+    put_docker_variables(d, root, s, p);
     put_labels(d, root, "Labels", e, s, p);
     put_int(d, root, "StopTimeout", s->stop_seconds);
     put_docker_host(d, root, e, s, p);

@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "client/transport.h"
 #include "config/config.h"
+#include "runner/gpu/gpu.h"
 #include "runner/relay/relays.h"
 #include "runner/runtime/runtime.h"
 
@@ -18,6 +19,7 @@
  *   body       what a container is made from           facts     what it is and can
  *   host       what it has on this machine besides: ids (hostid), home, places (place), a log
  *   guard      the rules of its network (network)      ports     those on TCP (relays: runner/relay)
+ *   gpus       which it gets of this machine's (runner/gpu)
  *   conmon, oom, process, logs
  */
 
@@ -29,6 +31,7 @@
 struct engine_facts {
     struct runtime_facts seen;
     bool rootless;
+    char version[40];
     uint32_t subordinate_ids; /* rootless: the ids from 1 to this are no account; 0 is who started the engine */
 };
 
@@ -46,7 +49,10 @@ struct engine {
     struct engine_facts facts;          /* under the lock; found out anew each time the engine comes back */
     atomic_bool podman, libpod, limits; /* of these, for who holds no lock */
     struct relays *relays;
-    struct map *guarded;  /* instance → for what its rules were made; under the lock */
+    struct map *guarded;     /* instance → for what its rules were made; under the lock */
+    struct map *gpu_holders; /* instance → id of its container, where it has GPUs; under the lock */
+    struct gpus *gpus;       /* NULL: nobody looks for any */
+    struct gpu_places gpu_places;
     bool profile_written; /* under the lock */
     char *own_socket;     /* where it is (to be) ours. These two: watch thread only */
     pid_t service;        /* 0: not started by this process */

@@ -33,6 +33,7 @@ void container_read_labels(yyjson_val *labels, struct instance *out)
     out->device = xstrdup_or_null(label(labels, LABEL_DEVICE));
     out->device_uid = xstrdup_or_null(label(labels, LABEL_UID));
     out->owner = xstrdup_or_null(label(labels, LABEL_OWNER));
+    out->gpus = xstrdup_or_null(label(labels, LABEL_GPUS));
     unsigned long long n;
     out->revision = revision && str_to_u64(str_from(revision), UINT64_MAX, &n) == 0 ? n : 0;
 }

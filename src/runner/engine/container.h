@@ -10,6 +10,7 @@
 #define LABEL_GENERATION "io.openhydra.generation"
 #define LABEL_NETWORK "io.openhydra.network" /* there where it has one: private networks that it may reach */
 #define LABEL_PORTS "io.openhydra.ports"     /* there where it listens on TCP: ports.h */
+#define LABEL_GPUS "io.openhydra.gpus" /* there where it has some: their ids, once for each unit, joined by commas */
 #define LABEL_REVISION "io.openhydra.revision"
 
 /* Paths end up in a URL: ids are checked before they get here. */

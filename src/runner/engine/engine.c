@@ -12,6 +12,7 @@
 #include "runner/engine/container.h"
 #include "runner/engine/disk.h"
 #include "runner/engine/facts.h"
+#include "runner/engine/gpus.h"
 #include "runner/engine/guard.h"
 #include "runner/engine/host.h"
 #include "runner/engine/logs.h"
@@ -20,6 +21,8 @@
 #include "runner/engine/seccomp.h"
 #include "runner/engine/service.h"
 #include "runner/engine/watch.h"
+#include "runner/gpu/cdi.h"
+#include "runner/gpu/watch.h"
 
 /* --- What can be had --- */
 
@@ -115,7 +118,8 @@ static int prepare(struct runtime *r, struct arena *a, struct runtime_spec *spec
     struct engine_facts f;
 
     *reason = "EngineError";
-    if (engine_get_facts(engine_of(r), &f, err) < 0 || host_prepare(engine_of(r), &f, a, spec, p, reason, err) < 0)
+    if (engine_get_facts(engine_of(r), &f, err) < 0 || host_prepare(engine_of(r), &f, a, spec, p, reason, err) < 0 ||
+        engine_gpus_prepare(engine_of(r), a, spec, &p->gpus, reason, err) < 0)
         return -1;
     spec->prepared = p;
     return 0;
@@ -162,6 +166,7 @@ static int end_instance(struct runtime *r, const char *instance, unsigned grace,
     engine_network_forget(e, instance);
     engine_conmon_forget(instance);
     relays_forget(e->relays, instance);
+    engine_gpus_held(e, instance, NULL);
     return 0;
 }
 
@@ -183,6 +188,8 @@ static void start_watching(struct runtime *r, const struct runtime_listener *l)
     e->listener = *l;
     e->started = true;
     relays_start(e->relays);
+    if (l->gpus_changed)
+        engine_gpus_start(e);
     e->thread = thread_start("engine", engine_watch, e);
 }
 
@@ -192,6 +199,7 @@ static void engine_free(struct runtime *r)
 
     if (e->started)
         pthread_join(e->thread, NULL);
+    gpus_free(e->gpus);
     engine_service_stop(e);
     relays_free(e->relays);
     transport_free(e->transport);
@@ -201,6 +209,7 @@ static void engine_free(struct runtime *r)
     free(e->directory);
     free(e->installation);
     map_free(e->guarded, free);
+    map_free(e->gpu_holders, free);
     free(e->missing);
     free(e->own_socket);
     free(e);
@@ -222,6 +231,9 @@ static const struct runtime_ops ops = {
     .sweep = sweep,
     .logs = engine_logs,
     .usage = engine_usage,
+    .gpus = engine_gpus,
+    .gpu_use = engine_gpu_use,
+    .about = engine_about,
     .free = engine_free,
 };
 
@@ -239,6 +251,8 @@ struct runtime *engine_new(const struct engine_options *options)
     e->installation = xstrdup(options->installation);
     e->guarded = map_new();
     e->relays = relays_new(relay_root, options->stop_fd);
+    e->gpu_holders = map_new();
+    e->gpu_places = gpu_places_or_default(options->gpu_places);
     e->stop_fd = options->stop_fd;
     e->docker_only = options->docker_only;
     e->rootless = options->rootless;

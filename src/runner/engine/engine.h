@@ -1,6 +1,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "runner/gpu/gpu.h"
 #include "runner/runtime/runtime.h"
 
 /* Podman or Docker, by the Engine API on a unix socket. */
@@ -14,5 +15,6 @@ struct engine_options {
     const struct config *config;
     const char *places; /* folder for what environments have on this machine besides their containers (place.h) */
     gid_t gateway_gid;  /* may connect to their sockets */
+    const struct gpu_places *gpu_places; /* NULL: as everywhere */
 };
 struct runtime *engine_new(const struct engine_options *options);

@@ -1,7 +1,10 @@
 #include "runner/engine/facts.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 #include "base/thread.h"
+#include "runner/gpu/watch.h"
 #include "runner/relay/relays.h"
 
 static bool has_controllers(yyjson_val *list)
@@ -15,6 +18,11 @@ static bool has_controllers(yyjson_val *list)
         found |= streq(name, "memory") ? 1u : streq(name, "cpu") ? 2u : streq(name, "pids") ? 4u : 0u;
     }
     return found == 7;
+}
+
+static void take_version(struct engine_facts *f, const char *name, const char *version)
+{
+    snprintf(f->version, sizeof(f->version), "%s %s", name, version ? version : "?");
 }
 
 /* Of Podman's own mapping: 0 is its user, the rest is subordinate. */
@@ -39,6 +47,7 @@ static int read_podman_facts(struct engine *e, struct transport *t, struct engin
     if (engine_request_on(e, t, &r, &doc, err) < 0)
         return -1;
     yyjson_val *host = json_at(yyjson_doc_get_root(doc), "host");
+    take_version(f, "podman", json_str_at(yyjson_doc_get_root(doc), "version.Version"));
     f->rootless = json_bool_at(host, "security.rootless", false);
     f->seen.user_namespace = f->seen.network = !f->rootless;
     f->seen.network_why = f->seen.network ? NULL : "Podman runs without root";
@@ -62,6 +71,7 @@ static int read_docker_facts(struct engine *e, struct transport *t, struct engin
     if (engine_request_on(e, t, &r, &doc, err) < 0)
         return -1;
     yyjson_val *info = yyjson_doc_get_root(doc), *v;
+    take_version(f, "docker", json_str_at(info, "ServerVersion"));
     size_t i, max;
     yyjson_arr_foreach (json_at(info, "SecurityOptions"), i, max, v) {
         if (yyjson_is_str(v) && starts_with(yyjson_get_str(v), "name=rootless"))
@@ -147,4 +157,19 @@ int engine_get_facts(struct engine *e, struct engine_facts *out, struct error **
     LOCK_SCOPE(&e->lock);
     *out = e->facts;
     return 0;
+}
+
+void engine_about(struct runtime *r, struct arena *a, struct runtime_about *out)
+{
+    struct engine *e = engine_of(r);
+    struct engine_facts f;
+
+    *out = (struct runtime_about){0};
+    if (engine_get_facts(e, &f, NULL) == 0)
+        out->engine = arena_strdup(a, f.version);
+    if (e->gpus == NULL)
+        return;
+    _cleanup_gpu_list_ struct gpu_list *l = gpus_now(e->gpus);
+    out->gpus_known = gpus_known(e->gpus);
+    out->gpus_message = arena_strdup_or_null(a, l->message);
 }

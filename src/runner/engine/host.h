@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runner/engine/calls.h"
+#include "runner/engine/gpus.h"
 
 /*
  * What an environment has on this machine besides its container: a range of ids outside, the owner's home, the folder of
@@ -21,6 +22,7 @@ struct prepared {
     const char *log_folder;         /* where what it prints is kept; NULL: the engine's own place */
     const char *sockets[PORTS_MAX]; /* where its ports are reached, as this machine sees it */
     uid_t relay; /* user of what hands bytes to those on TCP: the last of the range, which is nobody's */
+    struct container_gpus gpus;
 };
 
 /* Makes all of it. `reason` is for the status. Everything lives in the arena. */

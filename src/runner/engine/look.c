@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "runner/engine/container.h"
+#include "runner/engine/gpus.h"
 #include "runner/engine/guard.h"
 #include "runner/engine/host.h"
 #include "runner/engine/oom.h"
@@ -89,6 +90,8 @@ int engine_look(struct runtime *r, const char *instance, struct instance *out, s
         out->started_us = 0;
     if (out->state != INSTANCE_RUNNING)
         return 0;
+    if (out->gpus && id)
+        engine_gpus_held(e, instance, id);
     engine_network_refresh(e, instance, root);
     read_endpoints(e, a, instance, root, out);
     return 0;

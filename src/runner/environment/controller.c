@@ -72,6 +72,20 @@ static void engine_available(void *arg, bool up, const char *message)
     queue_all_devices(arg, up);
 }
 
+static void gpus_changed(void *arg)
+{
+    struct environments *es = arg;
+    struct cached **list;
+    size_t n = informer_all(es->devices, &list);
+
+    for (size_t i = 0; i < n; i++) {
+        if (yyjson_arr_size(json_at(list[i]->object, "status.gpus")))
+            queue_add(es->queue, json_str_at(list[i]->object, "metadata.name"));
+        cached_unref(list[i]);
+    }
+    free(list);
+}
+
 /* --- Life --- */
 
 static void *work_on_queue(void *arg)
@@ -116,7 +130,10 @@ struct controller *controller_start(const struct controller_options *options)
     /* All are known before any begins to call. */
     informer_start(es->sandboxes);
     informer_start(es->devices);
-    es->runtime->ops->start(es->runtime, &(struct runtime_listener){container_changed, engine_available, es});
+    es->runtime->ops->start(es->runtime, &(struct runtime_listener){.changed = container_changed,
+                                                                    .available = engine_available,
+                                                                    .gpus_changed = gpus_changed,
+                                                                    .arg = es});
     for (size_t i = 0; i < WORKERS; i++)
         c->workers[i] = thread_start("environment", work_on_queue, es);
     pulses_start(es->pulses);
@@ -145,11 +162,11 @@ void controller_stop(struct controller *c)
     queue_shut(es->queue);
     for (size_t i = 0; i < WORKERS; i++)
         pthread_join(c->workers[i], NULL);
+    /* Its threads call us, and ask for devices. */
+    es->runtime->ops->free(es->runtime);
     pulses_free(es->pulses);
     informer_free(es->sandboxes);
     informer_free(es->devices);
-    /* Last: its thread calls us. */
-    es->runtime->ops->free(es->runtime);
     turns_free(es->turns);
     queue_free(es->queue);
     environments_clear(es);

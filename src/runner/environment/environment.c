@@ -33,6 +33,7 @@ static void environment_free(void *p)
     free(e->message);
     free(e->log);
     free(e->token);
+    free(e->gpus);
     runtime_free_endpoints(e->endpoints, e->endpoints_len);
     free(e->readiness_path);
     free(e);

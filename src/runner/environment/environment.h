@@ -19,6 +19,7 @@
  *   start, stop   from nothing to Running, and back      ended    one that ended by itself
  *   health        what its pulse leads to                failed   for good, or for now
  *   status        what its status says                   spec     what it is made from
+ *   gpus          those that it has
  */
 
 enum timing { TIMING_QUEUED, TIMING_PREPARING, TIMING_STARTING, TIMINGS };
@@ -44,6 +45,7 @@ struct environment {
     bool paused, unsupervised; /* as the engine says */
     int64_t paused_us;         /* until when it was seen paused; monotonic */
     bool unwell;               /* Running, and does not answer as it should */
+    char *gpus; /* ids of those that its container has, once for each unit, joined by commas; NULL: none */
     char *token;
     struct endpoint *endpoints; /* the first is the one by which it is entered; none: not known yet */
     size_t endpoints_len;

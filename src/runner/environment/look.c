@@ -33,6 +33,8 @@ static void take_running(struct environments *es, struct environment *e, struct 
         return;
     }
     e->container = CONTAINER_RUNNING;
+    free(e->gpus);
+    e->gpus = steal_ptr(i->gpus);
     pulses_process(es->pulses, e->name, &i->process);
     e->dirty |= e->unsupervised != i->unsupervised;
     e->unsupervised = i->unsupervised;

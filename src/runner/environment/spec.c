@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "runner/environment/gpus.h"
 
 #define MAX_CONTENT 2
 #define MAX_VARIABLES 260
@@ -242,5 +243,6 @@ struct runtime_spec *spec_make(struct environments *es, struct arena *a, struct 
         return refuse(reason, "NetworkRefused");
     if (check_tcp(s, facts, err) < 0)
         return refuse(reason, "TcpRefused");
-    return describe(es, a, e, d, s);
+    struct runtime_spec *r = describe(es, a, e, d, s);
+    return environment_choose_gpus(es, a, d, r, reason, err) < 0 ? NULL : r;
 }

@@ -1,6 +1,7 @@
 #include "runner/environment/start.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -87,6 +88,15 @@ static void make_token(struct environment *e)
     e->told_epoch = 0;
 }
 
+static char *join_ids(const struct runtime_spec *spec)
+{
+    struct buffer list = BUFFER_MAX(65536);
+
+    for (size_t i = 0; i < spec->gpus_len; i++)
+        buffer_printf(&list, "%s%s", i ? "," : "", spec->gpus[i]);
+    return list.n ? buffer_steal(&list) : NULL;
+}
+
 static void launch(struct environments *es, struct environment *e, const struct runtime_spec *spec, yyjson_val *object)
 {
     _cleanup_error_ struct error *err = NULL;
@@ -110,6 +120,8 @@ static void launch(struct environments *es, struct environment *e, const struct 
     e->readiness_path = xstrdup(spec->ports[0].ready);
     e->failures = 0;
     e->container = CONTAINER_RUNNING;
+    free(e->gpus);
+    e->gpus = join_ids(spec);
     e->met = true;
     environment_await(es, e, object);
 }

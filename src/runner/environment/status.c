@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "kinds/names.h"
+#include "runner/environment/gpus.h"
 #include "runner/environment/spec.h"
 
 /* --- Conditions --- */
@@ -20,8 +21,9 @@ struct condition {
 struct filling {
     struct environments *es;
     const struct environment *e;
-    struct condition conditions[5];
+    struct condition conditions[7];
     size_t conditions_len;
+    struct arena *arena; /* texts of these */
 };
 
 static void add_condition(struct filling *f, const char *type, bool holds, const char *reason, const char *message)
@@ -54,6 +56,19 @@ static void collect_conditions(struct filling *f, const struct runtime_facts *fa
                   facts->user_namespace_why);
     add_condition(f, "ResourceLimitsEnforced", facts->limits, facts->limits ? "Enforced" : "NotSupported",
                   facts->limits_why);
+}
+
+/* Of one that has any. */
+static void collect_gpu_conditions(struct filling *f)
+{
+    struct gpu_trouble t = {0};
+
+    if (f->e->gpus == NULL || f->e->container != CONTAINER_RUNNING)
+        return;
+    bool ill = environment_gpus_ill(f->es, f->arena, f->e, &t);
+    add_condition(f, "GPUHealthy", !ill, ill ? t.reason : "Well", ill ? t.message : NULL);
+    bool greedy = environment_gpus_greedy(f->es, f->arena, f->e, &t);
+    add_condition(f, "GPUMemoryWithinShare", !greedy, greedy ? t.reason : "WithinShare", greedy ? t.message : NULL);
 }
 
 static yyjson_val *present_condition(yyjson_val *object, const char *type)
@@ -186,6 +201,8 @@ static void fill_status(yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val 
     fill_timings(e, object, doc, status);
     fill_log(e, doc, status);
     fill_resources(f, object, doc, status);
+    if (e->gpus && e->container == CONTAINER_RUNNING)
+        json_mut_set(doc, status, "gpus", environment_gpus_status(f->es, e, object, doc));
     fill_conditions(f, object, doc, status);
 }
 
@@ -211,7 +228,8 @@ static bool differs(struct filling *f, yyjson_val *object)
 
 void status_write(struct environments *es, struct environment *e, yyjson_val *object)
 {
-    struct filling f = {.es = es, .e = e};
+    _cleanup_arena_ struct arena *a = arena_new();
+    struct filling f = {.es = es, .e = e, .arena = a};
     struct runtime_facts facts;
     _cleanup_free_ char *engine_message = NULL;
     _cleanup_error_ struct error *err = NULL;
@@ -221,6 +239,7 @@ void status_write(struct environments *es, struct environment *e, yyjson_val *ob
     if (engine_is_up(es, &engine_message))
         engine_message = NULL;
     collect_conditions(&f, &facts, known, engine_message);
+    collect_gpu_conditions(&f);
     /* What the informer has may be older than what was written last. */
     bool stale = object_version(object) < e->written;
     if (stale ? !e->dirty : !differs(&f, object)) {

@@ -44,6 +44,7 @@ void instance_clear(struct instance *i)
     if (i->process.pid && i->process.fd >= 0)
         close(i->process.fd);
     free(i->said);
+    free(i->gpus);
     *i = (struct instance){0};
 }
 
@@ -52,4 +53,17 @@ void runtime_free_instances(struct instance *list, size_t n)
     for (size_t i = 0; i < n; i++)
         instance_clear(&list[i]);
     free(list);
+}
+
+const struct runtime_gpu *runtime_find_gpu(struct runtime *r, struct arena *a, const char *id)
+{
+    struct runtime_gpu *list;
+    size_t n = 0;
+
+    if (r->ops->gpus)
+        r->ops->gpus(r, a, &list, &n);
+    for (size_t i = 0; i < n; i++)
+        if (streq(list[i].id, id))
+            return &list[i];
+    return NULL;
 }

@@ -65,6 +65,8 @@ struct runtime_spec {
     size_t ports_len;
     uint64_t memory_bytes, cpu_milli;
     unsigned pids;
+    const char *const *gpus; /* ids of `runtime_gpu`, once for each unit; those of one kind alone */
+    size_t gpus_len;
     bool network; /* the internet; of what is private, only what follows: «10.1.2.0/24» */
     const char *const *network_allow;
     size_t network_allow_len;
@@ -104,6 +106,8 @@ struct instance {
     bool paused;
     bool unsupervised; /* the runtime's process that watches over it is gone */
     char *said;        /* what the runtime says went wrong; NULL: nothing */
+    char *gpus;        /* ids of those that it was made with, once for each unit, joined by commas; NULL: none.
+                          Follows from list too */
 };
 void instance_clear(struct instance *i);
 /* One more, a unix socket of this machine's. */
@@ -129,11 +133,37 @@ struct runtime_usage {
     unsigned pids;
 };
 
+/* A GPU that can be given to instances, or a part of one. */
+struct runtime_gpu {
+    const char *id, *resource; /* «GPU-…», «MIG-…»; «nvidia.com/gpu» */
+    const char *model, *driver;
+    uint64_t memory_bytes, memory_used;
+    int utilization;              /* percent, averaged; -1: not known */
+    unsigned units;               /* so many instances may share it */
+    const char *reason, *message; /* why nobody gets it, in one word and for people; NULL: it is well */
+};
+
+/* What an instance makes of one that it has. */
+struct runtime_gpu_use {
+    const char *id;
+    uint64_t memory_bytes;
+    unsigned processes;
+};
+
+/* The machine, or what stands for it. */
+struct runtime_about {
+    const char *engine;       /* «podman 4.3.1»; NULL: not there now */
+    bool gpus_known;          /* they were looked for */
+    const char *gpus_message; /* why GPUs cannot be asked; NULL: they can, or there are none */
+};
+
 struct runtime_listener {
     /* Something happened to that device's instance. */
     void (*changed)(void *arg, const char *device);
     /* The runtime went away (with the reason), or is (again) there: then anything may have changed meanwhile. */
     void (*available)(void *arg, bool up, const char *message);
+    /* What GPUs there are, how they are or how they are used is different now. */
+    void (*gpus_changed)(void *arg);
     void *arg;
 };
 
@@ -189,9 +219,18 @@ struct runtime_ops {
                 int (*write)(void *arg, struct str text), void *arg, struct error **err);
     /* Pods: metrics.k8s.io. */
     int (*usage)(struct runtime *r, const char *id, struct runtime_usage *out, struct error **err);
+    /* The next three may be NULL: there are none, and nothing is known. Everything lives in the arena.
+     * Pods: the nodes' allocatable resources. */
+    void (*gpus)(struct runtime *r, struct arena *a, struct runtime_gpu **out, size_t *n);
+    /* Of those that the instance has; none: nothing is known. Pods: dcgm-exporter's metrics. */
+    void (*gpu_use)(struct runtime *r, struct arena *a, const char *id, struct runtime_gpu_use **out, size_t *n);
+    void (*about)(struct runtime *r, struct arena *a, struct runtime_about *out);
     void (*free)(struct runtime *r);
 };
 
 struct runtime {
     const struct runtime_ops *ops;
 };
+
+/* What is known of that GPU, in the arena; NULL: it is none of this runtime's. */
+const struct runtime_gpu *runtime_find_gpu(struct runtime *r, struct arena *a, const char *id);

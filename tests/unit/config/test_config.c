@@ -189,6 +189,7 @@ static const struct {
     {"tlsCertificateKey", PATH, "an absolute path"},
     {"defaultSandbox", TEXT, "a text"},
     {"engineSocket", PATH, "an absolute path"},
+    {"gpuLibrary", PATH, "an absolute path"},
     {"allowedImages", LIST, "a list of texts"},
     {"podAllocatableLimit", ANYTHING, NULL},
     {"mysqlConfig", ANYTHING, NULL},
@@ -262,7 +263,7 @@ static void every_key_sets_its_own_field(void **state)
              "dashboardListen: 127.0.0.1:1001\nenvironmentListen: 127.0.0.2:2001-2002\n"
              "apiListen: 127.0.0.3:3001\ninsecure: true\ndisableAuth: true\nallowRootImages: true\n"
              "tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\ndefaultSandbox: other\n"
-             "pidsPerDevice: 1004\nengineSocket: /srv/engine/sock\nhostIdBase: 131072\nhostIdRanges: 7\n"
+             "pidsPerDevice: 1004\nengineSocket: /srv/engine/sock\ngpuLibrary: /srv/nvml\nhostIdBase: 131072\nhostIdRanges: 7\n"
              "minimumFreeDisk: 1010\ncertificateCheckSeconds: 1005\nsessionSeconds: 1006\nsessionMaxSeconds: 1009\n"
              "maxCpuPerDevice: 1007\nmaxRamPerDevice: 1008\nallowedImages: [one/*, 'two']\n",
              (struct config_flags){0}, NULL);
@@ -292,6 +293,7 @@ static void every_key_sets_its_own_field(void **state)
     assert_string_equal(c->default_sandbox, "other");
     assert_int_equal(c->pids_limit, 1004);
     assert_string_equal(c->engine_socket, "/srv/engine/sock");
+    assert_string_equal(c->gpu_library, "/srv/nvml");
     assert_int_equal(c->host_id_base, 131072);
     assert_int_equal(c->host_id_count, 7);
     assert_int_equal(c->server_id, 131073);

@@ -68,6 +68,8 @@ static void variables(void **state)
                                           "NVIDIA_DRIVER_CAPABILITIES",
                                           "NVIDIA_REQUIRE_CUDA",
                                           "NVIDIA_DISABLE_REQUIRE",
+                                          "NVIDIA_OF_A_LATER_VERSION",
+                                          "GCONV_PATH",
                                           "LD_PRELOAD",
                                           "LD_AUDIT"};
     static const char *const taken[] = {"NVIDIA_TF32_OVERRIDE", "LD_LIBRARY_PATH", "MY_LD_PRELOAD", "ld_preload"};

@@ -268,6 +268,72 @@ static void test_podman_body(void **state)
     assert_string_equal(json_str_at(r, "seccomp_profile_path"), "/run/here/engine/seccomp.json");
 }
 
+/* --- GPUs in it --- */
+
+static const char *const gpu_ids[] = {"GPU-a", "GPU-b"};
+static const struct runtime_variable loader_variables[] = {{"LD_LIBRARY_PATH", "/theirs"}, {"GCONV_PATH", "/theirs"}, {"A", "1"}};
+static const char *gpu_names[] = {"openhydra.io/gpu=i_GPU-a", "openhydra.io/gpu=i_GPU-b"};
+static struct gpu_node gpu_nodes[] = {{"/d/nvidia0", "/dev/nvidia0"}};
+static const struct gpu_file gpu_files[] = {{"/l/libcuda.so.1", "/opt/nvidia/libcuda.so.1"}};
+
+static yyjson_doc *gpu_body(bool libpod, const struct container_gpus *gpus)
+{
+    struct engine e = {.libpod = libpod, .installation = (char[]){"i"}, .directory = (char[]){"/d"}};
+    const struct runtime_spec s = {.device = "d",
+                                   .instance = "u",
+                                   .device_uid = "u",
+                                   .owner = "o",
+                                   .sandbox = "s",
+                                   .image = "i",
+                                   .gpus = gpu_ids,
+                                   .gpus_len = 2,
+                                   .variables = loader_variables,
+                                   .variables_len = 3};
+    const struct prepared prepared = {.gpus = *gpus};
+    _cleanup_json_mut_ yyjson_mut_doc *mutable = engine_body(&e, &s, &prepared);
+    return yyjson_mut_doc_imut_copy(mutable, NULL);
+}
+
+static void test_gpus_by_name(void **state)
+{
+    _cleanup_json_ yyjson_doc *ours =
+        gpu_body(true, &(struct container_gpus){.names = gpu_names, .names_len = 2, .libraries = "/opt/nvidia"});
+    _cleanup_json_ yyjson_doc *administrators = gpu_body(true, &(struct container_gpus){.names = gpu_names, .names_len = 1});
+    yyjson_val *r = yyjson_doc_get_root(ours), *list = json_at(r, "devices");
+
+    assert_int_equal(yyjson_arr_size(list), 2);
+    assert_string_equal(json_str_at(yyjson_arr_get(list, 1), "path"), "openhydra.io/gpu=i_GPU-b");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "labels"), LABEL_GPUS)), "GPU-a,GPU-b");
+    assert_string_equal(json_str_at(r, "env.LD_LIBRARY_PATH"), "/opt/nvidia");
+    assert_string_equal(json_str_at(r, "env.NVIDIA_VISIBLE_DEVICES"), "void");
+    assert_string_equal(json_str_at(r, "env.A"), "1");
+    assert_null(json_at(r, "env.GCONV_PATH"));
+    HOLDS(json_at(r, "unsetenv"), "LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "GCONV_PATH");
+    r = yyjson_doc_get_root(administrators);
+    assert_null(json_at(r, "env.LD_LIBRARY_PATH"));
+}
+
+static void test_gpus_one_by_one(void **state)
+{
+    const struct container_gpus gpus = {
+        .nodes = gpu_nodes, .nodes_len = 1, .files = gpu_files, .files_len = 1, .libraries = "/opt/nvidia"};
+    _cleanup_json_ yyjson_doc *podman = gpu_body(true, &gpus), *docker = gpu_body(false, &gpus);
+    yyjson_val *r = yyjson_doc_get_root(podman), *file;
+
+    assert_string_equal(json_str_at(yyjson_arr_get_first(json_at(r, "devices")), "path"), "/d/nvidia0:/dev/nvidia0:rw");
+    file = yyjson_arr_get_first(json_at(r, "mounts"));
+    mount_is(file, "bind", "/l/libcuda.so.1", "/opt/nvidia/libcuda.so.1");
+    HOLDS(json_at(file, "options"), "bind", "rprivate", "nosuid", "nodev", "ro");
+    r = yyjson_doc_get_root(docker);
+    yyjson_val *node = yyjson_arr_get_first(json_at(r, "HostConfig.Devices"));
+    assert_string_equal(json_str_at(node, "PathOnHost"), "/d/nvidia0");
+    assert_string_equal(json_str_at(node, "PathInContainer"), "/dev/nvidia0");
+    assert_string_equal(json_str_at(node, "CgroupPermissions"), "rw");
+    assert_true(json_bool_at(yyjson_arr_get_first(json_at(r, "HostConfig.Mounts")), "ReadOnly", false));
+    HOLDS(json_at(r, "Env"), "LD_PRELOAD=", "LD_AUDIT=", "GCONV_PATH=", "NVIDIA_VISIBLE_DEVICES=void", "A=1",
+          "LD_LIBRARY_PATH=/opt/nvidia");
+}
+
 static void test_podman_body_without_root(void **state)
 {
     _cleanup_json_ yyjson_doc *doc = body(true, false, false, 1000);
@@ -297,7 +363,8 @@ static void test_docker_body(void **state)
     assert_string_equal(json_str_at(r, "HostConfig.NetworkMode"), "none");
     assert_int_equal(json_int_at(r, "HostConfig.PidsLimit", 0), 99);
     assert_int_equal(json_int_at(r, "HostConfig.MemorySwap", 0), 1 << 20);
-    assert_string_equal(yyjson_get_str(yyjson_arr_get_first(json_at(r, "Env"))), "A=1");
+    assert_string_equal(yyjson_get_str(yyjson_arr_get_first(json_at(r, "Env"))), "NVIDIA_VISIBLE_DEVICES=void");
+    assert_string_equal(yyjson_get_str(yyjson_arr_get(json_at(r, "Env"), 1)), "A=1");
     yyjson_val *second = yyjson_arr_get(json_at(r, "HostConfig.Mounts"), 1);
     assert_string_equal(json_str_at(second, "Source"), "/host/data");
     assert_false(json_bool_at(second, "ReadOnly", true)); /* the source is; a remount would take its other flags away */
@@ -419,7 +486,7 @@ static void begin(struct setup *s, const struct line *script, size_t n)
                                                .places = s->peer.directory,
                                                .installation = "i",
                                                .stop_fd = s->stop_fd});
-    s->r->ops->start(s->r, &(struct runtime_listener){no_change, no_news, NULL});
+    s->r->ops->start(s->r, &(struct runtime_listener){.changed = no_change, .available = no_news});
     peer_wait(&s->peer, 4);
     assert_int_equal(s->r->ops->facts(s->r, &f, NULL), 0);
     assert_false(f.limits); /* pids is missing */
@@ -526,7 +593,7 @@ static void test_an_engine_that_comes_back_is_looked_at_again(void **state)
                                               .places = s.peer.directory,
                                               .installation = "i",
                                               .stop_fd = s.stop_fd});
-    s.r->ops->start(s.r, &(struct runtime_listener){no_change, available, &said});
+    s.r->ops->start(s.r, &(struct runtime_listener){.changed = no_change, .available = available, .arg = &said});
     peer_wait(&s.peer, ARRAY_SIZE(script));
     assert_int_equal(engine_get_facts(engine_of(s.r), &f, NULL), 0);
     assert_true(f.seen.limits && !f.seen.limits_why && !f.rootless);
@@ -871,6 +938,8 @@ int main(void)
         cmocka_unit_test(test_whose_group_it_is),
         cmocka_unit_test(test_network_of_the_body),
         cmocka_unit_test(test_podman_body_without_root),
+        cmocka_unit_test(test_gpus_by_name),
+        cmocka_unit_test(test_gpus_one_by_one),
         cmocka_unit_test(test_docker_body),
         cmocka_unit_test(test_docker_body_without_limits),
         cmocka_unit_test(test_the_process_of_a_container),

@@ -1,0 +1,44 @@
+"""A machine with GPUs, for the runner's processes: the fake NVML (tests/fake), the driver's libraries beside it, and device nodes."""
+import os
+import pathlib
+import shutil
+import stat
+import tempfile
+
+DRIVER = "580.159.04"
+BYTES = 85520809984
+
+
+class Machine:
+    """`start` environment variables: what a process needs to see it; `config`: the keys that lead there."""
+
+    def __init__(self, build, gpus=("GPU-a", "GPU-b")):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="gpu-", dir="/tmp"))
+        self.folder.chmod(0o755)
+        self.scenario, self.dev, self.lib = self.folder / "scenario", self.folder / "dev", self.folder / "lib"
+        self.lib.mkdir()
+        self.dev.mkdir()
+        shutil.copy(build / "tests/fake/libnvidia-ml.so.1", self.lib / f"libnvidia-ml.so.{DRIVER}")
+        (self.lib / "libnvidia-ml.so.1").symlink_to(f"libnvidia-ml.so.{DRIVER}")
+        (self.lib / f"libcuda.so.{DRIVER}").write_text("the driver's\n")
+        # /dev/null's number: whoever opens one of them gets something.
+        for name in ["nvidiactl", "nvidia-uvm", *(f"nvidia{n}" for n in range(len(gpus)))]:
+            os.mknod(self.dev / name, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+            (self.dev / name).chmod(0o666)
+        self.gpus = list(gpus)
+        self.says()
+        self.variables = {"FAKE_NVML": str(self.scenario), "GPU_DEV": str(self.dev)}
+        self.config = f"gpuLibrary: {self.lib}/libnvidia-ml.so.1\n"
+
+    def says(self, *more):
+        """What the driver says from now on, besides that all are there."""
+        lines = [f"driver {DRIVER}", *(f"gpu {name} {n} {BYTES} NVIDIA H100 80GB HBM3" for n, name in enumerate(self.gpus)), *more]
+        following = self.folder / "scenario.next"
+        following.write_text("".join(line + "\n" for line in lines))
+        following.rename(self.scenario)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        shutil.rmtree(self.folder)
