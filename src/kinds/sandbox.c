@@ -42,7 +42,7 @@ static bool read_port(yyjson_val *one, size_t i, struct sandbox_port *out)
     if (name)
         snprintf(out->name, sizeof(out->name), "%s", name);
     else
-        snprintf(out->name, sizeof(out->name), "port-%zu", i);
+        snprintf(out->name, sizeof(out->name), "port-%u", (unsigned)(i & 0xff));
     return is_dns_label(str_from(out->name));
 }
 
