@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -52,6 +53,9 @@ static int unpack_sealed(char **argv, const struct unpack_limits *limits, struct
 
     if (sealed_begin((int)number(argv[PARENT]), limits, err) < 0 || names_open(&names, err) < 0)
         return -1;
+    /* Else the C library looks for one with each time in a zip, where it may not. */
+    setenv("TZ", "UTC0", 1);
+    tzset();
     /* Names of other encodings become UTF-8 by it. */
     if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
         return error_set(err, REASON_INTERNAL, "the locale C.UTF-8 is missing");

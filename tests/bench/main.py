@@ -394,7 +394,7 @@ def store(report, o):
 
 def unpack(report, o):
     report.section("Unpacking into a folder, in the child that has given up all else, against bsdtar")
-    with tempfile.TemporaryDirectory(prefix="oh-unpack-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="oh-unpack-", dir="/dev/shm") as folder:
         unpacking.figures(report, o, pathlib.Path(folder))
 
 
