@@ -48,6 +48,8 @@ int command_check_config(const struct config *c, int argc, char **argv)
     print_set("vscodeBasePath", c->vscode_base);
     print_set("datasetBasePath", c->dataset_path);
     print_set("courseBasePath", c->course_path);
+    printf("datasetMaxSize: %llu\ncourseMaxSize: %llu\n", (unsigned long long)c->dataset_max_bytes,
+           (unsigned long long)c->course_max_bytes);
     print_set("engineSocket", c->engine_socket);
     print_set("gpuLibrary", c->gpu_library);
     return 0;

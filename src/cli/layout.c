@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "cli/content_folder.h"
 #include "cli/repair.h"
 
 #define ENDING_MS 10000
@@ -106,6 +107,13 @@ static int own_part(const struct part *p, struct error **err)
     return repair_owners(fd, &o, err) < 0 ? error_wrap(err, "%s", path) : 0;
 }
 
+static bool is_in_data(const struct config *c, const char *path)
+{
+    size_t n = strlen(c->data);
+
+    return starts_with(path, c->data) && path[n] == '/';
+}
+
 int layout_make(const struct layout *l, const struct config *c, struct error **err)
 {
     uid_t own = geteuid();
@@ -126,6 +134,8 @@ int layout_make(const struct layout *l, const struct config *c, struct error **e
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
         if (own_part(&parts[i], err) < 0)
             return -1;
+    content_folder_make(c->dataset_path, "datasetBasePath", is_in_data(c, c->dataset_path), l->server_id);
+    content_folder_make(c->course_path, "courseBasePath", is_in_data(c, c->course_path), l->server_id);
     return 0;
 }
 

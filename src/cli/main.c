@@ -25,6 +25,8 @@ static const struct command commands[] = {
      command_kubeconfig},
     {"passwd", "USER", "set a user's password (asked for, or one line of standard input)", command_passwd},
     {"down", "", "stop and remove all environments; files stay", command_down},
+    {"upload", "KIND NAME FILE", "send FILE as the content of a data set or a course (KIND: dataset, course)",
+     command_upload},
     {"usage", "", "print who has how much on the disk, and what is free", command_usage},
     {"check-config", "", "read and check the configuration, and print what holds", command_check_config},
     {"version", "", "print the version", NULL},
@@ -111,8 +113,18 @@ static int wrong_use(const char *what, const char *word)
     return 2;
 }
 
-/* `words`: the command's name and what follows it. Its arguments in capitals are words; the others are options, which
- * have been read. */
+/* Arguments in capitals are words; the others are options, which have been read. */
+static int words_of(const char *arguments)
+{
+    struct str rest = str_from(arguments), word;
+    int n = 0;
+
+    while (str_split(&rest, ' ', &word))
+        n += word.n && word.p[0] >= 'A' && word.p[0] <= 'Z';
+    return n;
+}
+
+/* `words`: the command's name and what follows it. */
 static int answer_command(const struct options *o, char **words, int n)
 {
     const struct command *command = find_command(words[0]);
@@ -123,7 +135,7 @@ static int answer_command(const struct options *o, char **words, int n)
         puts("version: " OPEN_HYDRA_VERSION);
         return 0;
     }
-    int allowed = command->arguments[0] >= 'A' && command->arguments[0] <= 'Z' ? 1 : 0;
+    int allowed = words_of(command->arguments);
     if (n - 1 > allowed) {
         _cleanup_free_ char *word = xasprintf("%s does not take \"%s\"", command->name, words[1 + allowed]);
         return wrong_use(word, "");

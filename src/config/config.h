@@ -35,8 +35,9 @@ struct config {
 
     char *workspace_path;                 /* homes: <workspace>/<sandbox>/<user>; DATA/workspace where not set */
     char *jupyter_lab_base, *vscode_base; /* NULL where not set; they win: <base>/<user> */
-    char *dataset_path, *course_path;     /* mounted read-only where they exist; NULL where not set */
+    char *dataset_path, *course_path;     /* mounted read-only; DATA/public-dataset, DATA/public-course where not set */
     char *dataset_mount, *course_mount;
+    uint64_t dataset_max_bytes, course_max_bytes; /* of what is uploaded */
 
     char *engine_socket;                 /* NULL: looked for */
     char *gpu_library;                   /* NVML (libnvidia-ml.so.1); NULL: the loader finds it */

@@ -31,6 +31,7 @@ static struct config *config_new(void)
     c->minimum_free_mib = 512;
     c->dataset_mount = xstrdup("/home/student/dataset-public");
     c->course_mount = xstrdup("/home/student/course-public");
+    c->dataset_max_bytes = c->course_max_bytes = UINT64_C(10) << 30;
     /* The first range above what systemd gives to containers (0x70000000); range 0 is for the service users. */
     c->host_id_base = 1879048192;
     c->host_id_size = HOST_ID_RANGE;
@@ -156,7 +157,11 @@ static void complete_paths(struct config *c)
     if (c->web == NULL)
         c->web = xstrdup(INSTALLED_WEB);
     if (c->workspace_path == NULL)
-        c->workspace_path = xasprintf("%s/workspace", c->data);
+        c->workspace_path = xasprintf("%s/" PLACE_WORKSPACE, c->data);
+    if (c->dataset_path == NULL)
+        c->dataset_path = xasprintf("%s/" PLACE_DATASETS, c->data);
+    if (c->course_path == NULL)
+        c->course_path = xasprintf("%s/" PLACE_COURSES, c->data);
 }
 
 static int check_ids(const struct config *c, struct error **err)

@@ -127,15 +127,19 @@ static int check_engine(const struct config *c, const struct folder *f, const ch
     return 0;
 }
 
-/* Homes may be in the one folder of DATA that is for them; the two bases of homes may be the same. */
+/* Homes, data sets and courses each have one folder of DATA. */
+static const char *const in_data[FOLDERS] = {
+    [WORKSPACE] = PLACE_WORKSPACE, [DATASETS] = PLACE_DATASETS, [COURSES] = PLACE_COURSES};
+
+/* They may be in it; the two bases of homes may be the same. */
 static bool may_overlap(const struct folder *all, const struct folder *f, const struct folder *other)
 {
     if (f->role == SHARED && other->role == SHARED)
         return true;
     if (f->role == HOMES && other->role == HOMES)
         return streq(f->path, other->path) && f != &all[WORKSPACE] && other != &all[WORKSPACE];
-    if (f == &all[WORKSPACE] && other == &all[DATA]) {
-        _cleanup_free_ char *ours = xasprintf("%s/workspace", all[DATA].path);
+    if (other == &all[DATA] && in_data[f - all]) {
+        _cleanup_free_ char *ours = xasprintf("%s/%s", all[DATA].path, in_data[f - all]);
         return path_is_in(f->path, ours);
     }
     return false;
@@ -160,6 +164,13 @@ static int check_alone(const struct config *c, const struct folder *f, const cha
     return check_system(f, given, err) < 0 || check_engine(c, f, given, err) < 0 ? -1 : 0;
 }
 
+static bool follows_data(const struct folder *all, const struct folder *f)
+{
+    _cleanup_free_ char *ours = in_data[f - all] ? xasprintf("%s/%s", all[DATA].path, in_data[f - all]) : NULL;
+
+    return streq(f->path, ours);
+}
+
 static int check_all(const struct config *c, struct folder all[static FOLDERS], const char *const given[static FOLDERS],
                      struct error **err)
 {
@@ -168,11 +179,12 @@ static int check_all(const struct config *c, struct folder all[static FOLDERS], 
     for (size_t i = 0; i < FOLDERS; i++)
         if (all[i].path && check_alone(c, &all[i], given[i], err) < 0)
             return -1;
-    /* From the last: what is named is the key that somebody wrote, rather than the folder of homes that follows DATA.
-     */
-    for (size_t i = FOLDERS; i-- > 0;)
-        if (all[i].path && check_against_others(all, &all[i], given[i], err) < 0)
-            return -1;
+    /* What is named is the key that somebody wrote, rather than a folder that follows DATA. */
+    for (int following = 0; following < 2; following++)
+        for (size_t i = FOLDERS; i-- > 0;)
+            if (all[i].path && follows_data(all, &all[i]) == (bool)following &&
+                check_against_others(all, &all[i], given[i], err) < 0)
+                return -1;
     return 0;
 }
 

@@ -10,6 +10,10 @@
 #define DROP_FACTOR 4
 #define BODY_SECONDS 10
 #define BYTES_PER_SECOND 65536
+/* One that is taken as it comes, so that it holds nothing, may be long and its line slow: it has a time for each step
+ * alone. */
+#define STEP_BYTES 65536
+#define STEP_SECONDS 60
 
 bool body_is_late(int64_t took_us, uint64_t received, unsigned seconds)
 {
@@ -153,6 +157,16 @@ static enum progress refuse_piece(struct connection *c)
     return cut_sink(c, err);
 }
 
+/* The next step begins. */
+static void count_piece(struct connection *c)
+{
+    uint64_t before = c->received;
+
+    c->received += c->piece_n = c->reader.piece.n;
+    if (c->received / STEP_BYTES != before / STEP_BYTES)
+        connection_wait_for(c, WAIT_BODY);
+}
+
 static enum progress read_piece(struct connection *c, struct str *input)
 {
     const char *end = input->p + input->n;
@@ -162,7 +176,7 @@ static enum progress read_piece(struct connection *c, struct str *input)
         wait_for_more(c);
         return connection_fill(c, input);
     case READING_PIECE:
-        c->received += c->piece_n = c->reader.piece.n;
+        count_piece(c);
         *input = (struct str){c->reader.piece.p, (size_t)(end - c->reader.piece.p)};
         return c->received > c->x->body.max ? cut_sink(c, too_large(c)) : GO_ON;
     case READING_END:
@@ -224,7 +238,12 @@ enum progress body_check_time(struct connection *c)
 {
     struct error *err = NULL;
 
-    if (!body_is_late(c->lane->loop.now_us - c->since_us, c->received, c->lane->service->options.body_seconds))
+    unsigned seconds = c->lane->service->options.body_seconds;
+    int64_t took = c->lane->loop.now_us - c->since_us;
+
+    bool late = c->state == RECEIVE_BODY ? body_is_late(took, 0, seconds ? seconds : STEP_SECONDS)
+                                         : body_is_late(took, c->received, seconds);
+    if (!late)
         return BLOCKED;
     if (c->state == DRAIN)
         return OVER;

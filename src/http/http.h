@@ -46,8 +46,10 @@ struct http_options {
     unsigned max_connections;  /* more are closed at once */
     size_t max_body;           /* bytes; more is 413 */
     http_body_gate *body_gate; /* NULL: that maximum for all */
-    unsigned body_seconds;     /* for the whole of a small body, 408 afterwards; 0: 10. A second more for each 64 KiB */
-    unsigned idle_seconds;     /* a connection that neither sends nor takes is closed (suspended ones are not idle) */
+    unsigned
+        body_seconds; /* for the whole of a small body, 408 afterwards; 0: 10. A second more for each 64 KiB. Of one
+                                * that is received: for each 64 KiB; 0: 60 */
+    unsigned idle_seconds; /* a connection that neither sends nor takes is closed (suspended ones are not idle) */
 };
 
 struct http_server;

@@ -168,7 +168,12 @@ static int read_selectable(struct loader *l)
 
 static bool is_subresource_verb(const char *verb)
 {
-    return streq(verb, "get") || streq(verb, "create") || streq(verb, "update");
+    static const char *const known[] = {"get", "create", "update", "patch", "delete"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (streq(verb, known[i]))
+            return true;
+    return false;
 }
 
 static int read_subresource(struct loader *l, yyjson_val *v, struct kind_subresource *s)
@@ -179,6 +184,9 @@ static int read_subresource(struct loader *l, yyjson_val *v, struct kind_subreso
     *s = (struct kind_subresource){.name = json_str_at(v, "name"), .kind = json_str_at(v, "kind")};
     s->private = yyjson_get_bool(yyjson_obj_get(v, "private"));
     s->streams = yyjson_get_bool(yyjson_obj_get(v, "streams"));
+    s->forms = yyjson_get_bool(yyjson_obj_get(v, "forms"));
+    s->resumes = yyjson_get_bool(yyjson_obj_get(v, "resumes"));
+    s->creates = yyjson_get_bool(yyjson_obj_get(v, "creates"));
     s->max_bytes = max ? yyjson_get_uint(max) : KIND_SUBRESOURCE_MAX_BYTES;
     if (s->name == NULL || !is_dns_label(str_from(s->name)) || streq(s->name, "status"))
         return refuse_definition(l, "x-open-hydra-subresources: a name is a DNS label, and not status");
@@ -190,8 +198,8 @@ static int read_subresource(struct loader *l, yyjson_val *v, struct kind_subreso
     s->verbs = verbs;
     for (const char *const *verb = s->verbs; *verb; verb++)
         if (!is_subresource_verb(*verb))
-            return error_set(l->err, REASON_INVALID, "x-open-hydra-subresources: %s: verbs are get, create and update",
-                             s->name);
+            return error_set(l->err, REASON_INVALID,
+                             "x-open-hydra-subresources: %s: verbs are get, create, update, patch and delete", s->name);
     return *s->verbs ? 0 : error_set(l->err, REASON_INVALID, "x-open-hydra-subresources: %s: has no verbs", s->name);
 }
 

@@ -27,7 +27,8 @@
  *   x-open-hydra-owner-max-bytes: N  … and one that is written by who reaches own objects alone; KIND_MAX_BYTES where
  *                                    left out
  *   x-open-hydra-subresources: […]   what an object has beside its status, each with {name, verbs} and, where they
- *                                    differ from the default, {kind, private, maxBytes, streams}: struct
+ *                                    differ from the default, {kind, private, maxBytes, streams, forms, resumes,
+ *                                    creates}: struct
  *                                    kind_subresource. Who answers them is code (server/api/hooks.h), found by the name
  *   x-open-hydra-log: {…}            maxEvents, maxAgeSeconds: what of this kind watches can resume from, where that is
  *                                    to be less than the store keeps of all: of what is written all the time, so that
@@ -48,10 +49,13 @@ struct kind_column {
 struct kind_subresource {
     const char *name;
     const char *kind;         /* of its bodies, for discovery: "DeviceTicket"; NULL: the object's own */
-    const char *const *verbs; /* get (GET), create (POST), update (PUT); NULL-terminated */
+    const char *const *verbs; /* get (GET), create (POST), update (PUT), patch, delete; NULL-terminated */
     bool private;             /* left out of discovery and OpenAPI */
     size_t max_bytes;         /* of a body that is sent; KIND_SUBRESOURCE_MAX_BYTES where left out */
     bool streams;             /* such a body is handed on as it comes, and held nowhere */
+    bool forms;   /* a form (multipart/form-data) that is sent to the collection or the object is meant for it */
+    bool resumes; /* what tus says in headers is told to it */
+    bool creates; /* «create» is asked of the collection, and of names that nothing has yet, as well */
 };
 
 /* 0: as much as the store keeps of all. */

@@ -6,3 +6,5 @@
 #define PLURAL_DEVICES "devices"
 #define PLURAL_SANDBOXES "sandboxes"
 #define PLURAL_HOSTS "hosts"
+#define PLURAL_DATASETS "datasets"
+#define PLURAL_COURSES "courses"

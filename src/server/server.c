@@ -17,6 +17,7 @@
 #include "server/api/stored.h"
 #include "server/auth/routes.h"
 #include "server/hooks/allocation.h"
+#include "server/hooks/content.h"
 #include "server/hooks/context.h"
 #include "server/identity/nginx_headers.h"
 #include "server/identity/roles.h"
@@ -157,9 +158,11 @@ static int build(struct server *s, struct error **err)
     s->context.gateway = s->gateway;
     s->context.logs_socket = s->options->logs_socket;
     s->context.runner_present = &s->runner_present;
+    s->context.content = content_new(c, s->store);
     read_excluded_ports(s);
     if (make_api(s, err) < 0)
         return -1;
+    content_start(s->context.content, s->api);
     s->auth = (struct auth){s->accounts, s->identifier, s->api, served_find(&s->served, PLURAL_USERS)};
     if (shipped_create(s->api, s->store, s->served.kinds, s->served.n, err) < 0)
         return -1;
@@ -294,6 +297,7 @@ static void tear_down(struct server *s)
     /* What was parsed may need a password hashed. */
     workers_free(s->parsers);
     workers_free(s->workers);
+    content_free(s->context.content);
     if (s->api)
         api_free(s->api);
     if (s->gateway)

@@ -9,6 +9,8 @@ RESOURCES = {
     "openhydrausers": ("OpenHydraUser", "openhydrauser", {"ohu", "xuser"}),
     "devices": ("Device", "device", {"dev"}),
     "sandboxes": ("Sandbox", "sandbox", {"sbx"}),
+    "datasets": ("Dataset", "dataset", {"xds"}),
+    "courses": ("Course", "course", {"xco"}),
 }
 
 

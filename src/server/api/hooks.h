@@ -38,10 +38,10 @@ struct kind_hooks {
     /* Slow work before the transaction, on a worker thread: only called where a write-only field is present. `name` is
      * the object's. May read the store. */
     int (*prepare)(struct admission *a, const char *name, struct error **err);
-    /* In the writer's transaction, which may be thrown away and run again: nothing is touched but what is handed in and
-     * what belongs to the transaction. After schema validation and metadata, for all four operations: checks what a schema
-     * cannot say, fills in what the server decides (ports, finalizers), writes other objects and secrets. On DELETE it
-     * is called when deletion is asked for (may refuse; may set finalizers' dues) … */
+    /* In the writer's transaction, which may be thrown away and run again: nothing is touched but what is handed in
+     * and what belongs to the transaction. After schema validation and metadata, for all four operations: checks
+     * what a schema cannot say, fills in what the server decides (ports, finalizers), writes other objects and
+     * secrets. On DELETE it is called when deletion is asked for (may refuse; may set finalizers' dues) … */
     int (*admit)(struct admission *a, struct store_txn *t, struct error **err);
     /* … and this when the object really goes (no finalizers left): drops its secrets. */
     int (*removed)(struct admission *a, struct store_txn *t, struct error **err);
@@ -49,8 +49,8 @@ struct kind_hooks {
     const struct subresource_handler *subresources; /* ended by name == NULL */
 };
 
-/* The handler answers the request (answer.h); `object` is a reference that lives until the handler returns; routing and
- * authorisation are done. */
+/* The handler answers the request (answer.h); `object` is a reference that lives until the handler returns, NULL
+ * where the subresource makes it (kind_subresource.creates) and it is not there; routing and authorisation are done. */
 struct subresource_handler {
     const char *name;
     enum flow_what load; /* as what a request for it counts */

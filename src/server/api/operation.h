@@ -55,6 +55,7 @@ struct operation {
     struct error *wrong;
     /* Where the body comes bit by bit (kind_subresource.streams): hands it to the sink. NULL: `body` is all of it. */
     void (*receive)(const struct operation *op, struct sink *s);
+    uint64_t announced; /* how many bytes of it were announced; 0: not said */
     /* Asks the caller to call gone(arg) where nobody waits for the result any more (http_on_gone). NULL: never. */
     void (*on_gone)(const struct operation *op, void (*gone)(void *arg), void *arg);
 };

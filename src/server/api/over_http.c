@@ -1,5 +1,7 @@
 #include "server/api/over_http.h"
 
+#include <strings.h>
+
 #include "server/api/health.h"
 #include "server/api/route.h"
 #include "server/api/status.h"
@@ -100,6 +102,29 @@ static void read_parameters(struct http_exchange *x, struct operation *op)
         http_next_query(x, &at, &all[op->parameters_len].name, &all[op->parameters_len].value);
 }
 
+/* tus (resumable uploads, version 1.0) says in headers what operations are told as parameters. */
+static void read_resuming(struct http_exchange *x, struct operation *op)
+{
+    static const struct parameter known[] = {
+        {"tusResumable", "Tus-Resumable"},
+        {"uploadLength", "Upload-Length"},
+        {"uploadDeferLength", "Upload-Defer-Length"},
+        {"uploadOffset", "Upload-Offset"},
+        {"uploadMetadata", "Upload-Metadata"},
+        {"uploadChecksum", "Upload-Checksum"},
+    };
+    size_t n = op->parameters_len;
+    struct parameter *all = arena_alloc(op->arena, (n + ARRAY_SIZE(known)) * sizeof(*all));
+
+    if (n)
+        memcpy(all, op->parameters, n * sizeof(*all));
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (http_header(x, known[i].value))
+            all[n++] = (struct parameter){known[i].name, http_header(x, known[i].value)};
+    op->parameters = all;
+    op->parameters_len = n;
+}
+
 static void read_identity(struct operation *op, const struct identity *who)
 {
     struct arena *a = op->arena;
@@ -151,6 +176,39 @@ static void give_body(const struct operation *op, struct sink *s)
         s->end(s, NULL);
 }
 
+#define FORM "multipart/form-data"
+
+static bool is_form(const struct http_exchange *x)
+{
+    const char *type = http_header(x, "Content-Type");
+
+    return type && strncasecmp(type, FORM, strlen(FORM)) == 0;
+}
+
+/* A form says by its media type what it is for, and browsers can send it nowhere but to a collection or an object. */
+static void route_form(struct operation *op, enum http_method method)
+{
+    const struct kind *k = op->kind;
+
+    if (k == NULL || op->subresource || method != (op->name ? HTTP_PUT : HTTP_POST))
+        return;
+    for (size_t i = 0; i < k->subresources_len; i++)
+        if (k->subresources[i].forms)
+            op->subresource = k->subresources[i].name;
+}
+
+static int route(struct api *a, struct http_exchange *x, struct operation *op, const char **allow, struct error **err)
+{
+    size_t n;
+    const struct api_resource *resources = api_resources(a, &n);
+
+    if (route_operation(resources, n, http_method(x), http_path(x), op, allow, err) < 0)
+        return -1;
+    if (is_form(x))
+        route_form(op, http_method(x));
+    return 0;
+}
+
 /* Of /apis/GROUP/VERSION/PLURAL/NAME/SUBRESOURCE. */
 static bool may_be_subresource(struct str path)
 {
@@ -166,12 +224,10 @@ enum http_body_use api_body_use(struct api *a, struct http_exchange *x, size_t *
     _cleanup_error_ struct error *unsaid = NULL; /* the call says it */
     struct operation op = {.arena = http_arena(x)};
     const char *allow;
-    size_t n;
 
-    if (!may_be_subresource(http_path(x)))
+    if (!may_be_subresource(http_path(x)) && !is_form(x))
         return HTTP_BODY_COLLECTED;
-    const struct api_resource *resources = api_resources(a, &n);
-    if (route_operation(resources, n, http_method(x), http_path(x), &op, &allow, &unsaid) < 0 || !op.subresource)
+    if (route(a, x, &op, &allow, &unsaid) < 0 || !op.subresource)
         return HTTP_BODY_COLLECTED;
     const struct kind_subresource *own = kind_subresource(op.kind, op.subresource);
     if (own == NULL || !own->streams)
@@ -184,10 +240,9 @@ enum http_body_use api_body_use(struct api *a, struct http_exchange *x, size_t *
 
 static void read_operation(struct api *a, struct http_exchange *x, struct operation *op)
 {
-    struct str path = http_path(x), plain = without_slash(path);
+    struct str plain = without_slash(http_path(x));
     const char *allow = NULL;
     struct error *err = NULL;
-    size_t n;
 
     op->path = arena_strndup(op->arena, plain.p, plain.n);
     op->body = http_body(x);
@@ -197,10 +252,13 @@ static void read_operation(struct api *a, struct http_exchange *x, struct operat
     op->representation = negotiate(op->accept);
     op->on_gone = ask_gone;
     op->receive = give_body;
+    op->announced = http_announced(x);
     read_parameters(x, op);
-    const struct api_resource *resources = api_resources(a, &n);
-    if (route_operation(resources, n, http_method(x), path, op, &allow, &err) < 0)
+    if (route(a, x, op, &allow, &err) < 0)
         op->wrong = err;
+    const struct kind_subresource *own = op->subresource ? kind_subresource(op->kind, op->subresource) : NULL;
+    if (own && own->resumes)
+        read_resuming(x, op);
     if (allow)
         http_add_header(x, "Allow", allow);
 }

@@ -54,12 +54,20 @@ void verb_get(struct request *r)
         request_fail(r, err);
 }
 
+/* What makes objects is asked of those that are not there yet. */
+static bool may_be_absent(const struct request *r)
+{
+    return r->own->creates && r->op->verb == VERB_CREATE;
+}
+
 void verb_of_handler(struct request *r)
 {
     _cleanup_object_ struct object *o = NULL;
     struct error *err = NULL;
 
-    if (find_object(r, &o, &err) < 0)
+    if (may_be_absent(r))
+        o = r->name ? store_get(r->api->options.store, request_collection(r), str_from(r->name)) : NULL;
+    else if (find_object(r, &o, &err) < 0)
         return request_fail(r, err);
     r->handler->handle(r, o, r->api->options.context);
 }

@@ -75,7 +75,7 @@ static const char *allowed_methods(const struct kind_subresource *s, struct aren
 {
     static const struct {
         const char *verb, *methods;
-    } known[] = {{"get", "GET, HEAD"}, {"create", "POST"}, {"update", "PUT"}};
+    } known[] = {{"get", "GET, HEAD"}, {"create", "POST"}, {"update", "PUT"}, {"patch", "PATCH"}, {"delete", "DELETE"}};
     const char *all = "";
 
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)

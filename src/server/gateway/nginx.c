@@ -12,6 +12,7 @@
 #define MIN_CONNECTIONS 512
 #define PORTS 65536
 #define ATTEMPTS 8
+#define FORM_ROOM (UINT64_C(1) << 20)
 /* A peer that has vanished without a word is given back after 45 + 4 × 15 seconds. On sockets that it inherits (they
  * are bound for it: cli/listeners.c) nginx listens where the length of the queue is another than its usual 511. */
 #define LISTEN_FLAGS " so_keepalive=45s:15s:4 backlog=512"
@@ -362,6 +363,12 @@ static void write_pieces(struct buffer *pieces, const struct nginx_options *o)
     endpoint_write_networks(&pieces[ENDPOINT_NETWORKS], c);
 }
 
+/* With what a form is besides its file. The server knows the limit of each kind (content/upload.c). */
+static uint64_t upload_max(const struct config *c)
+{
+    return (c->dataset_max_bytes > c->course_max_bytes ? c->dataset_max_bytes : c->course_max_bytes) + FORM_ROOM;
+}
+
 static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_options *o, struct error **err)
 {
     unsigned ports = write_ranges(&pieces[LISTEN_ENVIRONMENTS], o), worker_connections;
@@ -374,10 +381,12 @@ static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_
     _cleanup_free_ char *workers = o->workers ? xasprintf("%u", o->workers) : xstrdup("auto");
     _cleanup_free_ char *nofile = xasprintf("%u", o->nofile ? o->nofile : DEFAULT_NOFILE);
     _cleanup_free_ char *each = xasprintf("%u", worker_connections);
+    _cleanup_free_ char *upload = xasprintf("%llu", (unsigned long long)upload_max(o->config));
     _cleanup_free_ char *dashboard = config_dashboard_url(o->config);
     _cleanup_free_ char *pid = o->pid ? xstrdup(o->pid) : xasprintf("%s/nginx.pid", o->prefix);
     const struct template_value values[] = {
         {"PREFIX", str_from(o->prefix)},
+        {"UPLOAD_MAX", str_from(upload)},
         {"PID", str_from(pid)},
         {"WORKERS", str_from(workers)},
         {"NOFILE", str_from(nofile)},

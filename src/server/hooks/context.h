@@ -6,6 +6,8 @@
 #include "server/api/hooks.h"
 #include "server/gateway/gateway.h"
 
+struct content;
+
 /* What hooks may use: api_options.context. */
 struct hook_context {
     const struct config *config;
@@ -17,6 +19,7 @@ struct hook_context {
     size_t excluded_ports_len;
     const char *logs_socket; /* the runner's */
     atomic_bool *runner_present;
+    struct content *content; /* data sets and courses */
 };
 
-extern const struct kind_hooks user_hooks, device_hooks, sandbox_hooks;
+extern const struct kind_hooks user_hooks, device_hooks, sandbox_hooks, dataset_hooks;

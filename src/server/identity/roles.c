@@ -27,6 +27,8 @@ static const struct role_rule role_rules[] = {
     {ROLE_USER, PLURAL_DEVICES, "ticket", "create", VERDICT_OWN},
     {ROLE_USER, PLURAL_DEVICES, "log", "get", VERDICT_OWN},
     {ROLE_USER, PLURAL_SANDBOXES, "", "get list watch", VERDICT_ALLOW},
+    {ROLE_USER, PLURAL_DATASETS, "", "get list watch", VERDICT_ALLOW},
+    {ROLE_USER, PLURAL_COURSES, "", "get list watch", VERDICT_ALLOW},
 
     /* update and patch of a device itself: to take its finalizer off. */
     {ROLE_RUNNER, PLURAL_DEVICES, "", "get list watch update patch", VERDICT_ALLOW},

@@ -35,6 +35,8 @@ static int setup(void **state)
         return -1;
     p->config = (struct config){.data = xasprintf("%s/data", p->base),
                                 .runtime = xasprintf("%s/run", p->base),
+                                .dataset_path = xasprintf("%s/data/public-dataset", p->base),
+                                .course_path = xasprintf("%s/courses", p->base),
                                 .server_id = SERVER,
                                 .gateway_id = GATEWAY};
     p->layout = layout_new(&p->config);
@@ -51,6 +53,8 @@ static int teardown(void **state)
     layout_free(p->layout);
     free(p->config.data);
     free(p->config.runtime);
+    free(p->config.dataset_path);
+    free(p->config.course_path);
     free(p);
     return rc;
 }
@@ -88,12 +92,44 @@ static void folders_and_their_owners(void **state)
         assert_folder(p, "run/runner", 0700, 0, 0);
         assert_folder(p, "run/server", 0710, 0, SERVER);
         assert_folder(p, "run/env", 0710, 0, GATEWAY);
+        assert_folder(p, "data/public-dataset", 0755, SERVER, SERVER);
+        assert_folder(p, "data/public-dataset/.open-hydra", 0700, SERVER, SERVER);
         /* Again, after somebody has opened them all and taken them. */
         _cleanup_free_ char *command = xasprintf("chmod %s %s/* %s/*/*; chown 0:0 %s/* %s/*/* 2>/dev/null", opened[i],
                                                  p->base, p->base, p->base, p->base);
         assert_true(system(command) >= 0);
     }
     umask(before);
+}
+
+/* It stays theirs: the server may add to it, and the sticky bit keeps from it what it did not add. */
+static void an_administrators_folder(void **state)
+{
+    struct place *p = *state;
+    struct stat st;
+
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(mkdir(p->config.course_path, 0700), 0);
+    assert_int_equal(chmod(p->config.course_path, 0755), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(layout_make(p->layout, &p->config, NULL), 0);
+        assert_folder(p, "courses", 01775, 0, SERVER);
+        assert_folder(p, "courses/.open-hydra", 0700, SERVER, SERVER);
+    }
+    /* Another group's is left alone. */
+    assert_int_equal(chown(p->config.course_path, 0, 61003), 0);
+    assert_int_equal(chmod(p->config.course_path, 02775), 0);
+    assert_int_equal(layout_make(p->layout, &p->config, NULL), 0);
+    assert_folder(p, "courses", 02775, 0, 61003);
+    /* Through no link. */
+    _cleanup_free_ char *own = xasprintf("%s/.open-hydra", p->config.course_path);
+    assert_int_equal(chown(p->config.course_path, 0, 0), 0);
+    assert_int_equal(rmdir(own), 0);
+    assert_int_equal(symlink("/etc", own), 0);
+    assert_int_equal(layout_make(p->layout, &p->config, NULL), 0);
+    assert_int_equal(stat("/etc", &st), 0);
+    assert_int_equal(st.st_uid, 0);
 }
 
 static void a_file_in_a_folders_place_is_an_error(void **state)
@@ -202,7 +238,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(folders_and_their_owners),  T(a_file_in_a_folders_place_is_an_error),
+        T(folders_and_their_owners),
+        T(an_administrators_folder),
+        T(a_file_in_a_folders_place_is_an_error),
         T(one_set_of_processes),      T(a_lock_that_is_about_to_be_free),
         T(sockets_are_their_clients),
     };

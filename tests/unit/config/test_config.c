@@ -67,8 +67,10 @@ static void defaults_are_the_documented_ones(void **state)
     assert_string_equal(c->workspace_path, "/srv/state/workspace");
     assert_null(c->jupyter_lab_base);
     assert_null(c->vscode_base);
-    assert_null(c->dataset_path);
-    assert_null(c->course_path);
+    assert_string_equal(c->dataset_path, "/srv/state/public-dataset");
+    assert_string_equal(c->course_path, "/srv/state/public-course");
+    assert_int_equal(c->dataset_max_bytes, UINT64_C(10) << 30);
+    assert_int_equal(c->course_max_bytes, UINT64_C(10) << 30);
     assert_string_equal(c->dataset_mount, "/home/student/dataset-public");
     assert_string_equal(c->course_mount, "/home/student/course-public");
     assert_null(c->engine_socket);
@@ -127,7 +129,8 @@ static void every_number_has_its_bounds(void **state)
         assert_false(rows[i].min && accepts_number(key, rows[i].min - 1));
         assert_false(accepts_number(key, rows[i].max + 1));
         /* What a narrower type would take for a value within the bounds. */
-        assert_false(accepts_number(key, (UINT64_C(1) << 32) + rows[i].min));
+        if (rows[i].max <= UINT32_MAX)
+            assert_false(accepts_number(key, (UINT64_C(1) << 32) + rows[i].min));
         assert_false(accepts_number(key, UINT64_MAX));
         assert_false(accepted(key, "18446744073709551617"));
         assert_false(accepted(key, "-1"));
@@ -146,6 +149,7 @@ static void the_bounds_are_these(void **state)
         {"sessionSeconds", 60, 31536000},      {"sessionMaxSeconds", 60, 31536000},
         {"certificateCheckSeconds", 1, 86400}, {"maxCpuPerDevice", 10, 1024000},
         {"maxRamPerDevice", 64, 16777216},     {"minimumFreeDisk", 1, 16777216},
+        {"datasetMaxSize", 1, 17592186044416}, {"courseMaxSize", 1, 17592186044416},
     };
     struct key_bounds rows[32];
     size_t n = config_numeric_keys(rows, ARRAY_SIZE(rows));
@@ -502,6 +506,8 @@ static void folders_that_are_good(void **state)
         "workspacePath: /home/homes\n",
         "datasetBasePath: /home/teacher/sets\ncourseBasePath: /home/teacher/courses\n",
         "datasetBasePath: /srv/sets\ncourseBasePath: /srv/sets/courses\n",
+        "datasetBasePath: /srv/state/public-dataset\n",
+        "courseBasePath: /srv/state/public-course\n",
         "datasetBasePath: /usr/share/sets\n",
         "datasetBasePath: /run/media/disk\n",
         "datasetBasePath: /srv/statement\n",
@@ -535,6 +541,8 @@ static void folders_that_stand_in_each_others_way(void **state)
         {"vscodeBasePath: /srv/s/h\ndatasetBasePath: /srv/s\n",
          "datasetBasePath: /srv/s contains /srv/s/h, vscodeBasePath"},
         {"datasetBasePath: /srv/state/workspace\n", "/srv/state"},
+        {"datasetBasePath: /srv/state/public-course\n", "/srv/state"},
+        {"courseBasePath: /srv/state/server\n", "/srv/state"},
         {"jupyterLabHostBaseDir: /srv/state/workspace/lab\n", "jupyterLabHostBaseDir: "},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -562,7 +570,9 @@ static void our_own_folders_are_our_own(void **state)
     static const char *const good[] = {"/run/user/1000/open-hydra", "/root/open-hydra", "/var/lib/open-hydra"};
     for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
         for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-            _cleanup_free_ char *yaml = xasprintf("workspacePath: /srv/homes\n%s: %s\n", keys[k], good[i]);
+            _cleanup_free_ char *yaml = xasprintf(
+                "workspacePath: /srv/homes\ndatasetBasePath: /srv/sets\ncourseBasePath: /srv/courses\n%s: %s\n",
+                keys[k], good[i]);
             _cleanup_free_ char *says = said_of(yaml);
             if (says)
                 fail_msg("%s: %s is refused: %s", keys[k], good[i], says);

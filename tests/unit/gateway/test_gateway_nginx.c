@@ -183,7 +183,7 @@ static void what_bounds_and_hides(void **state)
         size_t times;
     } lines[] = {
         {"limit_req_zone $open_hydra_stranger zone=open_hydra_stranger_rate:4m rate=1000r/s;", 1},
-        {"limit_req zone=open_hydra_stranger_rate burst=5000 nodelay;", 3},
+        {"limit_req zone=open_hydra_stranger_rate burst=5000 nodelay;", 5},
         {"limit_conn_status 429;", 1},
         {"limit_req_status 429;", 1},
         {"ssl_verify_client optional;", 1},
@@ -191,8 +191,10 @@ static void what_bounds_and_hides(void **state)
         {" max_fails=0;", 18},
         {"client_max_body_size 3m;", 2},
         {"client_max_body_size 16k;", 1},
+        {"client_max_body_size 10738466816;", 2}, /* 10 GiB, and 1 MiB for the form */
+        {"client_body_timeout 60s;", 2},
         {"client_max_body_size 1k;", 2},
-        {"proxy_request_buffering off;", 4},
+        {"proxy_request_buffering off;", 6},
         {"proxy_set_header Proxy \"\";", 1},
         {"proxy_set_header Open-Hydra-Auth \"\";", 1},
         {"proxy_set_header X-Open-Hydra-Session-Key \"\";", 1},

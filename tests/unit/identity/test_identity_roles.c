@@ -10,6 +10,7 @@
 
 static const struct kind users = {.plural = "openhydrausers"}, devices = {.plural = "devices"},
                          sandboxes = {.plural = "sandboxes"}, hosts = {.plural = "hosts"},
+                         datasets = {.plural = "datasets"}, courses = {.plural = "courses"},
                          others = {.plural = "others"};
 
 static enum verdict ask(int role, const char *verb, const struct kind *kind, const char *subresource)
@@ -20,7 +21,7 @@ static enum verdict ask(int role, const char *verb, const struct kind *kind, con
 }
 
 static const char *const verbs[] = {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"};
-static const struct kind *const kinds[] = {&users, &devices, &sandboxes, &hosts, &others};
+static const struct kind *const kinds[] = {&users, &devices, &sandboxes, &hosts, &datasets, &courses, &others};
 
 static void test_admin_may_everything_but_the_runners_own(void **state)
 {
@@ -84,6 +85,10 @@ static void test_students(void **state)
         {&sandboxes, "status", "", VERDICT_DENY},
         {&hosts, NULL, "", VERDICT_DENY},
         {&hosts, "status", "", VERDICT_DENY},
+        {&datasets, NULL, "get list watch", VERDICT_ALLOW},
+        {&datasets, "upload", "", VERDICT_DENY},
+        {&courses, NULL, "get list watch", VERDICT_ALLOW},
+        {&courses, "upload", "", VERDICT_DENY},
         {&others, NULL, "", VERDICT_DENY},
     };
     check(ROLE_USER, lines, ARRAY_SIZE(lines));

@@ -21,7 +21,8 @@ static const char good[] =
     "  x-open-hydra-name: label\n"
     "  x-open-hydra-log: {maxEvents: 100, maxAgeSeconds: 60}\n"
     "  x-open-hydra-subresources:\n"
-    "  - {name: ticket, kind: GadgetTicket, verbs: [create], private: true, maxBytes: 1000, streams: true}\n"
+    "  - {name: ticket, kind: GadgetTicket, verbs: [create], private: true, maxBytes: 1000, streams: true, forms: true,\n"
+    "     resumes: true, creates: true}\n"
     "  - {name: log, verbs: [get, update]}\n"
     "  names: {plural: gadgets, singular: gadget, kind: Gadget, shortNames: [gd], categories: [all]}\n"
     "  versions:\n"
@@ -98,11 +99,17 @@ static void test_reads_everything(void **state)
     assert_true(s->private);
     assert_int_equal(s->max_bytes, 1000);
     assert_true(s->streams);
+    assert_true(s->forms);
+    assert_true(s->resumes);
+    assert_true(s->creates);
     assert_true(kind_subresource_has(s, "create"));
     assert_false(kind_subresource_has(s, "get"));
     s = kind_subresource(k, "log");
     assert_null(s->kind);
     assert_false(s->streams);
+    assert_false(s->forms);
+    assert_false(s->resumes);
+    assert_false(s->creates);
     assert_false(s->private);
     assert_int_equal(s->max_bytes, KIND_SUBRESOURCE_MAX_BYTES);
     assert_string_equal(s->verbs[1], "update");
@@ -190,7 +197,8 @@ static void test_refusals(void **state)
     refused("      openAPIV3Schema:\n        type: object", "      openAPIV3Schema:\n        type: string",
             "only objects");
     refused("- name: v1", "- name: [", "");
-    refused("{name: log, verbs: [get, update]}", "{name: log, verbs: [watch]}", "verbs are get, create and update");
+    refused("{name: log, verbs: [get, update]}", "{name: log, verbs: [watch]}",
+            "verbs are get, create, update, patch and delete");
     refused("{name: log, verbs: [get, update]}", "{name: log, verbs: []}", "has no verbs");
     refused("{name: log, verbs: [get, update]}", "{name: log}", "has no verbs");
     refused("{name: log, verbs: [get, update]}", "{name: ticket, verbs: [get]}", "is there twice");

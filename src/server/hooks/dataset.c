@@ -1,0 +1,131 @@
+/* Dataset and Course: objects beside which a content lies on the disk (content.h). */
+#include "kinds/names.h"
+
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "server/hooks/content.h"
+#include "server/hooks/form_upload.h"
+#include "server/hooks/objects.h"
+#include "server/hooks/tus_upload.h"
+
+static struct library *library_of(const struct admission *a)
+{
+    const struct hook_context *context = a->context;
+
+    return content_library(context->content, a->kind->plural);
+}
+
+/* --- What is asked for --- */
+
+static int check_sandbox(struct admission *a, struct store_txn *t, struct error **err)
+{
+    const char *name = json_mut_str_at(a->object, "spec.sandboxName"), *was = json_str_at(a->old, "spec.sandboxName");
+
+    if (name == NULL || streq(name, was) || txn_get(t, PLURAL_SANDBOXES, str_from(name)))
+        return 0;
+    return error_add_cause(err, "spec.sandboxName", "FieldValueNotFound", "Sandbox %s not found", name);
+}
+
+struct going_back {
+    struct publisher *publisher;
+    struct library *library;
+    char *name;
+};
+
+static void go_back(void *arg)
+{
+    const struct going_back *g = arg;
+
+    publisher_roll_back(g->publisher, g->library, g->name);
+}
+
+static void free_going_back(void *arg)
+{
+    struct going_back *g = arg;
+
+    free(g->name);
+    free(g);
+}
+
+static void ask_to_go_back(struct admission *a, struct store_txn *t)
+{
+    const struct hook_context *context = a->context;
+    struct going_back *g = xcalloc(1, sizeof(*g));
+
+    *g = (struct going_back){context->content->publisher, library_of(a),
+                             xstrdup(json_mut_str_at(a->object, "metadata.name"))};
+    txn_after_commit(t, go_back, g, free_going_back);
+}
+
+static int admit_version(struct admission *a, struct store_txn *t, struct error **err)
+{
+    uint64_t wanted = yyjson_mut_get_uint(json_mut_at(a->object, "spec.version"));
+
+    if (wanted == (uint64_t)json_int_at(a->old, "spec.version", 0))
+        return 0;
+    if (wanted && !content_has_version(a->old, wanted))
+        return error_add_cause(err, "spec.version", "FieldValueNotFound",
+                               "there is no such version; status.versions has those that are kept");
+    ask_to_go_back(a, t);
+    return 0;
+}
+
+static int admit_create(struct admission *a, struct store_txn *t, struct error **err)
+{
+    if (yyjson_mut_get_uint(json_mut_at(a->object, "spec.version")))
+        return error_add_cause(err, "spec.version", "FieldValueInvalid", "there is no content yet");
+    content_begin_status(a);
+    return check_sandbox(a, t, err);
+}
+
+static int admit_content(struct admission *a, struct store_txn *t, struct error **err)
+{
+    switch (a->operation) {
+    case OPERATION_CREATE:
+        return admit_create(a, t, err);
+    case OPERATION_UPDATE:
+        return check_sandbox(a, t, err) < 0 ? -1 : admit_version(a, t, err);
+    case OPERATION_UPDATE_STATUS:
+        return error_set(err, REASON_FORBIDDEN, "the status of %s is written by the server alone", a->kind->plural);
+    case OPERATION_DELETE:
+        return 0;
+    }
+    return 0;
+}
+
+static int content_removed(struct admission *a, struct store_txn *t, struct error **err)
+{
+    const struct hook_context *context = a->context;
+
+    publisher_remove_in_txn(context->content->publisher, t, library_of(a), json_mut_str_at(a->object, "metadata.name"),
+                            json_mut_str_at(a->object, "metadata.uid"));
+    return 0;
+}
+
+/* --- Uploads --- */
+
+static bool is_form(const struct operation *op)
+{
+    return op->media_type && strncasecmp(op->media_type, "multipart/form-data", 19) == 0 &&
+           (op->verb == VERB_CREATE || op->verb == VERB_UPDATE);
+}
+
+static void upload(struct request *r, struct object *object, void *context_arg)
+{
+    const struct hook_context *context = context_arg;
+    const struct operation *op = request_operation(r);
+    struct error *err = NULL;
+
+    if (is_form(op) && (object == NULL) == (op->name == NULL))
+        return form_upload(r, object, context->content);
+    if (op->name && op->verb != VERB_UPDATE)
+        return tus_upload(r, object, context->content);
+    (void)(error_set(&err, REASON_UNSUPPORTED_MEDIA_TYPE, "a form (multipart/form-data) is expected") < 0);
+    request_fail(r, err);
+}
+
+static const struct subresource_handler subresources[] = {{"upload", FLOW_REQUESTS, upload}, {0}};
+
+const struct kind_hooks dataset_hooks = {
+    .admit = admit_content, .removed = content_removed, .subresources = subresources};
