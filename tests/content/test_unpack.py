@@ -177,6 +177,13 @@ def children(pid):
     return [int(p) for p in found.read_text().split()] if found.exists() else []
 
 
+def is_gone(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def start(place):
     archive = slow_archive(place)
     stand = subprocess.Popen(shelf.command(archive, "a.tar", place / "outer/inner"), stdout=subprocess.PIPE, text=True)
@@ -194,8 +201,7 @@ def test_it_ends_with_who_asked(place):
     stand, child = start(place)
     stand.kill()
     stand.wait()
-    wait_until(lambda: not pathlib.Path(f"/proc/{child}").exists() or "Z" in pathlib.Path(f"/proc/{child}/stat").read_text().split()[2],
-               what="it ends")
+    wait_until(lambda: is_gone(child), what="it ends")
 
 
 def test_killed_it_is_an_error(place):
@@ -213,6 +219,23 @@ def test_what_says_nothing_is_ended(place):
     os.kill(child, signal.SIGSTOP)
     out, _ = stand.communicate()
     assert '"reason":"Timeout"' in out and not pathlib.Path(f"/proc/{child}").exists()
+
+
+@pytest.mark.parametrize("times", range(5))
+def test_killed_anywhere_nothing_is_left(place, times):
+    """Who asked is killed while it unpacks; what is on the shelf is found and removed by the next start."""
+    base = place / "base"
+    base.mkdir()
+    assert shelf.ask("stage", base, "up")["ok"]
+    staged = base / ".open-hydra/new/up"
+    stand = subprocess.Popen(shelf.command(slow_archive(place, 60), "a.tar", staged), stdout=subprocess.PIPE, text=True)
+    wait_until(lambda: len(list(staged.iterdir())) > 10 * times, every=0.001, what="it writes")
+    child = children(stand.pid)
+    stand.kill()
+    stand.wait()
+    wait_until(lambda: not child or is_gone(child[0]), what="it ends")
+    assert shelf.ask("recover", base)["ok"] and shelf.ask("sweep", base)["ok"]
+    assert [str(p.relative_to(base)) for p in sorted(base.rglob("*"))] == [".open-hydra", *(f".open-hydra/{n}" for n in ("new", "trash", "versions"))]
 
 
 @pytest.mark.root
