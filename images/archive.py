@@ -1,129 +1,128 @@
 #!/usr/bin/env python3
-"""Makes the archive that `docker load` reads (manifest.json, configuration, layers) without any engine.
+"""Images as the engine loads them (`docker load`), made of layers, without any engine.
 
-  archive.py layer OUT.tar FOLDER PATH...     a layer from PATHs below FOLDER
-  archive.py layer OUT.tar BASE.tar           a layer from a tar of a whole root file system
-  archive.py image OUT.tar NAME IMAGE.json LAYER.tar...
-                                              an image; prints its id
+  archive.py describe OUT.json NAME IMAGE.json LAYER.tar...   says in OUT.json what an image consists of
+  archive.py pack OUT.tar IMAGE.json...                       one archive of several such images, each layer once
 
-The same input gives the same bytes: names sorted, owners by number, one date.
+The layers lie beside OUT.json, each with its digest in LAYER.tar.digest. The same input gives the same bytes.
 """
 import hashlib
-import io
 import json
 import os
 import platform
 import sys
 import tarfile
 
-# Debian 13's release. A file's date must not change an image's id. (images/assemble knows it too.)
+# Debian 13's release. A file's date must not change an image's id. (images/layer.py knows it too.)
 DATE = 1754697600
 CREATED = "2025-08-09T00:00:00Z"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def plain(info):
-    """What a layer may say about a file: nothing of the machine that built it."""
-    info.name = info.name.removeprefix("./").rstrip("/")
-    info.mtime = DATE
-    info.uname = info.gname = ""
-    info.pax_headers = {}
-    return info
+# --- what an image consists of ---------------------------------------------------------------------------------
 
 
-def unwanted(name):
-    # The engine mounts its own here, and an unprivileged one may not make device nodes.
-    return name in ("", ".") or name.startswith(("dev/", "proc/", "sys/"))
+def digest_of(layer):
+    with open(layer + ".digest", encoding="ascii") as file:
+        return file.read().strip()
 
 
-def layer_from_tar(output, source):
-    with tarfile.open(source) as base:
-        for info in sorted(base.getmembers(), key=lambda each: each.name):
-            data = base.extractfile(info) if info.isreg() else None
-            info = plain(info)
-            if not unwanted(info.name):
-                output.addfile(info, data)
-
-
-def layer_from_folder(output, folder, paths):
-    names = set()
-    for path in paths:
-        # A layer says its parents' rights too.
-        parts = path.split("/")
-        names.update("/".join(parts[:count]) for count in range(1, len(parts) + 1))
-        for where, folders, files in os.walk(os.path.join(folder, path)):
-            names.update(os.path.relpath(os.path.join(where, each), folder) for each in folders + files)
-    for name in sorted(names):
-        full = os.path.join(folder, name)
-        info = output.gettarinfo(full, name)
-        if info is None:
-            continue
-        # gettarinfo makes a second name of the same file a hard link to the first, in order: sorted, so the same
-        # each time. Owners: the builder's root is the image's root.
-        info = plain(info)
-        if info.isreg():
-            with open(full, "rb") as file:
-                output.addfile(info, file)
-        else:
-            output.addfile(info)
-
-
-def make_layer(out, source, paths):
-    with tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as output:
-        if paths:
-            layer_from_folder(output, source, paths)
-        else:
-            layer_from_tar(output, source)
-
-
-def digest_of(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def make_image(out, name, description, layers):
-    with open(description, encoding="utf-8") as file:
+def describe(out, name, settings, layers):
+    with open(settings, encoding="utf-8") as file:
         config = json.load(file)
-    digests = [digest_of(layer) for layer in layers]
+    found = [
+        {"file": os.path.basename(layer), "size": os.path.getsize(layer), "digest": digest_of(layer)} for layer in layers
+    ]
     document = json.dumps(
         {
             "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
             "os": "linux",
             "created": CREATED,
             "config": config,
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
-            "history": [{"created": CREATED, "created_by": "open-hydra images/build"} for _ in layers],
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{each['digest']}" for each in found]},
+            # A layer's file is named NAME-KEY.layer.tar.
+            "history": [{"created": CREATED, "created_by": f"images/{each['file'].rsplit('-', 1)[0]}"} for each in found],
         },
         sort_keys=True,
-    ).encode()
-    identity = hashlib.sha256(document).hexdigest()
-    manifest = json.dumps(
-        [{"Config": f"{identity}.json", "RepoTags": [name], "Layers": [f"{each}.tar" for each in digests]}]
-    ).encode()
+    )
+    image = {"name": name, "id": hashlib.sha256(document.encode()).hexdigest(), "config": document, "layers": found}
+    with open(out, "w", encoding="utf-8") as file:
+        json.dump(image, file, indent=1)
 
-    with tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as output:
 
-        def add(member, size, data):
-            info = tarfile.TarInfo(member)
-            info.size, info.mtime = size, DATE
-            output.addfile(info, data)
+def read(path):
+    """An image as `describe` wrote it, its layers with their paths."""
+    with open(path, encoding="utf-8") as file:
+        image = json.load(file)
+    for layer in image["layers"]:
+        layer["path"] = os.path.join(os.path.dirname(path), layer["file"])
+    return image
 
-        add("manifest.json", len(manifest), io.BytesIO(manifest))
-        add(f"{identity}.json", len(document), io.BytesIO(document))
-        for layer, digest in zip(layers, digests):
-            with open(layer, "rb") as file:
-                add(f"{digest}.tar", os.path.getsize(layer), file)
-    print(identity)
+
+# --- an archive of several -------------------------------------------------------------------------------------
+
+
+class Archive:
+    """The archive as a file to read from: its size is known before, and nothing of it lies on the disk."""
+
+    def __init__(self, images):
+        manifest = [
+            {"Config": f"{each['id']}.json", "RepoTags": [each["name"]], "Layers": [f"{layer['digest']}.tar" for layer in each["layers"]]}
+            for each in images
+        ]
+        layers = {layer["digest"]: layer for each in images for layer in each["layers"]}
+        self.parts = [self.member("manifest.json", json.dumps(manifest).encode())]
+        self.parts += [self.member(f"{each['id']}.json", each["config"].encode()) for each in images]
+        self.parts += [self.member(f"{digest}.tar", layer["path"], layer["size"]) for digest, layer in layers.items()]
+        self.parts.append((bytes(2 * tarfile.BLOCKSIZE), b"", 0))
+        self.size = sum(len(head) + self.padded(size) for head, _, size in self.parts)
+        self.chunks, self.left = self.each_chunk(), b""
+
+    @staticmethod
+    def padded(size):
+        return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+    @staticmethod
+    def member(name, content, size=None):
+        info = tarfile.TarInfo(name)
+        info.size, info.mtime = len(content) if size is None else size, DATE
+        return info.tobuf(tarfile.PAX_FORMAT), content, info.size
+
+    def each_chunk(self):
+        for head, content, size in self.parts:
+            yield head
+            if isinstance(content, str):
+                with open(content, "rb") as file:
+                    while chunk := file.read(1 << 20):
+                        yield chunk
+            else:
+                yield content
+            yield bytes(self.padded(size) - size)
+
+    def read(self, count=-1):
+        """As files do: at most `count` bytes (some, where it says none), nothing at the end."""
+        while not self.left:
+            chunk = next(self.chunks, None)
+            if chunk is None:
+                return b""
+            self.left = memoryview(chunk)
+        count = len(self.left) if count < 0 else count
+        taken, self.left = self.left[:count], self.left[count:]
+        return bytes(taken)
+
+
+def pack(out, paths):
+    archive = Archive([read(path) for path in paths])
+    with open(out, "wb") as file:
+        while chunk := archive.read():
+            file.write(chunk)
 
 
 def main(arguments):
-    if len(arguments) >= 3 and arguments[0] == "layer":
-        make_layer(arguments[1], arguments[2], arguments[3:])
-    elif len(arguments) >= 5 and arguments[0] == "image":
-        make_image(arguments[1], arguments[2], arguments[3], arguments[4:])
+    if len(arguments) >= 5 and arguments[0] == "describe":
+        describe(arguments[1], arguments[2], arguments[3], arguments[4:])
+    elif len(arguments) >= 3 and arguments[0] == "pack":
+        pack(arguments[1], arguments[2:])
     else:
         sys.exit(__doc__)
 

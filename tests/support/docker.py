@@ -48,10 +48,10 @@ class Dockerd:
         return (self.folder / "log").read_text()[-600:]
 
     def load(self, name="jupyter-lab"):
-        archive, identity = ROOT / f"build/images/{name}.tar", ROOT / f"build/images/{name}.id"
-        if not archive.exists():
-            pytest.skip(f"{archive} was not built (images/build)")
-        out = subprocess.run([ROOT / "images/load.py", self.socket, f"localhost/open-hydra/{name}:latest", archive, identity.read_text().strip()],
+        image = ROOT / f"build/images/{name}.json"
+        if not image.exists():
+            pytest.skip(f"{image} was not built (images/build)")
+        out = subprocess.run([ROOT / "images/load.py", self.socket, image],
                              capture_output=True, text=True, timeout=280)
         assert out.returncode == 0, out.stderr + self.said()
 

@@ -95,10 +95,10 @@ class Ordinary:
         shutil.rmtree(self.home / "xdg/podman", ignore_errors=True)
 
     def load(self, socket, name="jupyter-lab"):
-        archive, identity = IMAGES / f"{name}.tar", IMAGES / f"{name}.id"
-        if not archive.exists():
-            pytest.skip(f"{archive} was not built (images/build)")
-        out = subprocess.run([ROOT / "images/load.py", socket, f"localhost/open-hydra/{name}:latest", archive, identity.read_text().strip()],
+        image = IMAGES / f"{name}.json"
+        if not image.exists():
+            pytest.skip(f"{image} was not built (images/build)")
+        out = subprocess.run([ROOT / "images/load.py", socket, image],
                              capture_output=True, text=True, timeout=280)
         assert out.returncode == 0, out.stderr + (self.home / "service.log").read_text()
 

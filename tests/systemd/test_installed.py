@@ -121,9 +121,11 @@ def machine():
     m.systemctl("stop", "podman.service")  # started with the machine, before it said so
     try:
         m.run("podman", "rm", "-fa", check=False)
-        archive = SOURCE / "build/images/jupyter-lab.tar"
+        archive = m.home / "jupyter-lab.tar"
+        subprocess.run([SOURCE / "images/archive.py", "pack", archive, SOURCE / "build/images/jupyter-lab.json"], check=True)
         with archive.open("rb") as tar:
             m.run("podman", "load", "-q", stdin=tar)
+        archive.unlink()
         yield m
     finally:
         m.shut_down()
