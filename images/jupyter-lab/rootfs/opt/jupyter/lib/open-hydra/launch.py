@@ -49,6 +49,30 @@ def prepare():
         pass
 
 
+def when_asked(app, prefix, load):
+    """Has `load` called before the first request below `prefix` is routed: what few use costs no start."""
+    from tornado.routing import Matcher, Rule
+
+    class Asked(Matcher):
+        done = False
+
+        def match(self, request):
+            if not self.done and request.path.startswith(prefix):
+                self.done = True
+                load(app)
+            # Never ours: the next rules, among them those that `load` has just added, decide.
+            return None
+
+    app.web_app.default_router.rules.insert(0, Rule(Asked(), None))
+
+
+def load_proxy(app):
+    """/proxy/PORT/ is what listens on PORT inside: TensorBoard, Gradio, Streamlit."""
+    import jupyter_server_proxy
+
+    jupyter_server_proxy._load_jupyter_server_extension(app)
+
+
 def when_listening(action):
     """Runs `action` once, when the server listens and is about to answer."""
     from jupyter_server.serverapp import ServerApp
@@ -62,7 +86,8 @@ def when_listening(action):
     ServerApp.start_ioloop = start_ioloop
 
 
-def settle(_app):
+def settle(app):
+    when_asked(app, "/proxy/", load_proxy)
     gc.freeze()
     gc.enable()
     quickstart.release()
