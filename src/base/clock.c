@@ -23,6 +23,11 @@ int64_t clock_monotonic_us(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+double clock_seconds_since(int64_t monotonic_us)
+{
+    return (double)(clock_monotonic_us() - monotonic_us) / 1e6;
+}
+
 static size_t format_seconds(char *out, int64_t realtime_us)
 {
     struct tm tm;

@@ -9,6 +9,7 @@
 
 int64_t clock_realtime_us(void);  /* microseconds since 1970 */
 int64_t clock_monotonic_us(void); /* for durations and deadlines */
+double clock_seconds_since(int64_t monotonic_us);
 void timestamp(char out[static TIMESTAMP_SIZE], int64_t realtime_us);
 void timestamp_micro(char out[static TIMESTAMP_SIZE], int64_t realtime_us);
 /* Reads either form (any number of fraction digits, Z or a numeric offset). Returns 0, or -1 where it is none. */

@@ -31,6 +31,11 @@ static inline bool streq(const char *a, const char *b)
 {
     return a && b && strcmp(a, b) == 0;
 }
+/* … and where neither is there. */
+static inline bool same_text(const char *a, const char *b)
+{
+    return a == b || streq(a, b);
+}
 
 static inline bool starts_with(const char *s, const char *prefix)
 {

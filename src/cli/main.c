@@ -1,6 +1,8 @@
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include <sodium.h>
@@ -27,6 +29,7 @@ static const struct command commands[] = {
     {"down", "", "stop and remove all environments; files stay", command_down},
     {"upload", "KIND NAME FILE", "send FILE as the content of a data set or a course (KIND: dataset, course)",
      command_upload},
+    {"images", "WORD… [--dry-run]", "list, pull, import, export and prune images of environments", command_images},
     {"usage", "", "print who has how much on the disk, and what is free", command_usage},
     {"check-config", "", "read and check the configuration, and print what holds", command_check_config},
     {"version", "", "print the version", NULL},
@@ -70,16 +73,23 @@ int stop_signals(void)
     return signals_watch(wanted, ARRAY_SIZE(wanted));
 }
 
-static int run_command(const struct command *command, const struct config_flags *flags, bool renew, char **rest, int n)
+/* The switches that are a command's own come last among its words. */
+static int run_command(const struct command *command, const struct options *o, char **rest, int n)
 {
     struct error *err = NULL;
-    struct config *config = config_load(flags, &err);
+    struct config *config = config_load(&o->flags, &err);
+    static char renew[] = "--renew", dry_run[] = "--dry-run";
 
     if (config == NULL)
         return command_fail(err);
-    char renew_flag[] = "--renew";
-    char *with_renew[] = {rest[0], renew_flag, NULL};
-    int rc = renew ? command->run(config, 2, with_renew) : command->run(config, n, rest);
+    char **words = xcalloc((size_t)n + 3, sizeof(*words));
+    memcpy(words, rest, (size_t)n * sizeof(*words));
+    if (o->renew)
+        words[n++] = renew;
+    if (o->dry_run)
+        words[n++] = dry_run;
+    int rc = command->run(config, n, words);
+    free(words);
     config_free(config);
     return rc;
 }
@@ -113,9 +123,12 @@ static int wrong_use(const char *what, const char *word)
     return 2;
 }
 
-/* Arguments in capitals are words; the others are options, which have been read. */
+/* Arguments in capitals are words, «…»: as many as one likes; the others are options, which have been read. */
 static int words_of(const char *arguments)
 {
+    if (strstr(arguments, "…"))
+        return INT_MAX;
+
     struct str rest = str_from(arguments), word;
     int n = 0;
 
@@ -135,12 +148,14 @@ static int answer_command(const struct options *o, char **words, int n)
         puts("version: " OPEN_HYDRA_VERSION);
         return 0;
     }
+    if (o->dry_run && !strstr(command->arguments, "--dry-run"))
+        return wrong_use(command->name, " does not take --dry-run");
     int allowed = words_of(command->arguments);
     if (n - 1 > allowed) {
         _cleanup_free_ char *word = xasprintf("%s does not take \"%s\"", command->name, words[1 + allowed]);
         return wrong_use(word, "");
     }
-    return run_command(command, &o->flags, o->renew, words, n);
+    return run_command(command, o, words, n);
 }
 
 int main(int argc, char **argv)

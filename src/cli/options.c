@@ -35,6 +35,7 @@ static const struct option_row option_rows[] = {
      "plain HTTP on other than loopback addresses: passwords can be read on the network"},
     {"debug", NULL, INTO(debug), "more lines in the log"},
     {"renew", NULL, INTO(renew), NULL}, /* of one subcommand, which lists it */
+    {"dry-run", NULL, INTO(dry_run), NULL},
     {"help", NULL, INTO(help), "this text"},
 };
 

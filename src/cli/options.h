@@ -7,7 +7,7 @@
 /* What stands on the command line, before or after the subcommand's name. */
 struct options {
     struct config_flags flags;
-    bool renew, debug, help;
+    bool renew, dry_run, debug, help;
     int words; /* index in argv of the first that is no option: the subcommand; argc where there is none */
 };
 /* Sorts argv: options first. Returns 0, or -1 where something is wrong, which has been said on stderr then. */

@@ -180,6 +180,24 @@ int client_patch_status(struct client *c, const struct object_ref *ref, yyjson_v
     }
 }
 
+bool client_status_differs(yyjson_val *object, client_fill *fill, void *arg)
+{
+    _cleanup_json_mut_ yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *status = yyjson_mut_obj(doc);
+    yyjson_val *present = json_at(object, "status"), *key, *v;
+    size_t i, max;
+
+    yyjson_mut_doc_set_root(doc, status);
+    fill(object, doc, status, arg);
+    _cleanup_json_ yyjson_doc *wanted = yyjson_mut_doc_imut_copy(doc, NULL);
+    yyjson_obj_foreach (yyjson_doc_get_root(wanted), i, max, key, v) {
+        yyjson_val *old = yyjson_obj_get(present, yyjson_get_str(key));
+        if (yyjson_is_null(v) ? old != NULL : (old == NULL || !json_equal(v, old)))
+            return true;
+    }
+    return false;
+}
+
 /* False where it is not there. */
 static bool without_finalizer(yyjson_val *object, const char *finalizer, yyjson_mut_doc *doc, yyjson_mut_val *metadata)
 {

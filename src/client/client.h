@@ -43,6 +43,8 @@ struct object_ref {
 typedef void client_fill(yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status, void *arg);
 int client_patch_status(struct client *c, const struct object_ref *ref, yyjson_val *known, client_fill *fill, void *arg,
                         yyjson_doc **answer, struct error **err) _must_check_;
+/* Whether what `fill` would say is not what the object's status says already. */
+bool client_status_differs(yyjson_val *object, client_fill *fill, void *arg);
 /* Takes a finalizer off, whatever else changes meanwhile. 0 too where it, the object or that uid is gone. */
 int client_remove_finalizer(struct client *c, const struct object_ref *ref, const char *finalizer, struct error **err)
     _must_check_;

@@ -151,6 +151,14 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
     return size * n;
 }
 
+static int on_sent(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    const struct transfer *f = arg;
+
+    f->call->sent(f->call->arg, (uint64_t)up);
+    return 0;
+}
+
 static void set_tls(const struct transport *t, CURL *easy)
 {
     if (t->ca_file)
@@ -172,6 +180,8 @@ static struct curl_slist *set_request(const struct transport *t, struct transfer
         _cleanup_free_ char *type = xasprintf("Content-Type: %s", c->content_type);
         headers = curl_slist_append(headers, type);
     }
+    if (c->header)
+        headers = curl_slist_append(headers, c->header);
     if (t->authorization)
         headers = curl_slist_append(headers, t->authorization);
     curl_easy_setopt(f->easy, CURLOPT_URL, url);
@@ -197,6 +207,15 @@ static struct curl_slist *prepare(const struct transport *t, struct transfer *f)
     curl_easy_setopt(f->easy, CURLOPT_ERRORBUFFER, f->reason);
     curl_easy_setopt(f->easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(f->easy, CURLOPT_WRITEDATA, f);
+    if (f->call->sent) {
+        curl_easy_setopt(f->easy, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(f->easy, CURLOPT_XFERINFOFUNCTION, on_sent);
+        curl_easy_setopt(f->easy, CURLOPT_XFERINFODATA, f);
+    }
+    if (f->call->silence_s) {
+        curl_easy_setopt(f->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(f->easy, CURLOPT_LOW_SPEED_TIME, (long)f->call->silence_s);
+    }
     if (f->call->begun) {
         curl_easy_setopt(f->easy, CURLOPT_HEADERFUNCTION, on_header);
         curl_easy_setopt(f->easy, CURLOPT_HEADERDATA, f);

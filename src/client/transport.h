@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
@@ -28,8 +29,10 @@ struct call {
     const char *method;
     const char *path; /* with query */
     const char *content_type;
+    const char *header; /* one more, «Name: value»; NULL: none */
     struct str body;
     unsigned timeout_ms; /* of the whole call; 0: as long as it lasts (streams) */
+    unsigned silence_s;  /* so long without a byte ends it; 0: it may */
     int stop_fd;         /* -1: none */
     size_t max_body;     /* 0: 16 MiB */
     /* Where set, told of the answer's status before any of its body. */
@@ -37,6 +40,8 @@ struct call {
     /* Where set, a 2xx body is handed over as it comes, and is not collected. A negative return ends the call (no
      * error). */
     int (*receive)(void *arg, struct str piece);
+    /* Where set, told now and then how much of the body has gone out. */
+    void (*sent)(void *arg, uint64_t bytes);
     void *arg;
 };
 

@@ -9,20 +9,40 @@ static const char *or_default(const char *s, const char *otherwise)
     return s ? s : otherwise;
 }
 
+static enum pull_policy read_policy(const char *s)
+{
+    return streq(s, "Always") ? PULL_ALWAYS : streq(s, "Never") ? PULL_NEVER : PULL_IF_NOT_PRESENT;
+}
+
+static struct sandbox_amount read_amount(yyjson_val *object, const char *otherwise, const char *most)
+{
+    int64_t a = json_int_at(object, otherwise, 0), b = json_int_at(object, most, 0);
+    return (struct sandbox_amount){a > 0 ? (uint64_t)a : 0, b > 0 ? (uint64_t)b : 0};
+}
+
 void sandbox_read(yyjson_val *object, struct sandbox *out)
 {
     *out = (struct sandbox){
         .name = json_str_at(object, "metadata.name"),
         .uid = json_str_at(object, "metadata.uid"),
+        .generation = json_int_at(object, "metadata.generation", 0),
         .image = json_str_at(object, "spec.cpuImageName"),
         .gpu_images = json_at(object, "spec.gpuImageSet"),
+        .pull_secret = json_at(object, "spec.imagePullSecret") != NULL,
+        .pull_policy = read_policy(json_str_at(object, "spec.imagePullPolicy")),
         .command = json_at(object, "spec.command"),
         .args = json_at(object, "spec.args"),
         .env = json_at(object, "spec.env"),
+        .volumes = json_at(object, "spec.volumes"),
+        .volume_mounts = json_at(object, "spec.volumeMounts"),
         .socket = json_str_at(object, "spec.socket"),
         .ports = json_at(object, "spec.ports"),
         .home = or_default(json_str_at(object, "spec.home"), "/home/student"),
         .readiness_path = or_default(json_str_at(object, "spec.readinessPath"), "/"),
+        .hidden = json_bool_at(object, "spec.hidden", false),
+        .deprecated = json_str_at(object, "spec.deprecated"),
+        .cpu = read_amount(object, "spec.resources.defaultCpuMilli", "spec.resources.maxCpuMilli"),
+        .memory = read_amount(object, "spec.resources.defaultMemoryMiB", "spec.resources.maxMemoryMiB"),
         .network = json_bool_at(object, "spec.network", false),
         .network_allow = json_at(object, "spec.networkAllow"),
         .allow_service_workers = json_bool_at(object, "spec.allowServiceWorkers", false),
@@ -65,4 +85,48 @@ const char *sandbox_image(const struct sandbox *s, const char *gpu_driver)
         return s->image;
     const char *image = yyjson_get_str(yyjson_obj_get(s->gpu_images, gpu_driver));
     return image && *image ? image : NULL;
+}
+
+static void add_image(struct sandbox_image *list, size_t *n, const char *resource, const char *reference)
+{
+    if (reference && *reference && *n < SANDBOX_IMAGES_MAX)
+        list[(*n)++] = (struct sandbox_image){resource, reference};
+}
+
+size_t sandbox_images(const struct sandbox *s, struct sandbox_image list[static SANDBOX_IMAGES_MAX])
+{
+    size_t n = 0, i, max;
+    yyjson_val *key, *v;
+
+    add_image(list, &n, NULL, s->image);
+    yyjson_obj_foreach (s->gpu_images, i, max, key, v)
+        add_image(list, &n, yyjson_get_str(key), yyjson_get_str(v));
+    return n;
+}
+
+yyjson_val *sandbox_volume(const struct sandbox *s, const char *name)
+{
+    yyjson_val *one;
+    size_t i, max;
+
+    yyjson_arr_foreach (s->volumes, i, max, one) {
+        if (streq(json_str_at(one, "name"), name))
+            return one;
+    }
+    return NULL;
+}
+
+size_t sandbox_scratch(const struct sandbox *s, struct sandbox_scratch list[static SANDBOX_SCRATCH_MAX])
+{
+    yyjson_val *one;
+    size_t n = 0, i, max;
+
+    yyjson_arr_foreach (s->volume_mounts, i, max, one) {
+        yyjson_val *empty = yyjson_obj_get(sandbox_volume(s, json_str_at(one, "name")), "emptyDir");
+        const char *path = json_str_at(one, "mountPath");
+        int64_t size = json_int_at(empty, "sizeMiB", 64);
+        if (yyjson_is_obj(empty) && path && size > 0 && n < SANDBOX_SCRATCH_MAX)
+            list[n++] = (struct sandbox_scratch){path, (uint64_t)size << 20};
+    }
+    return n;
 }

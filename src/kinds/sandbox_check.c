@@ -145,11 +145,84 @@ static int check_ports(const struct sandbox *s, struct error **err)
     return rc;
 }
 
+static int check_amount(const struct sandbox_amount *a, const char *otherwise, const char *most, struct error **err)
+{
+    if (a->otherwise == 0 || a->most == 0 || a->otherwise <= a->most)
+        return 0;
+    return error_add_cause(err, otherwise, "FieldValueInvalid", "Invalid value: %llu: more than %s (%llu)",
+                           (unsigned long long)a->otherwise, most, (unsigned long long)a->most);
+}
+
+static int check_amounts(const struct sandbox *s, struct error **err)
+{
+    int cpu = check_amount(&s->cpu, "spec.resources.defaultCpuMilli", "spec.resources.maxCpuMilli", err);
+    int memory = check_amount(&s->memory, "spec.resources.defaultMemoryMiB", "spec.resources.maxMemoryMiB", err);
+    return cpu < 0 || memory < 0 ? -1 : 0;
+}
+
+/* Two that are written to and may be larger than by default. */
+static bool is_writable_system_folder(const char *path)
+{
+    return streq(path, "/tmp") || streq(path, "/dev/shm");
+}
+
+static bool overlap(const char *a, const char *b)
+{
+    return path_is_in(a, b) || path_is_in(b, a);
+}
+
+static int check_mount_path(const struct sandbox *s, const char *field, const char *path, struct error **err)
+{
+    if (!path_is_plain(path))
+        return invalid(err, field, path, "must be an absolute path without \".\", \"..\" and empty parts");
+    if (is_writable_system_folder(path))
+        return 0;
+    if (overlap(path, s->home))
+        return invalid(err, field, path, "it and spec.home may not contain each other");
+    if (s->socket && path_is_in(s->socket, path))
+        return invalid(err, field, path, "spec.socket may not lie in it");
+    if (streq(path, "/run"))
+        return invalid(err, field, path, "is a folder that every environment has for itself");
+    return check_place(field, path, path, err);
+}
+
+static int check_other_mounts(const struct sandbox *s, size_t at, const char *field, const char *path,
+                              struct error **err)
+{
+    for (size_t i = 0; i < at; i++) {
+        const char *other = json_str_at(yyjson_arr_get(s->volume_mounts, i), "mountPath");
+        if (other && overlap(path, other))
+            return invalid(err, field, path, "it and another mountPath may not contain each other");
+    }
+    return 0;
+}
+
+static int check_mounts(const struct sandbox *s, struct error **err)
+{
+    yyjson_val *one;
+    size_t i, n;
+    int rc = 0;
+
+    yyjson_arr_foreach (s->volume_mounts, i, n, one) {
+        const char *name = json_str_at(one, "name"), *path = json_str_at(one, "mountPath");
+        _cleanup_free_ char *name_field = xasprintf("spec.volumeMounts[%zu].name", i);
+        _cleanup_free_ char *path_field = xasprintf("spec.volumeMounts[%zu].mountPath", i);
+        if (sandbox_volume(s, name) == NULL)
+            rc = error_add_cause(err, name_field, "FieldValueNotFound", "Not found: there is no volume \"%s\"",
+                                 name ? name : "");
+        if (path &&
+            (check_mount_path(s, path_field, path, err) < 0 || check_other_mounts(s, i, path_field, path, err) < 0))
+            rc = -1;
+    }
+    return rc;
+}
+
 int sandbox_check(const struct sandbox *s, struct error **err)
 {
     int home = check_home(s, err), env = check_env(s, err), ports = check_ports(s, err);
+    int amounts = check_amounts(s, err), mounts = check_mounts(s, err);
 
-    if (home < 0 || env < 0 || ports < 0)
+    if (home < 0 || env < 0 || ports < 0 || amounts < 0 || mounts < 0)
         return -1;
     return s->socket ? check_socket(s, err) : 0;
 }

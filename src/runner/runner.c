@@ -105,6 +105,20 @@ static int wait_for_engine(struct runtime *r, int stop_fd, struct error **err)
     return 0;
 }
 
+struct runtime *runner_open_runtime(const struct runner_options *o, int end_fd, int stop_fd, struct error **err)
+{
+    uint64_t one = 1;
+
+    if (make_directory(o->config->runtime, 0711, err) < 0)
+        return NULL;
+    struct runtime *r = open_runtime(o, end_fd);
+    if (wait_for_engine(r, stop_fd, err) == 0)
+        return r;
+    ssize_t ignored _unused_ = write(end_fd, &one, sizeof(one));
+    r->ops->free(r);
+    return NULL;
+}
+
 static void say(const struct instance *i, const char *what)
 {
     printf("%s of %s: %s\n", i->device, i->owner ? i->owner : "?", what);

@@ -131,6 +131,7 @@ int main(int argc, char **argv)
     struct runtime_facts facts;
     struct instance i = {0}, *list;
     struct runtime_usage usage;
+    struct runtime_image image;
     size_t n;
 
     must(place_prepare_root(places, getegid(), &err), &err, "places");
@@ -146,8 +147,8 @@ int main(int argc, char **argv)
     assert(r->ops->inspect(r, id, &i, &err) < 0 && err->reason == REASON_NOT_FOUND);
     error_free(err);
     err = NULL;
-    assert(r->ops->image_present(r, IMAGE, &err) == 1);
-    assert(r->ops->image_present(r, "localhost/open-hydra/none:such", &err) == 0);
+    assert(r->ops->image_find(r, IMAGE, &image, &err) == 1);
+    assert(r->ops->image_find(r, "localhost/open-hydra/none:such", &image, &err) == 0);
 
     must(r->ops->prepare(r, a, &spec, &reason, &err), &err, "prepare");
     must(r->ops->ensure(r, &spec, &i, &err), &err, "ensure");

@@ -82,6 +82,7 @@ static void shrink_limits(void)
 {
     take(&limits.starting_seconds, "STARTING_SECONDS");
     take(&limits.image_missing_seconds, "IMAGE_MISSING_SECONDS");
+    take(&limits.image_check_seconds, "IMAGE_CHECK_SECONDS");
     take(&limits.starts_at_once, "STARTS_AT_ONCE");
     take(&limits.turn_seconds, "TURN_SECONDS");
     take(&limits.check_seconds, "CHECK_SECONDS");

@@ -25,30 +25,35 @@ def engine_socket():
     return subprocess.run([ROOT / "tools/engine", "socket"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
-def archive(program, name=IMAGE):
-    """What `docker load` reads: one layer with one file."""
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as out:
-        for folder in ("tmp", "home", "home/student", "run", "etc"):
+def tar(files, folders=()):
+    """{name: bytes} as an archive."""
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as out:
+        for folder in folders:
             info = tarfile.TarInfo(folder)
             info.type, info.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
             out.addfile(info)
-        data = program.read_bytes()
-        info = tarfile.TarInfo("environment")
-        info.size, info.mode = len(data), 0o755
-        out.addfile(info, io.BytesIO(data))
-    digest = hashlib.sha256(layer.getvalue()).hexdigest()
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o755
+            out.addfile(info, io.BytesIO(data))
+    return whole.getvalue()
+
+
+def layer(program):
+    """Of an image that is one program."""
+    return tar({"environment": program.read_bytes()}, ("tmp", "home", "home/student", "run", "etc"))
+
+
+def archive(program, name=IMAGE):
+    """What `docker load` reads: one layer with one file."""
+    only = layer(program)
+    digest = hashlib.sha256(only).hexdigest()
     config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/environment"], "User": "1000:1000"},
                          "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}}).encode()
     identity = hashlib.sha256(config).hexdigest()
     manifest = json.dumps([{"Config": f"{identity}.json", "RepoTags": [name], "Layers": [f"{digest}.tar"]}]).encode()
-    whole = io.BytesIO()
-    with tarfile.open(fileobj=whole, mode="w") as out:
-        for member, data in (("manifest.json", manifest), (f"{identity}.json", config), (f"{digest}.tar", layer.getvalue())):
-            info = tarfile.TarInfo(member)
-            info.size = len(data)
-            out.addfile(info, io.BytesIO(data))
-    return identity, whole.getvalue()
+    return identity, tar({"manifest.json": manifest, f"{identity}.json": config, f"{digest}.tar": only})
 
 
 def load_image(engine):

@@ -229,7 +229,23 @@ static void add_podman_file(document *d, value *mounts, const struct gpu_file *f
     put_strings(d, one, "options", options, ARRAY_SIZE(options));
 }
 
-static void put_podman_mounts(document *d, value *root, const struct prepared *p)
+static bool has_scratch(const struct runtime_spec *s, const char *target)
+{
+    for (size_t i = 0; i < s->scratch_len; i++)
+        if (streq(s->scratch[i].target, target))
+            return true;
+    return false;
+}
+
+static void add_podman_scratch(document *d, value *mounts, const struct runtime_scratch *one)
+{
+    _cleanup_free_ char *size = xasprintf("size=%llu", (unsigned long long)one->bytes);
+    const char *const options[] = {size, "mode=1777", "nosuid", "nodev"};
+
+    add_podman_tmpfs(d, mounts, one->target, options, ARRAY_SIZE(options));
+}
+
+static void put_podman_mounts(document *d, value *root, const struct runtime_spec *s, const struct prepared *p)
 {
     static const char *const tmp[] = {TMP_SIZE, "mode=1777", "nosuid", "nodev"};
     /* Podman 5's own would be read-only with `read_write_tmpfs` off, and fail what shares memory. */
@@ -240,8 +256,12 @@ static void put_podman_mounts(document *d, value *root, const struct prepared *p
         add_podman_mount(d, mounts, &p->mounts[i]);
     for (size_t i = 0; i < p->gpus.files_len; i++)
         add_podman_file(d, mounts, &p->gpus.files[i]);
-    add_podman_tmpfs(d, mounts, "/tmp", tmp, ARRAY_SIZE(tmp));
-    add_podman_tmpfs(d, mounts, "/dev/shm", shm, ARRAY_SIZE(shm));
+    if (!has_scratch(s, "/tmp"))
+        add_podman_tmpfs(d, mounts, "/tmp", tmp, ARRAY_SIZE(tmp));
+    if (!has_scratch(s, "/dev/shm"))
+        add_podman_tmpfs(d, mounts, "/dev/shm", shm, ARRAY_SIZE(shm));
+    for (size_t i = 0; i < s->scratch_len; i++)
+        add_podman_scratch(d, mounts, &s->scratch[i]);
 }
 
 static void put_podman_limits(document *d, value *root, const struct engine *e, const struct runtime_spec *s)
@@ -326,7 +346,7 @@ static void fill_podman(document *d, value *root, const struct engine *e, const 
     put_sysctl(d, root, "sysctl", s);
     put_podman_hardening(d, root, a, e, s, p);
     put_podman_limits(d, root, e, s);
-    put_podman_mounts(d, root, p);
+    put_podman_mounts(d, root, s, p);
     put_podman_log(d, root, a, p);
     put_str(d, root, "restart_policy", "no");
     put_int(d, root, "stop_timeout", s->stop_seconds);
@@ -421,6 +441,25 @@ static void put_docker_log(document *d, value *host)
     put_str(d, options, "max-file", "1");
 }
 
+/* What Docker mounts at /dev/shm has a size and nothing else. */
+static void put_docker_memory(document *d, value *host, const struct runtime_spec *s)
+{
+    value *memory = put_obj(d, host, "Tmpfs");
+    uint64_t shm = SHM_BYTES;
+
+    put_str(d, memory, "/tmp", "rw,nosuid,nodev,exec,mode=1777," TMP_SIZE);
+    for (size_t i = 0; i < s->scratch_len; i++) {
+        const struct runtime_scratch *one = &s->scratch[i];
+        _cleanup_free_ char *options =
+            xasprintf("rw,nosuid,nodev,exec,mode=1777,size=%llu", (unsigned long long)one->bytes);
+        if (streq(one->target, "/dev/shm"))
+            shm = one->bytes;
+        else
+            json_mut_set_str(d, memory, one->target, options);
+    }
+    put_int(d, host, "ShmSize", shm);
+}
+
 static void put_docker_host(document *d, value *root, const struct engine *e, const struct runtime_spec *s,
                             const struct prepared *p)
 {
@@ -440,8 +479,7 @@ static void put_docker_host(document *d, value *root, const struct engine *e, co
     for (size_t i = 0; i < p->mounts_len; i++)
         add_docker_mount(d, mounts, &p->mounts[i]);
     put_docker_gpus(d, host, mounts, &p->gpus);
-    put_str(d, put_obj(d, host, "Tmpfs"), "/tmp", "rw,nosuid,nodev,exec,mode=1777," TMP_SIZE);
-    put_int(d, host, "ShmSize", SHM_BYTES);
+    put_docker_memory(d, host, s);
     put_str(d, put_obj(d, host, "RestartPolicy"), "Name", "no");
 }
 

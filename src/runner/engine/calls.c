@@ -24,7 +24,7 @@ int engine_transport(struct engine *e, struct transport **out, struct error **er
 }
 
 /* {"message": …} of Docker, {"cause", "message"} of Podman; anything else as it is. */
-static int refused_by_engine(const struct request *r, const struct answer *a, struct error **err)
+int engine_refused(const char *method, const struct answer *a, struct error **err)
 {
     _cleanup_json_ yyjson_doc *doc = json_parse(buffer_str(&a->body), NULL);
     const char *message = doc ? json_str_at(yyjson_doc_get_root(doc), "message") : NULL;
@@ -39,7 +39,7 @@ static int refused_by_engine(const struct request *r, const struct answer *a, st
         reason = REASON_CONFLICT;
     else if (a->status / 100 == 4)
         reason = REASON_INVALID;
-    return error_set(err, reason, "the container engine refused %s (%u): %.600s", r->method, a->status, message);
+    return error_set(err, reason, "the container engine refused %s (%u): %.600s", method, a->status, message);
 }
 
 static bool is_wanted(const struct request *r, unsigned status)
@@ -67,7 +67,7 @@ int engine_request_on(struct engine *e, struct transport *t, const struct reques
     if (rc < 0)
         return error_wrap(err, "the container engine does not answer");
     if (!is_wanted(r, a.status))
-        return refused_by_engine(r, &a, err);
+        return engine_refused(r->method, &a, err);
     if (answer == NULL)
         return 0;
     *answer = json_parse(buffer_str(&a.body), err);

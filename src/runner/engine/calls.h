@@ -20,6 +20,8 @@
  *   host       what it has on this machine besides: ids (hostid), home, places (place), a log
  *   guard      the rules of its network (network)      ports     those on TCP (relays: runner/relay)
  *   gpus       which it gets of this machine's (runner/gpu)
+ *   guard      the rules of its network (network)      image      found, pulled (pull_stream: what is said meanwhile);
+ *                                                      image_list, image_archive
  *   conmon, oom, process, logs
  */
 
@@ -75,5 +77,7 @@ int engine_request(struct engine *e, const struct request *r, yyjson_doc **answe
 /* On a connection that is not taken yet. */
 int engine_request_on(struct engine *e, struct transport *t, const struct request *r, yyjson_doc **answer,
                       struct error **err) _must_check_;
+/* The failure that an answer of the engine's is, in its own words. */
+int engine_refused(const char *method, const struct answer *a, struct error **err) _must_check_;
 /* ServiceUnavailable while there is none. */
 int engine_transport(struct engine *e, struct transport **out, struct error **err) _must_check_;

@@ -15,6 +15,7 @@
 #include "runner/engine/gpus.h"
 #include "runner/engine/guard.h"
 #include "runner/engine/host.h"
+#include "runner/engine/image.h"
 #include "runner/engine/logs.h"
 #include "runner/engine/look.h"
 #include "runner/engine/ports.h"
@@ -45,20 +46,6 @@ static char *name_of(struct runtime *r, const char *id)
 {
     _cleanup_arena_ struct arena *a = arena_new();
     return xstrdup(container_name(a, id));
-}
-
-static int image_present(struct runtime *r, const char *image, struct error **err)
-{
-    _cleanup_arena_ struct arena *a = arena_new();
-    _cleanup_error_ struct error *why = NULL;
-    /* The slashes of an image's name are part of the path. */
-    struct request q = {"GET", arena_printf(a, API "/images/%s/json", url_quote(a, image)), NULL, QUICK_MS, {200}};
-
-    if (engine_request(engine_of(r), &q, NULL, &why) == 0)
-        return 1;
-    if (why->reason == REASON_NOT_FOUND)
-        return 0;
-    return error_set(err, why->reason, "%s", why->message);
 }
 
 /* --- Making and ending --- */
@@ -220,7 +207,12 @@ static const struct runtime_ops ops = {
     .start = start_watching,
     .facts = facts,
     .no_room = no_room,
-    .image_present = image_present,
+    .image_find = engine_image_find,
+    .image_pull = engine_image_pull,
+    .image_list = engine_image_list,
+    .image_remove = engine_image_remove,
+    .image_load = engine_image_load,
+    .image_save = engine_image_save,
     .name_of = name_of,
     .prepare = prepare,
     .ensure = ensure,

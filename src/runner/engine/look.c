@@ -11,6 +11,7 @@
 #include "runner/engine/gpus.h"
 #include "runner/engine/guard.h"
 #include "runner/engine/host.h"
+#include "runner/engine/image.h"
 #include "runner/engine/oom.h"
 #include "runner/engine/ports.h"
 #include "runner/engine/process.h"
@@ -80,6 +81,7 @@ int engine_look(struct runtime *r, const char *instance, struct instance *out, s
         .paused = streq(json_str_at(root, "State.Status"), "paused"),
         .said = said && *said ? xstrdup(said) : NULL,
     };
+    out->image = engine_image_id(json_str_at(root, "Image"));
     out->unsupervised = is_gone((pid_t)json_int_at(root, "State.ConmonPid", 0)) && !is_gone(out->process.pid);
     container_read_labels(json_at(root, "Config.Labels"), out);
     const char *id = json_str_at(root, "Id");

@@ -51,11 +51,31 @@ static void server_lost(void *arg, const char *message)
 
 static void sandbox_changed(void *arg, const char *name)
 {
-    queue_all_devices(arg, false);
+    struct environments *es = arg;
+    catalogue_sandbox_changed(es->catalogue, name);
 }
 
 static void sandboxes_connected(void *arg)
 {
+    struct environments *es = arg;
+    catalogue_look_at_all(es->catalogue);
+}
+
+static void catalogue_renewed(void *arg)
+{
+    queue_all_devices(arg, false);
+}
+
+static void image_changed(void *arg, const char *reference, bool soon)
+{
+    struct environments *es = arg;
+    catalogue_image_changed(es->catalogue, reference, soon);
+}
+
+static void image_credentials(void *arg, const char *sandbox, char **username, char **password)
+{
+    struct environments *es = arg;
+    catalogue_credentials(es->catalogue, sandbox, username, password);
 }
 
 static void container_changed(void *arg, const char *device)
@@ -68,8 +88,12 @@ static void container_changed(void *arg, const char *device)
 
 static void engine_available(void *arg, bool up, const char *message)
 {
-    environments_note_engine(arg, up, message);
-    queue_all_devices(arg, up);
+    struct environments *es = arg;
+
+    environments_note_engine(es, up, message);
+    queue_all_devices(es, up);
+    if (up)
+        catalogue_look_at_all(es->catalogue);
 }
 
 static void gpus_changed(void *arg)
@@ -117,6 +141,10 @@ static void make_parts(struct environments *es)
         &(struct informer_options){es->client, PLURAL_DEVICES, device_changed, server_connected, server_lost, es});
     es->sandboxes = informer_new(&(struct informer_options){es->client, PLURAL_SANDBOXES, sandbox_changed,
                                                             sandboxes_connected, server_lost, es});
+    es->images = images_new(
+        &(struct images_options){es->config, es->runtime, image_changed, device_changed, image_credentials, es});
+    es->catalogue = catalogue_new(
+        &(struct catalogue_options){es->config, es->client, es->sandboxes, es->images, catalogue_renewed, es});
 }
 
 struct controller *controller_start(const struct controller_options *options)
@@ -136,6 +164,8 @@ struct controller *controller_start(const struct controller_options *options)
                                                                     .arg = es});
     for (size_t i = 0; i < WORKERS; i++)
         c->workers[i] = thread_start("environment", work_on_queue, es);
+    images_start(es->images);
+    catalogue_start(es->catalogue);
     pulses_start(es->pulses);
     return c;
 }
@@ -162,11 +192,15 @@ void controller_stop(struct controller *c)
     queue_shut(es->queue);
     for (size_t i = 0; i < WORKERS; i++)
         pthread_join(c->workers[i], NULL);
+    catalogue_stop(es->catalogue);
+    images_stop(es->images);
     /* Its threads call us, and ask for devices. */
     es->runtime->ops->free(es->runtime);
     pulses_free(es->pulses);
     informer_free(es->sandboxes);
     informer_free(es->devices);
+    catalogue_free(es->catalogue);
+    images_free(es->images);
     turns_free(es->turns);
     queue_free(es->queue);
     environments_clear(es);

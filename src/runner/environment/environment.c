@@ -258,6 +258,19 @@ bool environment_late(const struct environment *e)
     return clock_monotonic_us() > e->deadline_us;
 }
 
+void environment_note_waiting(struct environment *e, yyjson_val *object)
+{
+    const char *created = json_str_at(object, "metadata.creationTimestamp");
+    int64_t at;
+
+    if (e->timings[TIMING_QUEUED] >= 0 || e->phase != PHASE_QUEUED)
+        return;
+    /* The API's times are whole seconds: what waited shortly was seen to come. */
+    e->timings[TIMING_QUEUED] = clock_seconds_since(e->seen_us);
+    if (created && timestamp_parse(str_from(created), &at) == 0 && clock_realtime_us() - at > 2000000)
+        e->timings[TIMING_QUEUED] = (double)(clock_realtime_us() - at) / 1e6;
+}
+
 /* --- Its last words --- */
 
 static int collect_end(void *arg, struct str text)

@@ -5,6 +5,7 @@
 #include "client/informer.h"
 #include "config/config.h"
 #include "kinds/device.h"
+#include "runner/environment/catalogue.h"
 #include "runner/environment/limits.h"
 #include "runner/environment/pulse.h"
 #include "runner/environment/queue.h"
@@ -20,6 +21,9 @@
  *   health        what its pulse leads to                failed   for good, or for now
  *   status        what its status says                   spec     what it is made from
  *   gpus          those that it has
+ *   image         its image: waited for, found           images   all of them: looked for, pulled
+ *   catalogue     the sandboxes that name them           sandbox_status   what their status says
+ *   named         which they have named once, on disk
  */
 
 enum timing { TIMING_QUEUED, TIMING_PREPARING, TIMING_STARTING, TIMINGS };
@@ -46,6 +50,7 @@ struct environment {
     int64_t paused_us;         /* until when it was seen paused; monotonic */
     bool unwell;               /* Running, and does not answer as it should */
     char *gpus; /* ids of those that its container has, once for each unit, joined by commas; NULL: none */
+    char image[IMAGE_ID_MAX]; /* id of what it was made from, or is to be; empty: not known */
     char *token;
     struct endpoint *endpoints; /* the first is the one by which it is entered; none: not known yet */
     size_t endpoints_len;
@@ -72,6 +77,8 @@ struct environments {
     struct turns *turns;
     struct pulses *pulses;
     struct informer *devices, *sandboxes;
+    struct images *images;
+    struct catalogue *catalogue;
 
     pthread_mutex_t lock;
     struct map *table; /* name → struct environment; the map, `look` and what follows are under the lock */
@@ -120,6 +127,8 @@ void environment_set(struct environment *e, enum phase phase, const char *reason
 /* seconds 0: without a deadline. */
 void environment_enter(struct environment *e, enum phase phase, unsigned seconds);
 bool environment_late(const struct environment *e);
+/* How long it waited in the queue, when that is over. */
+void environment_note_waiting(struct environment *e, yyjson_val *object);
 
 /* Its last words. The caller frees; NULL: none. */
 char *environment_log(struct environments *es, struct environment *e);

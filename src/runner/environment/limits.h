@@ -19,7 +19,10 @@ struct limits {
     unsigned retry_first_ms;   /* engine or server away: doubled each time, up to */
     unsigned retry_longest_ms;
     unsigned image_missing_seconds; /* until it is looked for again */
-    unsigned disk_full_seconds;     /* likewise, for room */
+    unsigned image_check_seconds;   /* between two questions whether a registry has a newer one */
+    unsigned pull_retry_seconds;    /* a pull failed: doubled each time, up to */
+    unsigned pull_retry_longest_seconds;
+    unsigned disk_full_seconds; /* likewise, for room */
     /* As long as it runs (pulse.h): */
     unsigned ask_seconds;    /* between two questions, give or take a quarter */
     unsigned ask_answer_ms;  /* later is no answer: a machine that is busy with a class is slow */

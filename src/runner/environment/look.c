@@ -1,5 +1,7 @@
 #include "runner/environment/look.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -35,6 +37,8 @@ static void take_running(struct environments *es, struct environment *e, struct 
     e->container = CONTAINER_RUNNING;
     free(e->gpus);
     e->gpus = steal_ptr(i->gpus);
+    if (i->image)
+        snprintf(e->image, sizeof(e->image), "%s", i->image);
     pulses_process(es->pulses, e->name, &i->process);
     e->dirty |= e->unsupervised != i->unsupervised;
     e->unsupervised = i->unsupervised;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "runner/environment/health.h"
+#include "runner/environment/image.h"
 #include "runner/environment/look.h"
 #include "runner/environment/lost.h"
 #include "runner/environment/start.h"
@@ -56,6 +57,8 @@ static void start_or_wait(struct environments *es, struct environment *e, const 
         return;
     /* What an earlier runner was at begins anew; what this one is at goes on, in its time. */
     bool at_it = (e->phase == PHASE_PREPARING || e->phase == PHASE_STARTING) && e->deadline_us != INT64_MAX;
+    if (environment_awaits_image(es, e, d, object))
+        return;
     bool once_more = e->not_before_us != 0; /* it has ended: for want of room, perhaps */
     if (!at_it && e->phase != PHASE_FAILED)
         e->phase = PHASE_QUEUED;
@@ -106,7 +109,7 @@ static bool is_sane(const struct device *d)
 /* Failures that may pass by themselves. */
 static bool heals(const char *reason)
 {
-    return streq(reason, "ImageMissing") || streq(reason, "SandboxMissing");
+    return streq(reason, "ImageMissing") || streq(reason, "ImagePullFailed") || streq(reason, "SandboxMissing");
 }
 
 static void read_status(struct environment *e, yyjson_val *object)

@@ -4,6 +4,7 @@
 
 #include "base/io.h"
 #include "runner/environment/gpus.h"
+#include "runner/environment/image.h"
 
 #define MAX_CONTENT 2
 #define MAX_VARIABLES 260
@@ -46,11 +47,11 @@ static int check_amounts(const struct config *c, const struct device *d, struct 
     return 0;
 }
 
-static int check_image(const struct config *c, const struct sandbox *s, struct error **err)
+static int check_image(const struct config *c, const char *image, struct error **err)
 {
-    if (config_image_allowed(c, s->image))
+    if (config_image_allowed(c, image))
         return 0;
-    return error_set(err, REASON_FORBIDDEN, "image %s is none of those that may run here (allowedImages)", s->image);
+    return error_set(err, REASON_FORBIDDEN, "image %s is none of those that may run here (allowedImages)", image);
 }
 
 static bool is_label(const char *s)
@@ -70,8 +71,10 @@ static int check_names(const struct device *d, const struct sandbox *s, struct e
                          SOCKET_PATH_MAX);
     if (sandbox_check(s, err) < 0)
         return error_wrap(err, "sandbox %s", s->name);
-    if (s->image == NULL || *s->image == '\0')
-        return error_set(err, REASON_INVALID, "sandbox %s names no image (spec.cpuImageName)", s->name);
+    const char *image = device_image(d, s);
+    if (image == NULL || *image == '\0')
+        return error_set(err, REASON_INVALID,
+                         "sandbox %s names no image (spec.cpuImageName, or spec.gpuImageSet for its GPUs)", s->name);
     if (s->run_as_user < 0 || s->run_as_user > 65533)
         return error_set(err, REASON_INVALID, "sandbox %s: spec.runAsUser is out of range", s->name);
     return 0;
@@ -167,6 +170,17 @@ static void add_content(struct runtime_spec *r, const char *name, const char *ta
         list[r->content_len++] = (struct runtime_content){name, target};
 }
 
+static void add_scratch(struct arena *a, const struct sandbox *s, struct runtime_spec *r)
+{
+    struct sandbox_scratch named[SANDBOX_SCRATCH_MAX];
+    struct runtime_scratch *list = arena_alloc(a, sizeof(named) / sizeof(*named) * sizeof(*list));
+
+    r->scratch_len = sandbox_scratch(s, named);
+    for (size_t i = 0; i < r->scratch_len; i++)
+        list[i] = (struct runtime_scratch){arena_strdup(a, named[i].path), named[i].bytes};
+    r->scratch = list;
+}
+
 /* The first that is listed, or the socket: there is one address for each device yet. */
 static void add_port(struct arena *a, const struct sandbox *s, struct runtime_spec *r)
 {
@@ -198,7 +212,7 @@ static struct runtime_spec *describe(struct environments *es, struct arena *a, c
         .sandbox = d->sandbox,
         .generation = d->generation,
         .revision = e->revision,
-        .image = arena_strdup(a, s->image),
+        .image = arena_strdup(a, device_image(d, s)),
         .run_as = (uint32_t)s->run_as_user,
         .owner_id = d->host_id,
         .home = arena_strdup(a, s->home),
@@ -214,6 +228,7 @@ static struct runtime_spec *describe(struct environments *es, struct arena *a, c
     r->network_allow = strings(a, s->network_allow, &r->network_allow_len);
     add_content(r, CONTENT_DATA_SETS, c->dataset_mount);
     add_content(r, CONTENT_COURSES, c->course_mount);
+    add_scratch(a, s, r);
     add_port(a, s, r);
     add_variables(a, e, d, s, r);
     return r;
@@ -233,7 +248,7 @@ struct runtime_spec *spec_make(struct environments *es, struct arena *a, struct 
         return refuse(reason, "SandboxUnsupported");
     if (check_amounts(es->config, d, err) < 0)
         return refuse(reason, "LimitsRefused");
-    if (check_image(es->config, s, err) < 0)
+    if (check_image(es->config, device_image(d, s), err) < 0)
         return refuse(reason, "ImageRefused");
     if (check_owner_id(es, e, d, facts, err) < 0)
         return refuse(reason, "HostIdRefused");

@@ -11,37 +11,20 @@
 #include "kinds/names.h"
 #include "runner/environment/failed.h"
 #include "runner/environment/health.h"
+#include "runner/environment/image.h"
 #include "runner/environment/probe.h"
 #include "runner/environment/spec.h"
 #include "runner/environment/status.h"
 
 #define TOKEN_BYTES 32
 
-static double seconds_since(int64_t us)
-{
-    return (double)(clock_monotonic_us() - us) / 1e6;
-}
-
 /* --- From nothing to a started container --- */
-
-static void note_waiting(struct environment *e, yyjson_val *object)
-{
-    const char *created = json_str_at(object, "metadata.creationTimestamp");
-    int64_t at;
-
-    if (e->timings[TIMING_QUEUED] >= 0 || e->phase != PHASE_QUEUED)
-        return;
-    /* The API's times are whole seconds: what waited shortly was seen to come. */
-    e->timings[TIMING_QUEUED] = seconds_since(e->seen_us);
-    if (created && timestamp_parse(str_from(created), &at) == 0 && clock_realtime_us() - at > 2000000)
-        e->timings[TIMING_QUEUED] = (double)(clock_realtime_us() - at) / 1e6;
-}
 
 static void enter_preparing(struct environments *es, struct environment *e, yyjson_val *object)
 {
     if (e->phase == PHASE_PREPARING && e->deadline_us != INT64_MAX)
         return;
-    note_waiting(e, object);
+    environment_note_waiting(e, object);
     environment_enter(e, PHASE_PREPARING, limits.preparing_seconds);
     environment_set(e, PHASE_PREPARING, "Preparing", "looking for the image, making home and socket directory");
     status_write(es, e, object);
@@ -59,23 +42,6 @@ static int find_sandbox(struct environments *es, struct environment *e, const st
     }
     _cleanup_free_ char *message = xasprintf("there is no sandbox \"%s\"", d->sandbox ? d->sandbox : "");
     environment_fail(es, e, "SandboxMissing", message, false);
-    return 0;
-}
-
-static int find_image(struct environments *es, struct environment *e, const char *image)
-{
-    _cleanup_error_ struct error *err = NULL;
-    int there = es->runtime->ops->image_present(es->runtime, image, &err);
-
-    if (there < 0)
-        environment_stumble(es, e, "EngineError", err);
-    if (there != 0)
-        return there;
-    _cleanup_free_ char *message =
-        xasprintf("the engine has no image %s: build or load it (images/build), or name another in the sandbox; "
-                  "looked for again every %u s",
-                  image, limits.image_missing_seconds);
-    environment_fail(es, e, "ImageMissing", message, false);
     return 0;
 }
 
@@ -103,7 +69,7 @@ static void launch(struct environments *es, struct environment *e, const struct 
     _cleanup_instance_ struct instance made = {0};
 
     if (e->phase != PHASE_STARTING) {
-        e->timings[TIMING_PREPARING] = seconds_since(e->phase_since_us);
+        e->timings[TIMING_PREPARING] = clock_seconds_since(e->phase_since_us);
         environment_enter(e, PHASE_STARTING, limits.starting_seconds);
     }
     environment_set(e, PHASE_STARTING, "Starting", "the container is being started");
@@ -146,7 +112,8 @@ void environment_start(struct environments *es, struct environment *e, const str
         environment_stumble(es, e, "EngineError", err);
         return;
     }
-    if (s.image && find_image(es, e, s.image) <= 0)
+    const char *image = device_image(d, &s);
+    if (image && environment_find_image(es, e, image, object) <= 0)
         return;
     if (e->phase == PHASE_FAILED)
         enter_preparing(es, e, object);
@@ -225,11 +192,11 @@ void environment_await(struct environments *es, struct environment *e, yyjson_va
         return;
     }
     if (e->phase == PHASE_STARTING)
-        e->timings[TIMING_STARTING] = seconds_since(e->phase_since_us);
+        e->timings[TIMING_STARTING] = clock_seconds_since(e->phase_since_us);
     if (e->started_us == 0)
         e->started_us = clock_realtime_us();
     environment_enter(e, PHASE_RUNNING, 0);
-    log_info("%s: running after %.2f s", e->name, seconds_since(e->seen_us));
+    log_info("%s: running after %.2f s", e->name, clock_seconds_since(e->seen_us));
     environment_running(es, e, object);
 }
 

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "kinds/names.h"
 #include "runner/environment/gpus.h"
+#include "runner/environment/image.h"
 #include "runner/environment/spec.h"
 
 /* --- Conditions --- */
@@ -21,7 +22,7 @@ struct condition {
 struct filling {
     struct environments *es;
     const struct environment *e;
-    struct condition conditions[7];
+    struct condition conditions[8];
     size_t conditions_len;
     struct arena *arena; /* texts of these */
 };
@@ -69,6 +70,21 @@ static void collect_gpu_conditions(struct filling *f)
     add_condition(f, "GPUHealthy", !ill, ill ? t.reason : "Well", ill ? t.message : NULL);
     bool greedy = environment_gpus_greedy(f->es, f->arena, f->e, &t);
     add_condition(f, "GPUMemoryWithinShare", !greedy, greedy ? t.reason : "WithinShare", greedy ? t.message : NULL);
+}
+
+/* What runs keeps the image that it was made from. */
+static void add_image_condition(struct filling *f, yyjson_val *object)
+{
+    _cleanup_image_state_ struct image_state now = {0};
+    const struct environment *e = f->e;
+    bool newer = e->phase == PHASE_RUNNING && *e->image && environment_image(f->es, object, &now) &&
+                 now.phase == IMAGE_READY && !streq(now.image.id, e->image);
+
+    add_condition(f, "ImageUpToDate", !newer, newer ? "NewerImage" : "UpToDate",
+                  newer
+                      ? "its sandbox has a newer image: delete the environment and create it again to use that; files "
+                        "stay"
+                      : NULL);
 }
 
 static yyjson_val *present_condition(yyjson_val *object, const char *type)
@@ -208,24 +224,6 @@ static void fill_status(yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val 
 
 /* --- Writing --- */
 
-static bool differs(struct filling *f, yyjson_val *object)
-{
-    _cleanup_json_mut_ yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-    yyjson_mut_val *status = yyjson_mut_obj(doc);
-    yyjson_val *present = json_at(object, "status"), *key, *v;
-    size_t i, max;
-
-    yyjson_mut_doc_set_root(doc, status);
-    fill_status(object, doc, status, f);
-    _cleanup_json_ yyjson_doc *wanted = yyjson_mut_doc_imut_copy(doc, NULL);
-    yyjson_obj_foreach (yyjson_doc_get_root(wanted), i, max, key, v) {
-        yyjson_val *old = yyjson_obj_get(present, yyjson_get_str(key));
-        if (yyjson_is_null(v) ? old != NULL : (old == NULL || !json_equal(v, old)))
-            return true;
-    }
-    return false;
-}
-
 void status_write(struct environments *es, struct environment *e, yyjson_val *object)
 {
     _cleanup_arena_ struct arena *a = arena_new();
@@ -240,9 +238,10 @@ void status_write(struct environments *es, struct environment *e, yyjson_val *ob
         engine_message = NULL;
     collect_conditions(&f, &facts, known, engine_message);
     collect_gpu_conditions(&f);
+    add_image_condition(&f, object);
     /* What the informer has may be older than what was written last. */
     bool stale = object_version(object) < e->written;
-    if (stale ? !e->dirty : !differs(&f, object)) {
+    if (stale ? !e->dirty : !client_status_differs(object, fill_status, &f)) {
         e->dirty = false;
         return;
     }

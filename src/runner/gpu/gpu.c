@@ -95,11 +95,6 @@ void gpu_set_state(struct gpu *g, enum gpu_state state, const char *why)
     g->why = xstrdup_or_null(why);
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || streq(a, b);
-}
-
 static bool same_gpu(const struct gpu *a, const struct gpu *b)
 {
     return streq(a->id, b->id) && streq(a->model, b->model) && a->minor == b->minor && a->state == b->state &&

@@ -37,6 +37,7 @@ void instance_clear(struct instance *i)
     free(i->device);
     free(i->device_uid);
     free(i->owner);
+    free(i->image);
     if (i->token)
         explicit_bzero(i->token, strlen(i->token));
     free(i->token);
@@ -66,4 +67,11 @@ const struct runtime_gpu *runtime_find_gpu(struct runtime *r, struct arena *a, c
         if (streq(list[i].id, id))
             return &list[i];
     return NULL;
+}
+
+void runtime_free_named_images(struct runtime_named_image *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(list[i].name);
+    free(list);
 }

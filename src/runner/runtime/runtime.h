@@ -46,6 +46,12 @@ struct runtime_content {
     const char *name, *target;
 };
 
+/* Memory of its own to write in, empty at each start; it counts against its limit. */
+struct runtime_scratch {
+    const char *target;
+    uint64_t bytes;
+};
+
 struct runtime_spec {
     const char *instance;
     const char *device, *device_uid, *owner, *sandbox; /* names: DNS labels or subdomains, checked */
@@ -61,6 +67,8 @@ struct runtime_spec {
     const char *home;  /* where the owner's files of this sandbox are inside */
     const struct runtime_content *content; /* read-only */
     size_t content_len;
+    const struct runtime_scratch *scratch; /* /tmp and /dev/shm are there in any case */
+    size_t scratch_len;
     const struct runtime_port *ports;
     size_t ports_len;
     uint64_t memory_bytes, cpu_milli;
@@ -93,6 +101,7 @@ enum instance_state { INSTANCE_CREATED, INSTANCE_RUNNING, INSTANCE_ENDED };
 struct instance {
     enum instance_state state;
     char *id, *device, *device_uid, *owner;
+    char *image;       /* id of the image that it was made from; NULL: not known. From inspect alone */
     uint64_t revision; /* of the store, at which the device was when it was made; 0: not known */
     int exit_code;
     bool out_of_memory;
@@ -126,6 +135,32 @@ struct runtime_facts {
     bool tcp; /* what listens on TCP alone can be reached */
     const char *tcp_why;
     bool owner_ids; /* owners are told apart by `owner_id`: no two may have the same */
+};
+
+/* An image that is here. */
+#define IMAGE_ID_MAX 136
+struct runtime_image {
+    char id[IMAGE_ID_MAX]; /* «sha256:…»: of what is in it, whatever it is called */
+    uint64_t bytes;
+};
+
+/* A name that an image here has. */
+struct runtime_named_image {
+    char *name; /* NULL: it has none */
+    struct runtime_image image;
+    bool used; /* by something that was made from it, whosever that is */
+};
+void runtime_free_named_images(struct runtime_named_image *list, size_t n);
+
+struct runtime_pull {
+    const char *image;
+    const char *username, *password; /* for its registry; NULL: none */
+};
+
+/* How far one is. Totals grow as it becomes known what there is. */
+struct runtime_progress {
+    unsigned layers, layers_done;
+    uint64_t bytes, bytes_total;
 };
 
 struct runtime_usage {
@@ -189,7 +224,25 @@ struct runtime_ops {
      * Pods: NULL (a claim has its own size), or what a quota says. */
     char *(*no_room)(struct runtime *r);
     /* 1: there, 0: not. Pods: 1; the kubelet pulls, and a pull that fails is `said`. */
-    int (*image_present)(struct runtime *r, const char *image, struct error **err);
+    int (*image_find)(struct runtime *r, const char *image, struct runtime_image *out, struct error **err);
+    /* Fetches it from its registry, whether one of that name is here or not; what is here of it is not fetched again.
+     * Blocks as long as that lasts, but not longer than somebody says something. `progress` is called now and then, from
+     * the calling thread; negative ends it. An error has the registry's own words. Pods: nothing to do. */
+    int (*image_pull)(struct runtime *r, const struct runtime_pull *pull,
+                      int (*progress)(void *arg, const struct runtime_progress *p), void *arg, struct error **err);
+    /* All that are here, whosever they are; one for each name. The caller frees with runtime_free_named_images. Pods: those
+     * that the nodes report. */
+    int (*image_list)(struct runtime *r, struct runtime_named_image **out, size_t *n, struct error **err);
+    /* Takes a name away, and the image where that was the last; by its id where it has none. Not what is used: Conflict.
+     * Pods: nothing to do, the kubelet does. */
+    int (*image_remove)(struct runtime *r, const char *image, struct error **err);
+    /* From an archive, as `docker save` or `podman save` write it, compressed too. `progress` as above, of the file's
+     * bytes; `loaded` is called with each name that came of it. Pods: not here. */
+    int (*image_load)(struct runtime *r, int file, int (*progress)(void *arg, const struct runtime_progress *p),
+                      void (*loaded)(void *arg, const char *name), void *arg, struct error **err);
+    /* Into such an archive. Pods: not here. */
+    int (*image_save)(struct runtime *r, const char *image, int file,
+                      int (*progress)(void *arg, const struct runtime_progress *p), void *arg, struct error **err);
     /* How people find it with the runtime's own tools. The caller frees. Pods: the pod's name. */
     char *(*name_of)(struct runtime *r, const char *id);
     /* Makes what must be there before it starts: the owner's home where there is none, what is shared, where it

@@ -7,6 +7,7 @@
 #include "server/hooks/device_endpoint.h"
 #include "server/hooks/device_gone.h"
 #include "server/hooks/device_log.h"
+#include "server/hooks/device_sandbox.h"
 #include "server/hooks/device_status.h"
 #include "server/hooks/device_ticket.h"
 #include "server/hooks/objects.h"
@@ -75,22 +76,14 @@ static uint64_t number_at(struct admission *a, const char *path, uint64_t otherw
     return text && str_to_u64(str_from(text), UINT64_MAX, &value) == 0 ? value : otherwise;
 }
 
-/* Who is no administrator gets what the configuration gives to everybody, or less. */
+/* Who is no administrator gets what sandbox and configuration give to everybody, or less; the amounts: device_sandbox.c. */
 static int check_resources(struct admission *a, struct error **err)
 {
-    const struct config *c = ((const struct hook_context *)a->context)->config;
-
     if (a->who->role != ROLE_USER)
         return 0;
     if (yyjson_mut_get_uint(json_mut_at(a->object, "spec.deviceGpu")))
         return error_set(err, REASON_FORBIDDEN,
                          "spec.deviceGpu: only an administrator may create an environment with a GPU");
-    if (number_at(a, "spec.deviceCpu", 0) > c->default_cpu_milli)
-        return error_set(err, REASON_FORBIDDEN, "spec.deviceCpu: at most %llu without an administrator",
-                         (unsigned long long)c->default_cpu_milli);
-    if (number_at(a, "spec.deviceRam", 0) > c->default_ram_mib)
-        return error_set(err, REASON_FORBIDDEN, "spec.deviceRam: at most %llu without an administrator",
-                         (unsigned long long)c->default_ram_mib);
     return 0;
 }
 
@@ -122,8 +115,8 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
 
     if (check_owner(a, t, &owner, err) < 0 || check_resources(a, err) < 0 || check_bounds(a, err) < 0)
         return -1;
-    if (txn_get(t, PLURAL_SANDBOXES, str_from(sandbox)) == NULL)
-        return error_add_cause(err, field, "FieldValueNotFound", "Not found: there is no sandbox \"%s\"", sandbox);
+    if (device_take_sandbox(a, t, sandbox, field, err) < 0)
+        return -1;
     json_mut_set_str(a->doc, json_mut_make_obj(a->doc, a->object, "status"), "sandboxName", sandbox);
     if (allocation_give(a, t, err) < 0)
         return -1;

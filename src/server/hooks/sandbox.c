@@ -2,6 +2,7 @@
 #include "kinds/sandbox.h"
 
 #include "server/hooks/context.h"
+#include "server/hooks/pull_secret.h"
 
 static int check_sandbox(struct admission *a, struct error **err)
 {
@@ -12,14 +13,21 @@ static int check_sandbox(struct admission *a, struct error **err)
     return sandbox_check(&s, err);
 }
 
+static void warn_of_volumes(struct admission *a, yyjson_mut_val *volumes)
+{
+    yyjson_mut_arr_iter iter = yyjson_mut_arr_iter_with(volumes);
+    yyjson_mut_val *one;
+
+    for (size_t i = 0; (one = yyjson_mut_arr_iter_next(&iter)); i++)
+        if (!yyjson_mut_obj_get(one, "emptyDir"))
+            admission_warn(a, "spec.volumes[%zu] is kept and has no effect yet: only emptyDir has", i);
+}
+
 static void warn_of_no_effect(struct admission *a)
 {
-    static const char *const kept[] = {"gpuImageSet", "volumes", "volumeMounts"};
     yyjson_mut_val *spec = json_mut_at(a->object, "spec");
 
-    for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
-        if (yyjson_mut_obj_get(spec, kept[i]))
-            admission_warn(a, "spec.%s is kept and has no effect yet", kept[i]);
+    warn_of_volumes(a, yyjson_mut_obj_get(spec, "volumes"));
     size_t ports = yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "ports"));
     bool socket = yyjson_mut_obj_get(spec, "socket");
     if (!socket && ports == 0)
@@ -31,12 +39,26 @@ static void warn_of_no_effect(struct admission *a)
 
 static int admit_sandbox(struct admission *a, struct store_txn *t, struct error **err)
 {
+    if (a->operation == OPERATION_UPDATE_STATUS)
+        pull_secret_keep_status(a);
     if (a->operation != OPERATION_CREATE && a->operation != OPERATION_UPDATE)
         return 0;
-    if (check_sandbox(a, err) < 0)
+    if (check_sandbox(a, err) < 0 || pull_secret_admit(a, t, err) < 0)
         return -1;
     warn_of_no_effect(a);
     return 0;
 }
 
-const struct kind_hooks sandbox_hooks = {.admit = admit_sandbox};
+static int sandbox_removed(struct admission *a, struct store_txn *t, struct error **err)
+{
+    pull_secret_forget(a, t);
+    return 0;
+}
+
+static const struct subresource_handler subresources[] = {
+    {"pullsecret", FLOW_REQUESTS, pull_secret_tell},
+    {0},
+};
+
+const struct kind_hooks sandbox_hooks = {
+    .admit = admit_sandbox, .removed = sandbox_removed, .subresources = subresources};

@@ -16,9 +16,10 @@ struct role_rule {
 };
 
 static const struct role_rule role_rules[] = {
-    /* What the runner tells the server in private is nobody else's, an administrator's included: it holds secret
-       tokens. */
+    /* What runner and server tell each other in private is nobody else's, an administrator's included: it holds secret
+       tokens and passwords. */
     {ROLE_ADMIN, PLURAL_DEVICES, "endpoint", "*", VERDICT_DENY},
+    {ROLE_ADMIN, PLURAL_SANDBOXES, "pullsecret", "*", VERDICT_DENY},
     {ROLE_ADMIN, "*", "*", "*", VERDICT_ALLOW},
 
     {ROLE_USER, PLURAL_USERS, "", "get list watch", VERDICT_OWN},
@@ -35,6 +36,8 @@ static const struct role_rule role_rules[] = {
     {ROLE_RUNNER, PLURAL_DEVICES, "status", "get update patch", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_DEVICES, "endpoint", "*", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_SANDBOXES, "", "get list watch", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_SANDBOXES, "status", "get update patch", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_SANDBOXES, "pullsecret", "get", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_USERS, "", "get list watch", VERDICT_ALLOW},
     /* It makes the object of its machine, and removes that of a name which the machine had before. */
     {ROLE_RUNNER, PLURAL_HOSTS, "", "get list watch create update patch delete", VERDICT_ALLOW},

@@ -120,6 +120,28 @@ static void ports(void **state)
     }
 }
 
+#define VOLUMES "\"socket\":\"/run/a/s\",\"volumes\":[{\"name\":\"a\",\"emptyDir\":{\"sizeMiB\":9}}],\"volumeMounts\":["
+
+static void volumes(void **state)
+{
+    static const char *const refused[] = {"/proc/a", "/etc",   "/home",   "/home/student/a",
+                                          "/run",    "/run/a", "/a/../b", "/"};
+    static const char *const taken[] = {"/tmp", "/dev/shm", "/srv/a", "/run/b", "/opt"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        _cleanup_free_ char *spec = xasprintf(VOLUMES "{\"name\":\"a\",\"mountPath\":\"%s\"}]", refused[i]);
+        try("spec.volumeMounts[0].mountPath", spec);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
+        _cleanup_free_ char *spec = xasprintf(VOLUMES "{\"name\":\"a\",\"mountPath\":\"%s\"}]", taken[i]);
+        try(NULL, spec);
+    }
+    try("spec.volumeMounts[0].name", VOLUMES "{\"name\":\"b\",\"mountPath\":\"/srv/a\"}]");
+    try("spec.volumeMounts[1].mountPath",
+        VOLUMES "{\"name\":\"a\",\"mountPath\":\"/srv/a\"},{\"name\":\"a\",\"mountPath\":\"/srv\"}]");
+    try("spec.volumes[0].emptyDir.sizeMiB", "\"volumes\":[{\"name\":\"a\",\"emptyDir\":{\"sizeMiB\":0}}]");
+}
+
 /* By a change as by a creation. */
 static void changes(void **state)
 {
@@ -136,17 +158,118 @@ static void what_has_no_effect_is_said(void **state)
     assert_true(answer_has_header(try(NULL, ""), "neither spec.socket nor spec.ports"));
     assert_false(answer_has_header(try(NULL, "\"ports\":[8888]"), "Warning"));
     assert_true(answer_has_header(try(NULL, "\"ports\":[1,2]"), "the first"));
-    struct answer *a = try(NULL, "\"socket\":\"/run/a/s\",\"volumes\":[]");
-    assert_true(answer_has_header(a, "spec.volumes is kept and has no effect yet"));
+    struct answer *a =
+        try(NULL, "\"socket\":\"/run/a/s\",\"volumes\":[{\"name\":\"a\",\"hostPath\":{\"path\":\"/x\"}}]");
+    assert_true(answer_has_header(a, "spec.volumes[0] is kept and has no effect yet"));
     assert_false(answer_has_header(a, "spec.socket"));
     assert_false(answer_has_header(try(NULL, "\"socket\":\"/run/a/s\""), "Warning"));
+}
+
+/* --- the pull secret ---------------------------------------------------------------------------------------------- */
+
+#define PLAIN "sandboxes/jupyter-lab"
+
+static char *set_at(void)
+{
+    struct answer *a = get(200, PLAIN);
+    _cleanup_json_ yyjson_doc *doc = json_parse(buffer_str(&a->body), NULL);
+    const char *when = json_str_at(yyjson_doc_get_root(doc), "status.pullSecretSetAt");
+    return xstrdup(when ? when : "");
+}
+
+static bool tells(long code, const char *text)
+{
+    struct call c = {.method = "GET", .path = GROUP PLAIN "/pullsecret", .user = RUNNER};
+    return answer_has(expect(code, call(&world.f, &c)), text);
+}
+
+static void pull_secrets(void **state)
+{
+    _cleanup_free_ char *uid = uid_of("sandboxes", "jupyter-lab");
+
+    assert_true(tells(404, "has no spec.imagePullSecret"));
+    assert_true(answer_has(patch(422, PLAIN, "{\"spec\":{\"imagePullSecret\":{\"username\":\"u\"}}}"),
+                           "spec.imagePullSecret.password"));
+    assert_true(answer_has(patch(422, PLAIN, "{\"spec\":{\"imagePullSecret\":{\"password\":\"p\"}}}"),
+                           "spec.imagePullSecret.username"));
+    struct answer *a =
+        patch(200, PLAIN, "{\"spec\":{\"imagePullSecret\":{\"username\":\"u\",\"password\":\"fish-1\"}}}");
+    assert_false(answer_has(a, "fish-1"));
+    assert_false(answer_has(get(200, PLAIN), "fish-1"));
+    assert_true(tells(200, "{\"username\":\"u\",\"password\":\"fish-1\"}"));
+    _cleanup_free_ char *first = set_at();
+    assert_string_not_equal(first, "");
+    /* The same again, or none, changes nothing; another is told of, though the object is the same. */
+    patch(200, PLAIN, "{\"spec\":{\"imagePullSecret\":{\"password\":\"fish-1\"}}}");
+    patch(200, PLAIN, "{\"spec\":{\"imagePullSecret\":{\"password\":\"\"}}}");
+    patch_as(RUNNER, 200, PLAIN "/status", "{\"status\":{\"phase\":\"Ready\",\"pullSecretSetAt\":null}}");
+    _cleanup_free_ char *second = set_at();
+    assert_string_equal(first, second);
+    patch(200, PLAIN, "{\"spec\":{\"imagePullSecret\":{\"password\":\"fish-2\"}}}");
+    _cleanup_free_ char *third = set_at();
+    assert_string_not_equal(first, third);
+    assert_true(tells(200, "fish-2"));
+    /* Gone with the field, and with the sandbox. */
+    patch(200, PLAIN, "{\"spec\":{\"imagePullSecret\":null}}");
+    _cleanup_free_ char *last = set_at();
+    assert_string_equal(last, "");
+    assert_null(secret("pull-secret", uid));
+    patch(200, PLAIN, "{\"spec\":{\"imagePullSecret\":{\"username\":\"u\",\"password\":\"fish-3\"}}}");
+    _cleanup_free_ char *kept = secret("pull-secret", uid);
+    assert_string_equal(kept, "fish-3");
+    delete_(200, PLAIN);
+    assert_null(secret("pull-secret", uid));
+}
+
+/* --- what it says of its devices ---------------------------------------------------------------------------------- */
+
+static struct answer *make(long code, int role, const char *more)
+{
+    _cleanup_free_ char *body =
+        xasprintf("{\"metadata\":{\"name\":\"ada\"},\"spec\":{\"openHydraUsername\":\"ada\"%s}}", more);
+    return create_as("ada", role, code, "devices?dryRun=All", body);
+}
+
+static void amounts(void **state)
+{
+    make_user("ada", 2, NULL);
+    assert_true(answer_has(patch(422, PLAIN, "{\"spec\":{\"resources\":{\"defaultCpuMilli\":3,\"maxCpuMilli\":4}}}"),
+                           "spec.resources.defaultCpuMilli"));
+    assert_true(
+        answer_has(patch(422, PLAIN, "{\"spec\":{\"resources\":{\"defaultMemoryMiB\":65,\"maxMemoryMiB\":64}}}"),
+                   "spec.resources.defaultMemoryMiB"));
+    assert_false(answer_has(make(201, 2, ""), "deviceCpu"));
+    patch(200, PLAIN,
+          "{\"spec\":{\"resources\":{\"defaultCpuMilli\":3000,\"maxCpuMilli\":4000,\"defaultMemoryMiB\":512,"
+          "\"maxMemoryMiB\":1024}}}");
+    struct answer *a = make(201, 2, "");
+    assert_true(answer_has(a, "\"deviceCpu\":\"3000\""));
+    assert_true(answer_has(a, "\"deviceRam\":\"512\""));
+    assert_true(answer_has(make(201, 2, ",\"deviceCpu\":\"100\""), "\"deviceCpu\":\"100\""));
+    /* More than the configuration's 2000, as the sandbox says. */
+    make(201, 2, ",\"deviceCpu\":\"3000\"");
+    assert_true(answer_has(make(403, 2, ",\"deviceCpu\":\"3001\""), "at most 3000 without an administrator"));
+    assert_true(answer_has(make(403, 2, ",\"deviceRam\":\"513\""), "at most 512 without an administrator"));
+    make(201, 1, ",\"deviceCpu\":\"4000\",\"deviceRam\":\"1024\"");
+    assert_true(answer_has(make(422, 1, ",\"deviceCpu\":\"4001\""), "spec.deviceCpu"));
+    assert_true(answer_has(make(422, 1, ",\"deviceRam\":\"1025\""), "at most 1024 MiB in this sandbox"));
+}
+
+static void hidden_and_deprecated(void **state)
+{
+    make_user("ada", 2, NULL);
+    patch(200, PLAIN, "{\"spec\":{\"hidden\":true,\"deprecated\":\"use vscode\"}}");
+    assert_true(answer_has(make(403, 2, ""), "is not offered"));
+    assert_true(answer_has_header(make(201, 1, ""), "sandbox jupyter-lab is deprecated: use vscode"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        TEST(paths), TEST(variables), TEST(ports), TEST(changes), TEST(what_has_no_effect_is_said),
+        TEST(paths),        TEST(variables), TEST(volumes),
+        TEST(ports),        TEST(changes),   TEST(what_has_no_effect_is_said),
+        TEST(pull_secrets), TEST(amounts),   TEST(hidden_and_deprecated),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

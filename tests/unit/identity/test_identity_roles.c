@@ -31,6 +31,7 @@ static void test_admin_may_everything_but_the_runners_own(void **state)
         assert_int_equal(ask(ROLE_ADMIN, verbs[v], &devices, "status"), VERDICT_ALLOW);
         assert_int_equal(ask(ROLE_ADMIN, verbs[v], &devices, "ticket"), VERDICT_ALLOW);
         assert_int_equal(ask(ROLE_ADMIN, verbs[v], &devices, "endpoint"), VERDICT_DENY);
+        assert_int_equal(ask(ROLE_ADMIN, verbs[v], &sandboxes, "pullsecret"), VERDICT_DENY);
     }
 }
 
@@ -89,6 +90,7 @@ static void test_students(void **state)
         {&datasets, "upload", "", VERDICT_DENY},
         {&courses, NULL, "get list watch", VERDICT_ALLOW},
         {&courses, "upload", "", VERDICT_DENY},
+        {&sandboxes, "pullsecret", "", VERDICT_DENY},
         {&others, NULL, "", VERDICT_DENY},
     };
     check(ROLE_USER, lines, ARRAY_SIZE(lines));
@@ -107,6 +109,8 @@ static void test_runner(void **state)
         {&sandboxes, NULL, "get list watch", VERDICT_ALLOW},
         {&hosts, NULL, "get list watch create update patch delete", VERDICT_ALLOW},
         {&hosts, "status", "get update patch", VERDICT_ALLOW},
+        {&sandboxes, "status", "get update patch", VERDICT_ALLOW},
+        {&sandboxes, "pullsecret", "get", VERDICT_ALLOW},
         {&others, NULL, "", VERDICT_DENY},
     };
     check(ROLE_RUNNER, lines, ARRAY_SIZE(lines));

@@ -73,13 +73,46 @@ static int facts(struct runtime *r, struct runtime_facts *out, struct error **er
     return ordered(of(r), "facts", err);
 }
 
-static int image_present(struct runtime *r, const char *image, struct error **err)
+static int image_find(struct runtime *r, const char *image, struct runtime_image *out, struct error **err)
 {
     struct fake *f = of(r);
 
     LOCK_SCOPE(&f->lock);
     buffer_printf(&f->log, "image %s\n", image);
+    *out = (struct runtime_image){.bytes = 4096};
+    snprintf(out->id, sizeof(out->id), "sha256:%s-%u", image, f->pulled);
     return ordered(f, "image", err) < 0 ? -1 : f->image;
+}
+
+/* As far as the test lets it come. */
+static int image_pull(struct runtime *r, const struct runtime_pull *pull,
+                      int (*progress)(void *arg, const struct runtime_progress *p), void *arg, struct error **err)
+{
+    struct fake *f = of(r);
+    struct runtime_progress now = {.layers = 2, .bytes_total = 1000};
+    bool done = false, failed = false;
+
+    while (!done && !failed) {
+        {
+            LOCK_SCOPE(&f->lock);
+            failed = ordered(f, "pull", err) < 0;
+            done = f->pull_percent >= 100;
+            now.bytes = f->pull_percent * 10;
+        }
+        if (progress(arg, &now) < 0) {
+            LOCK_SCOPE(&f->lock);
+            buffer_printf(&f->log, "pull %s given up\n", pull->image);
+            return error_set(err, REASON_CONFLICT, "not wanted");
+        }
+        if (!failed && stop_wait(f->stop_fd, 5))
+            return error_set(err, REASON_SERVICE_UNAVAILABLE, "stopped");
+    }
+    LOCK_SCOPE(&f->lock);
+    buffer_printf(&f->log, "pull %s %s %s\n", pull->image, pull->username ? pull->username : "-",
+                  failed ? "failed" : "done");
+    f->image |= !failed;
+    f->pulled += !failed;
+    return failed ? -1 : 0;
 }
 
 static const char *variable(const struct runtime_spec *s, const char *name)
@@ -126,6 +159,7 @@ static int ensure(struct runtime *r, const struct runtime_spec *s, struct instan
     snprintf(k->socket, sizeof(k->socket), "%s", s->ports[0].socket);
     k->ids = (struct id_range){s->prepared->host_id, s->prepared->host_id_size};
     k->revision = s->revision;
+    snprintf(k->image, sizeof(k->image), "sha256:%s-%u", s->image, f->pulled);
     *out = (struct instance){.state = INSTANCE_RUNNING};
     instance_add_endpoint(out, s->ports[0].name, s->prepared->sockets[0]);
     f->failures[ARRAY_SIZE(f->failures) - 1] = f->after_ensure;
@@ -147,6 +181,7 @@ static void fill(const struct fake_container *k, struct instance *out)
                              .exit_code = k->exit_code,
                              .out_of_memory = k->out_of_memory,
                              .paused = k->paused,
+                             .image = *k->image ? xstrdup(k->image) : NULL,
                              .unsupervised = k->unsupervised};
 }
 
@@ -234,7 +269,8 @@ static const struct runtime_ops ops = {.name = "fake",
                                        .start = start,
                                        .facts = facts,
                                        .no_room = no_room,
-                                       .image_present = image_present,
+                                       .image_find = image_find,
+                                       .image_pull = image_pull,
                                        .name_of = name_of,
                                        .prepare = prepare,
                                        .ensure = ensure,
@@ -254,6 +290,8 @@ void fake_init(struct fake *f, const struct config *c, const char *places)
                        .host = {.config = c, .places = xstrdup(places), .gateway_gid = getegid()},
                        .facts = {.seen = {.user_namespace = true, .limits = true, .owner_ids = true}},
                        .image = true,
+                       .pull_percent = 100,
+                       .stop_fd = -1,
                        .status = 200,
                        .log = BUFFER_MAX(1 << 20)};
     pthread_mutex_init(&f->lock, NULL);

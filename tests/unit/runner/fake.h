@@ -13,6 +13,7 @@
 struct fake_container {
     bool there, listening;
     char id[64], uid[64], device[64], owner[64], token[96], socket[108]; /* socket: as it sees it */
+    char image[IMAGE_ID_MAX];
     struct id_range ids;
     uint64_t revision;
     enum instance_state state;
@@ -38,9 +39,11 @@ struct fake {
     struct fake_failure failures[8];
     struct fake_failure after_ensure; /* ordered as soon as a container has been made */
     bool image;                       /* whether it is there */
-    unsigned status;                  /* of new containers' answers */
-    bool mute;                        /* new containers listen nowhere */
-    struct buffer log;                /* "ensure u1\nend u1 0\nremove u1 3\n" … */
+    unsigned pull_percent, pulled; /* how far a pull comes before the test lets it go on, at 100; how many there were */
+    int stop_fd;
+    unsigned status;   /* of new containers' answers */
+    bool mute;         /* new containers listen nowhere */
+    struct buffer log; /* "ensure u1\nend u1 0\nremove u1 3\n" … */
 };
 
 void fake_init(struct fake *f, const struct config *c, const char *places);

@@ -49,6 +49,8 @@ static void shrink(void)
     limits.restart_first_ms = 10;
     limits.ready_poll_ms = 5;
     limits.image_missing_seconds = 1;
+    limits.pull_retry_seconds = 1;
+    limits.pull_retry_longest_seconds = 1;
     limits.disk_full_seconds = 1;
     limits.check_seconds = 0;
     limits.ask_seconds = 1;
@@ -57,24 +59,36 @@ static void shrink(void)
     limits.gone_grace_ms = 300;
 }
 
-static void put_sandbox(struct setup *s, const char *name)
+/* `more` begins with a comma. */
+static void put_sandbox_of(struct setup *s, const char *name, const char *image, unsigned generation, const char *more)
 {
-    _cleanup_free_ char *text =
-        xasprintf("{\"metadata\":{\"name\":\"%s\"},\"spec\":{\"cpuImageName\":\"i\",\"socket\":"
-                  "\"/run/open-hydra/environment.sock\",\"home\":\"/home/student\",\"readinessPath\":\"/\"}}",
-                  name);
+    _cleanup_free_ char *text = xasprintf(
+        "{\"metadata\":{\"name\":\"%s\",\"uid\":\"s-%s\",\"generation\":%u},\"spec\":{\"cpuImageName\":\"%s\","
+        "\"socket\":\"/run/open-hydra/environment.sock\",\"home\":\"/home/student\",\"readinessPath\":\"/\"%s}}",
+        name, name, generation, image, more);
     api_put(&s->api, "sandboxes", text);
 }
 
+static void put_sandbox(struct setup *s, const char *name)
+{
+    put_sandbox_of(s, name, "localhost/i", 1, "");
+}
+
 /* `range` counts from 1; `status` begins with a comma. */
-static void put_owned(struct setup *s, const char *name, const char *uid, unsigned range, const char *owner,
-                      const char *status)
+static void put_owned_of(struct setup *s, const char *name, const char *uid, unsigned range, const char *owner,
+                         const char *sandbox, const char *status)
 {
     _cleanup_free_ char *text = xasprintf(
         "{\"metadata\":{\"name\":\"%s\",\"uid\":\"%s\",\"generation\":1,\"finalizers\":[\"%s\"]},\"spec\":{"
-        "\"openHydraUsername\":\"%s\"},\"status\":{\"sandboxName\":\"plain\",\"port\":31000,\"hostId\":%u%s}}",
-        name, uid, DEVICE_FINALIZER, owner, s->config->host_id_base + range * s->config->host_id_size, status);
+        "\"openHydraUsername\":\"%s\"},\"status\":{\"sandboxName\":\"%s\",\"port\":31000,\"hostId\":%u%s}}",
+        name, uid, DEVICE_FINALIZER, owner, sandbox, s->config->host_id_base + range * s->config->host_id_size, status);
     api_put(&s->api, "devices", text);
+}
+
+static void put_owned(struct setup *s, const char *name, const char *uid, unsigned range, const char *owner,
+                      const char *status)
+{
+    put_owned_of(s, name, uid, range, owner, "plain", status);
 }
 
 static void put_device(struct setup *s, const char *name, const char *uid, unsigned range, const char *status)
@@ -89,7 +103,7 @@ static void delete_device(struct setup *s, const char *name)
 
 static void run_controller(struct setup *s)
 {
-    s->stop_fd = eventfd(0, EFD_CLOEXEC);
+    s->stop_fd = s->fake.stop_fd = eventfd(0, EFD_CLOEXEC);
     s->client = client_new(&(struct client_options){
         .transport = {.socket = s->api.path, .url = "http://server"}, .prefix = "/apis/g/v1", .stop_fd = s->stop_fd});
     s->controller = controller_start(&(struct controller_options){s->config, s->client, &s->fake.base});
@@ -257,12 +271,19 @@ static void test_limits_are_as_documented(void **state)
         unsigned value;
     } rows[] = {
 #define ROW(name) {#name, real.name}
-        ROW(preparing_seconds),  ROW(starting_seconds), ROW(turn_seconds),           ROW(stopping_seconds),
-        ROW(stop_grace_seconds), ROW(ready_poll_ms),    ROW(ready_poll_longest_ms),  ROW(ready_answer_ms),
-        ROW(check_seconds),      ROW(restart_limit),    ROW(restart_window_seconds), ROW(restart_first_ms),
-        ROW(retry_first_ms),     ROW(retry_longest_ms), ROW(image_missing_seconds),  ROW(ask_seconds),
-        ROW(ask_answer_ms),      ROW(ask_again_ms),     ROW(closed_misses),          ROW(silent_misses),
-        ROW(silent_seconds),     ROW(gone_grace_ms),    ROW(disk_full_seconds),
+        ROW(preparing_seconds),      ROW(starting_seconds),
+        ROW(turn_seconds),           ROW(stopping_seconds),
+        ROW(stop_grace_seconds),     ROW(ready_poll_ms),
+        ROW(ready_poll_longest_ms),  ROW(ready_answer_ms),
+        ROW(check_seconds),          ROW(restart_limit),
+        ROW(restart_window_seconds), ROW(restart_first_ms),
+        ROW(retry_first_ms),         ROW(retry_longest_ms),
+        ROW(image_missing_seconds),  ROW(ask_seconds),
+        ROW(ask_answer_ms),          ROW(ask_again_ms),
+        ROW(closed_misses),          ROW(silent_misses),
+        ROW(silent_seconds),         ROW(gone_grace_ms),
+        ROW(disk_full_seconds),      ROW(image_check_seconds),
+        ROW(pull_retry_seconds),     ROW(pull_retry_longest_seconds),
     };
     _cleanup_free_ char *text = read_file(DOCUMENT, 1 << 20, NULL, NULL);
 
@@ -438,7 +459,7 @@ static void test_a_start_that_fails_once(void **state)
     fake_fail(&s->fake, "image", REASON_TIMEOUT, "slow", 1);
     run_one(s);
     assert_int_equal(fake_count(&s->fake, "ensure u1"), 3);
-    assert_int_equal(fake_count(&s->fake, "image i"), 4);
+    assert_int_equal(fake_count(&s->fake, "image localhost/i"), 4);
 }
 
 static void test_a_start_that_is_refused(void **state)
@@ -466,12 +487,206 @@ static void test_an_image_is_looked_for_again(void **state)
     put_device(s, "ada", "u1", 1, "");
     run_controller(s);
     wait_failed(s, "ada", "ImageMissing");
-    UNTIL(fake_count(&s->fake, "image i") >= 2);
+    UNTIL(fake_count(&s->fake, "image localhost/i") >= 2);
     {
         LOCK_SCOPE(&s->fake.lock);
         s->fake.image = true;
     }
     wait_phase(s, "ada", "Running");
+}
+
+/* --- images --------------------------------------------------------------------------------------------------------
+ */
+
+static void let_pulls_come(struct setup *s, unsigned percent)
+{
+    LOCK_SCOPE(&s->fake.lock);
+    s->fake.pull_percent = percent;
+}
+
+static bool sandbox_says(struct setup *s, const char *name, const char *path, const char *value)
+{
+    _cleanup_json_ yyjson_doc *doc = api_get(&s->api, "sandboxes", name);
+    return same_text(json_str_at(yyjson_doc_get_root(doc), path), value);
+}
+
+static bool image_says(struct setup *s, const char *name, size_t at, const char *key, const char *value)
+{
+    _cleanup_json_ yyjson_doc *doc = api_get(&s->api, "sandboxes", name);
+    yyjson_val *one = yyjson_arr_get(json_at(yyjson_doc_get_root(doc), "status.images"), at);
+    return streq(json_str_at(one, key), value);
+}
+
+static bool has(struct setup *s, const char *plural, const char *name, const char *path, const char *part)
+{
+    _cleanup_json_ yyjson_doc *doc = api_get(&s->api, plural, name);
+    const char *text = json_str_at(yyjson_doc_get_root(doc), path);
+    return text && strstr(text, part);
+}
+
+static bool sandbox_has(struct setup *s, const char *name, const char *path, const char *part)
+{
+    return has(s, "sandboxes", name, path, part);
+}
+
+static bool message_has(struct setup *s, const char *plural, const char *name, const char *part)
+{
+    return has(s, plural, name, "status.message", part);
+}
+
+/* From the moment a sandbox names it; who waits for it has no deadline meanwhile, and no turn. */
+static void test_an_image_is_pulled(void **state)
+{
+    struct setup *s = *state;
+
+    limits.preparing_seconds = 1;
+    s->fake.image = false;
+    let_pulls_come(s, 30);
+    put_sandbox_of(s, "far", "r.example/far:1", 1, "");
+    run_controller(s);
+    UNTIL(sandbox_says(s, "far", "status.phase", "Pulling"));
+    UNTIL(sandbox_has(s, "far", "status.progress", "30 % of 1.0 KiB"));
+    assert_true(sandbox_has(s, "far", "status.progress", "0 of 2 layers"));
+    put_sandbox_of(s, "far", "r.example/far:1", 1, ""); /* as an administrator's hand would: the status is gone */
+    put_owned_of(s, "ada", "u1", 1, "ada", "far", "");
+    UNTIL(says(s, "ada", "status.reason", "ImagePulling"));
+    UNTIL(message_has(s, "devices", "ada", "image r.example/far:1 is being pulled: 30 % of 1.0 KiB"));
+    assert_true(says(s, "ada", "status.phase", "Preparing"));
+    let_pulls_come(s, 60);
+    UNTIL(message_has(s, "devices", "ada", "60 %"));
+    let_pulls_come(s, 100);
+    wait_phase(s, "ada", "Running");
+    UNTIL(sandbox_says(s, "far", "status.phase", "Ready"));
+    assert_true(sandbox_says(s, "far", "status.progress", NULL));
+    assert_true(image_says(s, "far", 0, "reference", "r.example/far:1"));
+    assert_true(image_says(s, "far", 0, "digest", "sha256:r.example/far:1-1"));
+    assert_int_equal(fake_count(&s->fake, "pull r.example/far:1 - done"), 1);
+}
+
+static void test_a_pull_that_fails(void **state)
+{
+    struct setup *s = *state;
+
+    s->fake.image = false;
+    limits.pull_retry_seconds = limits.pull_retry_longest_seconds = 3;
+    fake_fail(&s->fake, "pull", REASON_INVALID, "manifest unknown", 1);
+    put_sandbox_of(s, "far", "r.example/far:1", 1, "");
+    put_owned_of(s, "ada", "u1", 1, "ada", "far", "");
+    run_controller(s);
+    wait_failed(s, "ada", "ImagePullFailed");
+    assert_true(message_has(s, "devices", "ada", "image r.example/far:1: manifest unknown"));
+    UNTIL(sandbox_says(s, "far", "status.phase", "Failed"));
+    assert_true(image_says(s, "far", 0, "reason", "ImagePullFailed"));
+    assert_true(message_has(s, "sandboxes", "far", "manifest unknown"));
+    wait_phase(s, "ada", "Running"); /* by itself */
+    UNTIL(sandbox_says(s, "far", "status.message", NULL));
+}
+
+static void test_what_is_not_to_be_pulled(void **state)
+{
+    struct setup *s = *state;
+    char *only[] = {(char *)"r.example/*", NULL};
+
+    s->config->allowed_images = only;
+    s->fake.image = false;
+    put_sandbox_of(s, "local", "localhost/far:1", 1, ",\"imagePullPolicy\":\"Always\"");
+    put_sandbox_of(s, "never", "r.example/far:1", 1, ",\"imagePullPolicy\":\"Never\"");
+    put_sandbox_of(s, "refused", "s.example/far:1", 1, "");
+    run_controller(s);
+    UNTIL(image_says(s, "local", 0, "reason", "ImageMissing"));
+    UNTIL(image_says(s, "never", 0, "reason", "ImageMissing"));
+    UNTIL(image_says(s, "refused", 0, "reason", "ImageRefused"));
+    assert_null(strstr(s->fake.log.p, "pull "));
+    /* Another sandbox wants it. */
+    put_sandbox_of(s, "wants", "r.example/far:1", 1, "");
+    UNTIL(image_says(s, "never", 0, "phase", "Ready"));
+    stop_controller(s);
+    s->config->allowed_images = NULL;
+}
+
+/* What runs keeps its image, and says that there is a newer one; the next environment gets that. */
+static void test_an_image_is_replaced(void **state)
+{
+    struct setup *s = *state;
+
+    put_device(s, "ada", "u1", 1, "");
+    run_controller(s);
+    wait_phase(s, "ada", "Running");
+    UNTIL(condition_is(s, "ada", "ImageUpToDate", "status", "True"));
+    {
+        LOCK_SCOPE(&s->fake.lock);
+        s->fake.image = false;
+        s->fake.pull_percent = 50;
+    }
+    put_sandbox_of(s, "plain", "r.example/new:1", 2, "");
+    UNTIL(sandbox_says(s, "plain", "status.phase", "Pulling"));
+    assert_true(condition_is(s, "ada", "ImageUpToDate", "status", "True")); /* not yet */
+    let_pulls_come(s, 100);
+    UNTIL(condition_is(s, "ada", "ImageUpToDate", "status", "False"));
+    assert_true(condition_is(s, "ada", "ImageUpToDate", "reason", "NewerImage"));
+    put_device(s, "bob", "u2", 2, "");
+    wait_phase(s, "bob", "Running");
+    UNTIL(condition_is(s, "bob", "ImageUpToDate", "status", "True"));
+    assert_int_equal(fake_count(&s->fake, "ensure u1"), 1);
+    LOCK_SCOPE(&s->fake.lock);
+    assert_string_equal(fake_find(&s->fake, "u1")->image, "sha256:localhost/i-0");
+    assert_string_equal(fake_find(&s->fake, "u2")->image, "sha256:r.example/new:1-1");
+}
+
+static void test_a_pull_that_nobody_wants_any_more(void **state)
+{
+    struct setup *s = *state;
+
+    s->fake.image = false;
+    let_pulls_come(s, 10);
+    put_sandbox_of(s, "far", "r.example/wrong:1", 1, "");
+    run_controller(s);
+    UNTIL(sandbox_says(s, "far", "status.phase", "Pulling"));
+    put_sandbox_of(s, "far", "r.example/right:1", 2, "");
+    UNTIL(fake_count(&s->fake, "pull r.example/wrong:1 given up") == 1);
+    let_pulls_come(s, 100);
+    UNTIL(sandbox_says(s, "far", "status.phase", "Ready"));
+    assert_true(image_says(s, "far", 0, "reference", "r.example/right:1"));
+    assert_int_equal(fake_count(&s->fake, "pull r.example/wrong:1 - done"), 0);
+}
+
+/* A registry that has a newer one is asked again; what is here is used meanwhile, and when it cannot be asked. */
+static void test_always_asks_again(void **state)
+{
+    struct setup *s = *state;
+
+    limits.image_check_seconds = 1;
+    let_pulls_come(s, 20);
+    put_sandbox_of(s, "far", "r.example/far:1", 1, ",\"imagePullPolicy\":\"Always\"");
+    put_owned_of(s, "ada", "u1", 1, "ada", "far", "");
+    run_controller(s);
+    wait_phase(s, "ada", "Running");
+    UNTIL(sandbox_has(s, "far", "status.progress", "20 % of 1.0 KiB"));
+    assert_true(sandbox_says(s, "far", "status.phase", "Ready"));
+    let_pulls_come(s, 100);
+    UNTIL(condition_is(s, "ada", "ImageUpToDate", "status", "False"));
+    UNTIL(fake_count(&s->fake, "pull r.example/far:1 - done") >= 2);
+    fake_fail(&s->fake, "pull", REASON_INVALID, "registry away", 1000);
+    UNTIL(message_has(s, "sandboxes", "far", "registry away"));
+    assert_true(sandbox_says(s, "far", "status.phase", "Ready"));
+}
+
+static void test_images_of_gpus(void **state)
+{
+    struct setup *s = *state;
+
+    put_sandbox_of(s, "plain", "localhost/i", 2, ",\"gpuImageSet\":{\"nvidia.com/gpu\":\"r.example/gpu:1\"}");
+    put_device(s, "ada", "u1", 1, "");
+    api_patch(&s->api, "devices", "ada", "{\"spec\":{\"deviceGpu\":1,\"gpuDriver\":\"nvidia.com/gpu\"}}");
+    put_device(s, "bob", "u2", 2, "");
+    run_controller(s);
+    wait_phase(s, "ada", "Running");
+    wait_phase(s, "bob", "Running");
+    UNTIL(image_says(s, "plain", 1, "phase", "Ready"));
+    assert_true(image_says(s, "plain", 1, "resource", "nvidia.com/gpu"));
+    LOCK_SCOPE(&s->fake.lock);
+    assert_string_equal(fake_find(&s->fake, "u1")->image, "sha256:r.example/gpu:1-0");
+    assert_string_equal(fake_find(&s->fake, "u2")->image, "sha256:localhost/i-0");
 }
 
 static void test_a_sandbox_that_comes(void **state)
@@ -999,6 +1214,13 @@ int main(void)
         TEST(test_a_start_that_fails_once),
         TEST(test_a_start_that_is_refused),
         TEST(test_an_image_is_looked_for_again),
+        TEST(test_an_image_is_pulled),
+        TEST(test_a_pull_that_fails),
+        TEST(test_what_is_not_to_be_pulled),
+        TEST(test_an_image_is_replaced),
+        TEST(test_a_pull_that_nobody_wants_any_more),
+        TEST(test_always_asks_again),
+        TEST(test_images_of_gpus),
         TEST(test_a_sandbox_that_comes),
         TEST(test_a_failed_one_is_cleared_away_in_the_end),
         TEST(test_an_engine_that_is_away_is_said),

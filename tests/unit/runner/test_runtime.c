@@ -62,6 +62,7 @@ static int begin(void **state)
     snprintf(s->data, sizeof(s->data), "%s/data", s->api.directory);
     snprintf(s->runtime, sizeof(s->runtime), "%s/run", s->api.directory);
     assert_int_equal(mkdir(s->data, 0755), 0);
+    assert_int_equal(chmod(s->api.directory, 0755), 0); /* or the state would go elsewhere */
     flags.data = s->data;
     flags.runtime = s->runtime;
     s->config = config_load(&flags, NULL);
@@ -80,6 +81,8 @@ static int finish(void **state)
 
     stop_controller(s);
     pretend_end(&s->pretend);
+    _cleanup_free_ char *named = xasprintf("%s/images", s->data);
+    unlink(named);
     rmdir(s->data);
     api_end(&s->api);
     config_free(s->config);

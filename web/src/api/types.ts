@@ -60,7 +60,15 @@ export interface Device extends KubeObject {
 }
 
 export interface Sandbox extends KubeObject {
-  spec: { displayTitle?: string; description?: string; developmentInfo?: string[] };
+  spec: {
+    displayTitle?: string;
+    description?: string;
+    /** By language: "zh", "en". */
+    titles?: Record<string, string>;
+    descriptions?: Record<string, string>;
+    developmentInfo?: string[];
+    hidden?: boolean;
+  };
 }
 
 export interface List<T> {

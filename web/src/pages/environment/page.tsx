@@ -9,7 +9,7 @@ import { ownerOf, phaseOf } from '../../domain/devices';
 import { useMessages } from '../../i18n/language';
 import { useDevices } from '../../session/collections';
 import { restartDevice } from '../../session/device-actions';
-import { useSandboxes } from '../../session/sandboxes';
+import { choosable, useSandboxes } from '../../session/sandboxes';
 import { useSession } from '../../session/session';
 import { Failed } from './failed';
 import { Running } from './running';
@@ -46,7 +46,7 @@ export function EnvironmentPage() {
   const body = (): React.ReactNode => {
     if (!live.items) return <Loading text={common.loading} />;
     if (restarting && (!device || phase === 'Failed' || phase === 'Stopping')) return <Restarting />;
-    if (!device) return <Stopped owner={username} offered={offered} />;
+    if (!device) return <Stopped owner={username} offered={choosable(offered)} />;
     if (phase === 'Running') return <Running device={device} offered={offered} />;
     if (phase === 'Failed') return <Failed device={device} onRetry={() => void restart()} />;
     if (phase === 'Stopping') return <Stopping device={device} />;

@@ -3,14 +3,14 @@ import { startDevice } from '../../api/resources';
 import { BatchDialog } from '../../components/batch-dialog';
 import { Pick } from '../../components/choice';
 import { useMessages } from '../../i18n/language';
-import { titleOf, useSandboxes } from '../../session/sandboxes';
+import { choosable, titleOf, useSandboxes } from '../../session/sandboxes';
 
 /** Starts an environment for each of several users. */
 export function StartDialog({ owners, onClose }: { owners: readonly string[]; onClose: () => void }) {
   const { users: messages, environment } = useMessages();
   const { offered } = useSandboxes();
   const [chosen, setChosen] = useState<string>();
-  const names = offered?.map((sandbox) => sandbox.metadata.name) ?? [];
+  const names = choosable(offered)?.map((sandbox) => sandbox.metadata.name) ?? [];
   const sandbox = chosen ?? names[0] ?? 'jupyter-lab';
   return (
     <BatchDialog

@@ -1,0 +1,210 @@
+"""Images that come from a registry: a real one, with TLS of an authority of its own and with users."""
+import os
+import subprocess
+import time
+
+import pytest
+
+from runner.stack import BUILD, Stack, engine_socket, layer, load_image, tar
+from support.instance import wait_until
+from support.registry import PASSWORD, PROGRAM, USER, Registry
+from support.unix import ask
+
+pytestmark = [pytest.mark.root, pytest.mark.skipif(PROGRAM is None, reason="no docker-registry")]
+
+
+@pytest.fixture(scope="module")
+def engine():
+    path = engine_socket()
+    load_image(path)
+    return path
+
+
+@pytest.fixture
+def stack(engine):
+    with Stack(engine) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def registry(engine):
+    with Registry() as registry:
+        yield registry
+        forget(engine, registry)
+
+
+@pytest.fixture
+def closed_registry(engine):
+    with Registry(authentication=True) as registry:
+        yield registry
+        forget(engine, registry)
+
+
+def forget(engine, registry):
+    """The images that were pulled from it."""
+    for image in ask(engine, "GET", "/v1.41/images/json")[1]:
+        for tag in image.get("RepoTags") or []:
+            if tag.startswith(registry.name):
+                ask(engine, "DELETE", f"/v1.41/images/{tag}?force=true")
+
+
+def program():
+    return layer(BUILD / "tests/runner/environment")
+
+
+def noise(size):
+    return tar({"noise": os.urandom(size)})
+
+
+def sandbox(stack, name):
+    return stack.api("GET", f"sandboxes/{name}")[1]
+
+
+def status(stack, name):
+    return sandbox(stack, name).get("status", {})
+
+
+def image(stack, name):
+    return (status(stack, name).get("images") or [{}])[0]
+
+
+def wait_phase(stack, name, phase, seconds=60):
+    return wait_until(lambda: image(stack, name) if status(stack, name).get("phase") == phase and
+                      status(stack, name).get("observedGeneration") == sandbox(stack, name)["metadata"]["generation"] else None,
+                      seconds, what=f"sandbox {name} {phase}; {status(stack, name)}")
+
+
+def edit(stack, name, **spec):
+    code, answer = stack.api("PATCH", f"sandboxes/{name}", {"spec": spec}, "application/merge-patch+json")
+    assert code == 200, answer
+
+
+def test_an_edited_sandbox_is_used_by_the_next_environment(stack, registry):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    before = stack.inspect(stack.uid("ada"))
+    reference = registry.push("next", [program(), noise(1000)])
+    edit(stack, "plain", cpuImageName=reference)
+    found = wait_phase(stack, "plain", "Ready")
+    assert found["reference"] == reference and found["digest"].startswith("sha256:") and found["size"] > 1000
+    assert "message" not in found and "progress" not in status(stack, "plain")
+    stack.create("bob")
+    stack.wait("bob", "Running")
+    assert stack.inspect(stack.uid("bob"))["Image"].removeprefix("sha256:") == found["digest"].removeprefix("sha256:")
+    wait_until(lambda: stack.condition("ada", "ImageUpToDate")["status"] == "False", 30, what="ada is told")
+    assert stack.condition("ada", "ImageUpToDate")["reason"] == "NewerImage"
+    assert stack.condition("bob", "ImageUpToDate")["status"] == "True"
+    assert stack.status("ada")["phase"] == "Running" and stack.inside("ada", "/")[0] == 200
+    after = stack.inspect(stack.uid("ada"))
+    assert (after["Id"], after["State"]["Pid"], after["Image"]) == (before["Id"], before["State"]["Pid"], before["Image"])
+
+
+def test_how_far_a_pull_is_is_seen(stack, registry):
+    reference = registry.push("large", [program(), noise(24 << 20)])
+    registry.gate.close_after(8 << 20)
+    try:
+        stack.sandbox("large", cpuImageName=reference)
+        found = wait_until(lambda: image(stack, "large") if image(stack, "large").get("progress", {}).get("bytes") else None, 60, what="progress")
+        assert found["phase"] == "Pulling"
+        progress = found["progress"]
+        assert 0 < progress["bytes"] < progress["totalBytes"] and progress["layers"] >= 2, progress
+        assert "% of" in status(stack, "large")["progress"]
+        stack.create("ada", "large")
+        told = wait_until(lambda: stack.status("ada") if "% of" in stack.status("ada").get("message", "") else None, 30, what="ada is told")
+        assert (told["phase"], told["reason"]) == ("Preparing", "ImagePulling")
+        # Who waits for an image holds nobody else up.
+        stack.create("bob")
+        stack.wait("bob", "Running")
+    finally:
+        registry.gate.open.set()
+    stack.wait("ada", "Running", 60)
+    assert wait_phase(stack, "large", "Ready")["phase"] == "Ready"
+    assert "progress" not in status(stack, "large")
+
+
+def test_a_wrong_name_shows_what_the_registry_says(stack, registry):
+    registry.push("there", [program()])
+    stack.sandbox("wrong", cpuImageName=f"{registry.name}/there:nosuchtag")
+    found = wait_phase(stack, "wrong", "Failed")
+    assert found["reason"] == "ImagePullFailed" and "manifest unknown" in found["message"], found
+    assert "manifest unknown" in status(stack, "wrong")["message"]
+    stack.create("ada", "wrong")
+    told = stack.wait("ada", "Failed", reason="ImagePullFailed")
+    assert "manifest unknown" in told["message"] and "nosuchtag" in told["message"]
+    edit(stack, "wrong", cpuImageName=f"{registry.name}/there:latest")
+    wait_until(lambda: stack.status("ada").get("phase") == "Running", 60, what="mended")
+
+
+def test_an_authority_that_is_not_trusted_is_said(stack, registry):
+    reference = registry.push("untrusted", [program()])
+    registry.distrust()
+    try:
+        stack.sandbox("untrusted", cpuImageName=reference)
+        assert "certificate" in wait_phase(stack, "untrusted", "Failed")["message"]
+    finally:
+        registry.trust()
+
+
+def test_a_registry_with_users(stack, closed_registry):
+    reference = closed_registry.push("closed", [program()])
+    stack.sandbox("closed", cpuImageName=reference)
+    wait_phase(stack, "closed", "Failed")
+    code, answer = stack.api("PATCH", "sandboxes/closed", {"spec": {"imagePullSecret": {"username": USER}}}, "application/merge-patch+json")
+    assert code == 422 and "spec.imagePullSecret.password" in str(answer)
+    edit(stack, "closed", imagePullSecret={"username": USER, "password": "wrong"})
+    wait_until(lambda: status(stack, "closed").get("pullSecretSetAt"), 30, what="kept")
+    before = status(stack, "closed")["pullSecretSetAt"]
+    edit(stack, "closed", imagePullSecret={"username": USER, "password": PASSWORD})  # nothing else is new, and it is tried at once
+    wait_phase(stack, "closed", "Ready")
+    assert status(stack, "closed")["pullSecretSetAt"] != before
+    assert PASSWORD not in str(sandbox(stack, "closed")) + stack.log("runner") + stack.log("server")
+    assert ask(stack.runtime / "runner.sock", "GET", "/apis/open-hydra-server.openhydra.io/v1/sandboxes/closed/pullsecret")[1] == {
+        "username": USER, "password": PASSWORD}
+    assert stack.api("GET", "sandboxes/closed/pullsecret")[0] in (403, 404)
+    edit(stack, "closed", imagePullSecret=None)
+    assert "pullSecretSetAt" not in status(stack, "closed")
+    assert ask(stack.runtime / "runner.sock", "GET", "/apis/open-hydra-server.openhydra.io/v1/sandboxes/closed/pullsecret")[0] == 404
+
+
+def test_a_newer_image_of_the_same_name(stack, registry):
+    stack.stop("runner")
+    stack.start("runner", {"IMAGE_CHECK_SECONDS": "1"})
+    reference = registry.push("course", [program()])
+    stack.sandbox("course", cpuImageName=reference, imagePullPolicy="Always")
+    first = wait_phase(stack, "course", "Ready")["digest"]
+    stack.create("ada", "course")
+    stack.wait("ada", "Running")
+    registry.push("course", [program(), noise(100)])
+    wait_until(lambda: image(stack, "course").get("digest") not in (None, first), 60, what="the newer one")
+    wait_until(lambda: stack.condition("ada", "ImageUpToDate")["status"] == "False", 30, what="ada is told")
+
+
+def test_a_runner_that_is_killed_while_it_pulls(stack, registry):
+    reference = registry.push("killed", [program(), noise(24 << 20)])
+    registry.gate.close_after(8 << 20)
+    try:
+        stack.sandbox("killed", cpuImageName=reference)
+        stack.create("ada", "killed")
+        wait_until(lambda: image(stack, "killed").get("progress", {}).get("bytes"), 60, what="half of it")
+        stack.kill("runner")
+        time.sleep(0.5)
+        stack.start("runner")
+        wait_until(lambda: status(stack, "killed").get("phase") in ("Pulling", "Pending"), 30, what="begun anew")
+    finally:
+        registry.gate.open.set()
+    stack.wait("ada", "Running", 60)
+    wait_phase(stack, "killed", "Ready")
+
+
+def test_what_runs_goes_on_without_its_sandbox(stack):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    assert stack.api("DELETE", "sandboxes/plain")[0] == 200
+    stack.user("bob")
+    code, answer = stack.api("POST", "devices", {"metadata": {"name": "bob"}, "spec": {"openHydraUsername": "bob", "sandboxName": "plain"}})
+    assert code == 422 and "no sandbox" in str(answer)
+    stack.stop("runner")
+    stack.start("runner")
+    assert stack.wait("ada", "Running") and stack.inside("ada", "/")[0] == 200
+    stack.delete("ada")
+    stack.wait_gone("ada")
