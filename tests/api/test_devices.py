@@ -58,7 +58,7 @@ def test_one_for_each_user_under_load(hydra, user, imageless):
 
 
 @pytest.mark.parametrize("spec,field", [({"openHydraUsername": "nobody-here"}, "spec.openHydraUsername"), ({}, "spec.openHydraUsername"),
-                                        ({"sandboxName": "nowhere"}, "spec.sandboxName"), ({"ideType": "vscode"}, "spec.ideType"),
+                                        ({"sandboxName": "nowhere"}, "spec.sandboxName"),
                                         ({"deviceCpu": "two"}, "spec.deviceCpu"), ({"deviceCpu": "1"}, "spec.deviceCpu"),
                                         ({"deviceRam": "8Gi"}, "spec.deviceRam"), ({"deviceRam": "1"}, "spec.deviceRam"),
                                         ({"deviceGpu": 256}, "spec.deviceGpu"), ({"deviceGpu": -1}, "spec.deviceGpu")])

@@ -33,6 +33,18 @@ spec:
 EOF
 kubectl create -f user1-device.yaml
 """
+VSCODE = """\
+cat <<EOF > user1-device-vscode.yaml
+apiVersion: open-hydra-server.openhydra.io/v1
+kind: Device
+metadata:
+  name: user1
+spec:
+  ideType: vscode
+  openHydraUsername: user1
+EOF
+kubectl create -f user1-device-vscode.yaml
+"""
 COLUMNS = "kubectl get devices user1 -o custom-columns=User:.spec.openHydraUsername,LabUrl:.spec.jupyterLabUrl,Status:.spec.deviceStatus"
 
 
@@ -91,6 +103,21 @@ def test_user_and_lab(shell, seed):
     assert 'device.open-hydra-server.openhydra.io "user1" deleted' in shell("kubectl delete -f user1-device.yaml")
     assert "NotFound" in shell(COLUMNS, code=1)
     assert (seed.data / "workspace/jupyter-lab/user1").is_dir(), "the files stay"
+
+
+def test_vscode(shell, seed):
+    shell(USER)
+    shell(VSCODE)
+    columns = COLUMNS.replace("jupyterLabUrl", "vsCodeUrl")
+    wait_until(lambda: "Running" in shell(columns), 120, every=0.5, what="Running")
+    user, url, status = shell(columns).splitlines()[1].split()
+    assert user == "user1" and status == "Running" and re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+    assert "<none>" in shell(COLUMNS)
+    # And what it names is a VS Code on the own files, for whoever has logged in.
+    session, base = seed.environment(seed.login("user1", "password"), "user1")
+    assert base == url and "workbench.js" in session.get(f"{url}/").text
+    assert "deleted" in shell("kubectl delete -f user1-device-vscode.yaml")
+    assert (seed.data / "workspace/vscode/user1").is_dir(), "the files stay"
 
 
 def test_without_waiting_it_shows_what_the_seed_shows(shell, seed):
