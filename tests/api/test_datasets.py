@@ -11,12 +11,13 @@ import ssl
 import stat
 import subprocess
 import tempfile
+import time
 import zipfile
 
 import pytest
 
 from support.answers import fresh_name, is_status
-from support.instance import GROUP, Instance, wait_until
+from support.instance import GROUP, SANITIZERS, Instance, wait_until
 from support.uploads import PIECE, TUS, content, create, curl, go_on, metadata, offset, patch, send, settled, tarred, zipped
 
 FOLDERS = {"datasets": "public-dataset", "courses": "public-course"}
@@ -479,6 +480,51 @@ def test_as_large_as_the_configuration_says():
         assert admin.get("datasets/large").status_code == 404
         assert curl(instance, "courses", "name=large", f"file=@{f.name}")[0] == 201
         is_status(create(admin, "datasets/large", (1 << 20) + 1), 413, "RequestEntityTooLarge", "datasetMaxSize")
+        nothing_left(instance)
+
+
+def peak(pid):
+    """KiB, since the last call of forget_peak."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+
+
+def forget_peak(pid):
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return peak(pid)
+
+
+def send_zeros(instance, location, at, n):
+    sending = Cut(instance, location, at, n, b"")
+    for _ in range(n >> 20):
+        sending.socket.sendall(bytes(1 << 20))
+    assert b" 204 " in sending.socket.recv(4096).split(b"\r\n")[0]
+    sending.close()
+    assert offset(instance.admin(), location) == at + n
+
+
+@pytest.mark.root
+def test_two_gigabytes_in_eight_megabytes():
+    """Server and gateway, whatever is sent."""
+    # What the address sanitizer keeps back of freed memory.
+    sanitizer = SANITIZERS["ASAN_OPTIONS"] + ":quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
+    with Instance(env={"ASAN_OPTIONS": sanitizer}) as instance:
+        admin = instance.admin()
+        size = 2 << 30
+        location = create(admin, "datasets/large", size + (256 << 20) + 1, filename="large.bin").headers["Location"]
+        # The first fills what its allocator keeps for itself.
+        at = 256 << 20
+        send_zeros(instance, location, 0, at)
+        nginx = instance.child("nginx")
+        pids = [instance.child("server"), *map(int, pathlib.Path(f"/proc/{nginx}/task/{nginx}/children").read_text().split())]
+        before = {pid: forget_peak(pid) for pid in pids}
+        began = time.monotonic()
+        send_zeros(instance, location, at, size)
+        more = sum(peak(pid) - before[pid] for pid in pids)
+        print(f"{more} KiB more in all processes, {(size >> 20) / (time.monotonic() - began):.0f} MiB/s")
+        assert more < 8 << 10
+        assert admin.delete("datasets/large/upload", headers=TUS).status_code == 204
         nothing_left(instance)
 
 
