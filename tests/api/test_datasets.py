@@ -138,6 +138,24 @@ def test_an_archive_that_breaks_out_is_named(hydra, admin, tmp_path):
     assert content(hydra, name) == {"a.txt": "one"}
 
 
+def test_by_whatever_an_administrator_logs_in_with(hydra):
+    data = zipped(a="1")
+    session = hydra.login("headmaster", "the-head-knows")
+    name = fresh_name("session")
+    answer = session.post("datasets", files={"file": ("a.zip", data), "name": (None, name), "description": (None, "")})
+    assert answer.status_code == 201, answer.text
+    send(session, f"datasets/{name}", data, filename="b.zip")
+    assert settled(session, f"datasets/{name}")["status"]["version"] == 2
+    # As the original's dashboard does: the password with each request.
+    old = hydra.visitor()
+    old.headers["Open-Hydra-Auth"] = "Bearer " + base64.b64encode(b"headmaster:the-head-knows").decode()
+    answer = old.post("courses", files={"file": ("a.zip", data), "name": (None, fresh_name("old"))})
+    assert answer.status_code == 201, answer.text
+    old.headers["Open-Hydra-Auth"] = "Bearer " + base64.b64encode(b"headmaster:wrong").decode()
+    answer = old.post("courses", files={"file": ("a.zip", data), "name": (None, fresh_name("old"))})
+    assert answer.status_code == 401, answer.text
+
+
 # ---- who may -----------------------------------------------------------------------------------------------------------
 
 
@@ -468,6 +486,21 @@ def test_killed_in_the_middle(fresh):
     assert admin.delete("datasets/kept").status_code == 200
     kill_server(fresh)
     wait_until(lambda: not (fresh.data / "public-dataset/kept").exists(), 30, what="content gone")
+
+
+def test_the_command_outlives_the_server(fresh, tmp_path):
+    big = tmp_path / "big.bin"
+    big.write_bytes(os.urandom(96 << 20))
+    sending = subprocess.Popen([*fresh.command("upload"), "dataset", "big", str(big)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, env=fresh.env)
+    bodies = own(fresh) / "uploads"
+    wait_until(lambda: any(path.stat().st_size > 8 << 20 for path in bodies.glob("*/body")), 60, every=0.005, what="some of it")
+    kill_server(fresh)
+    said, _ = sending.communicate(timeout=120)
+    assert sending.returncode == 0, said
+    made = settled(fresh.admin(), "datasets/big")
+    assert made["status"]["checksum"] == hashlib.sha256(big.read_bytes()).hexdigest() and made["status"]["version"] == 1
+    assert (fresh.data / "public-dataset/big/big.bin").stat().st_size == 96 << 20
 
 
 def test_as_large_as_the_configuration_says():
