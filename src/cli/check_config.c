@@ -40,6 +40,13 @@ int command_check_config(const struct config *c, int argc, char **argv)
         printf("allowedImages: # of sandboxes\n");
     for (char **i = c->allowed_images; i && *i; i++)
         printf("- %s\n", *i);
+    printf("defaultGpuPerDevice: %u\nuseDefaultGpuConfigWhenZeroIsGiven: %s\nstudentGpuLimit: %u\n", c->default_gpu,
+           c->use_default_gpu ? "true" : "false", c->student_gpu_limit);
+    print_set("defaultGpuDriver", c->gpu_driver);
+    printf("gpuResourceKeys:%s\n", c->gpu_resources[0] ? "" : " []");
+    for (char **i = c->gpu_resources; *i; i++)
+        printf("- %s\n", *i);
+    print_set("gpuTimeSlicing", c->gpu_time_slicing_file);
     printf("hostIdBase: %u\nhostIdRanges: %u\nallowRootImages: %s\n", c->host_id_base, c->host_id_count,
            c->allow_root_images ? "true" : "false");
     printf("sessionSeconds: %u\nsessionMaxSeconds: %u\ncertificateCheckSeconds: %u\n", c->session_seconds,

@@ -27,6 +27,12 @@ struct config {
     /* defaults and limits of an environment */
     uint64_t default_cpu_milli, default_ram_mib;
     unsigned default_gpu;
+    bool use_default_gpu;        /* useDefaultGpuConfigWhenZeroIsGiven: who asks for none gets default_gpu */
+    unsigned student_gpu_limit;  /* that users who are no administrators may ask for; 0 */
+    char *gpu_driver;            /* defaultGpuDriver: "nvidia.com/gpu" */
+    char **gpu_resources;        /* gpuResourceKeys; NULL-terminated: "nvidia.com/gpu", "amd.com/gpu" */
+    char *gpu_time_slicing_file; /* NULL: every GPU is one unit */
+    struct time_slicing *gpu_time_slicing;
     char *default_sandbox;
     unsigned pids_limit;
     uint64_t minimum_free_mib;           /* below it no environment starts; of a small disk less, see disk.h */
@@ -54,6 +60,8 @@ struct config {
 /* The most that one environment gets, whatever the server says. */
 uint64_t config_max_cpu_milli(const struct config *c);
 uint64_t config_max_ram_mib(const struct config *c);
+/* How many environments may use a GPU of that resource and model (as its driver names it) at a time: 1 to 256. */
+unsigned config_gpu_units(const struct config *c, const char *resource, const char *model);
 bool config_image_allowed(const struct config *c, const char *image);
 
 /* What the command line said; NULL or false: not given. */

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "config/config.h"
+#include "config/time_slicing.h"
 
 uint64_t config_max_cpu_milli(const struct config *c)
 {
@@ -17,6 +18,11 @@ uint64_t config_max_ram_mib(const struct config *c)
 {
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     return c->max_ram_mib ? c->max_ram_mib : pages > 0 ? (uint64_t)pages * (uint64_t)size >> 20 : c->default_ram_mib;
+}
+
+unsigned config_gpu_units(const struct config *c, const char *resource, const char *model)
+{
+    return time_slicing_replicas(c->gpu_time_slicing, resource, model);
 }
 
 bool config_image_allowed(const struct config *c, const char *image)

@@ -12,6 +12,7 @@
 #include "config/keys.h"
 #include "config/places.h"
 #include "config/state.h"
+#include "config/time_slicing.h"
 
 #define DEFAULT_FILE "/etc/open-hydra/config.yaml"
 #define MAX_FILE_BYTES ((size_t)1 << 20)
@@ -27,6 +28,7 @@ static struct config *config_new(void)
     c->default_cpu_milli = 2000;
     c->default_ram_mib = 8192;
     c->default_sandbox = xstrdup("jupyter-lab");
+    c->gpu_driver = xstrdup("nvidia.com/gpu");
     c->pids_limit = 1024;
     c->minimum_free_mib = 512;
     c->dataset_mount = xstrdup("/home/student/dataset-public");
@@ -164,6 +166,28 @@ static void complete_paths(struct config *c)
         c->course_path = xasprintf("%s/" PLACE_COURSES, c->data);
 }
 
+static void complete_gpus(struct config *c)
+{
+    if (c->gpu_resources)
+        return;
+    c->gpu_resources = xcalloc(3, sizeof(*c->gpu_resources));
+    c->gpu_resources[0] = xstrdup("nvidia.com/gpu");
+    c->gpu_resources[1] = xstrdup("amd.com/gpu");
+}
+
+static int read_time_slicing(struct config *c, struct error **err)
+{
+    size_t n;
+
+    if (c->gpu_time_slicing_file == NULL)
+        return 0;
+    _cleanup_free_ char *text = read_file(c->gpu_time_slicing_file, MAX_FILE_BYTES, &n, err);
+    if (text == NULL)
+        return error_wrap(err, "gpuTimeSlicing");
+    c->gpu_time_slicing = time_slicing_parse((struct str){text, n}, c->gpu_time_slicing_file, err);
+    return c->gpu_time_slicing ? 0 : error_wrap(err, "gpuTimeSlicing");
+}
+
 static int check_ids(const struct config *c, struct error **err)
 {
     uint64_t last = (uint64_t)c->host_id_base + (uint64_t)c->host_id_count * c->host_id_size;
@@ -224,10 +248,11 @@ struct config *config_load(const struct config_flags *flags, struct error **err)
     }
     complete_paths(c);
     complete_hosts(c);
+    complete_gpus(c);
     c->server_id = c->host_id_base + 1;
     c->gateway_id = c->host_id_base + 2;
-    if (check_ids(c, err) < 0 || check_networks(c, err) < 0 || check_listeners(c, err) < 0 ||
-        places_check(c, err) < 0) {
+    if (read_time_slicing(c, err) < 0 || check_ids(c, err) < 0 || check_networks(c, err) < 0 ||
+        check_listeners(c, err) < 0 || places_check(c, err) < 0) {
         config_free(c);
         return NULL;
     }
@@ -263,11 +288,15 @@ void config_free(struct config *c)
                              c->dataset_mount,
                              c->course_mount,
                              c->engine_socket,
-                             c->gpu_library};
+                             c->gpu_library,
+                             c->gpu_driver,
+                             c->gpu_time_slicing_file};
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(strings[i]);
     free_strings(c->hosts);
     free_strings(c->allowed_images);
+    free_strings(c->gpu_resources);
+    time_slicing_free(c->gpu_time_slicing);
     free_strings(c->environment_networks);
     free(c);
 }

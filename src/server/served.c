@@ -10,7 +10,7 @@ static const struct {
     const struct kind_hooks *hooks;
 } hooks_of[] = {
     {PLURAL_USERS, &user_hooks},       {PLURAL_DEVICES, &device_hooks},  {PLURAL_SANDBOXES, &sandbox_hooks},
-    {PLURAL_DATASETS, &dataset_hooks}, {PLURAL_COURSES, &dataset_hooks},
+    {PLURAL_DATASETS, &dataset_hooks}, {PLURAL_COURSES, &dataset_hooks}, {PLURAL_HOSTS, &host_hooks},
 };
 
 static const struct kind_hooks *find_hooks(const char *plural)

@@ -88,9 +88,9 @@ def test_output_fields_are_ignored(admin, user, imageless):
 
 def test_kept_without_an_effect(admin, user, imageless):
     answer = make(admin, fresh_name(), user, sandboxName=imageless, usePublicDataSet=True, affinity={"nodeAffinity": {"x": [1]}},
-                  openHydraProjectId="p", deviceGpu=1, gpuDriver="nvidia.com/gpu")
+                  openHydraProjectId="p", gpuDriver="nvidia.com/gpu")
     assert answer.status_code == 201
-    for field in ("usePublicDataSet", "affinity", "openHydraProjectId", "deviceGpu", "gpuDriver"):
+    for field in ("usePublicDataSet", "affinity", "openHydraProjectId", "gpuDriver"):
         assert field in answer.json()["spec"]
         assert any(f"spec.{field}" in w and "no effect" in w for w in warnings(answer)), (field, answer.headers)
     assert answer.json()["spec"]["affinity"] == {"nodeAffinity": {"x": [1]}}

@@ -4,11 +4,14 @@
 #include "server/hooks/resource.h"
 
 /*
- * Gives what the rows of resource.c name, in the transaction that creates a device: of each one unit, or none of all,
- * and then the device waits (waiting_list.h). So nobody holds one thing while waiting for the other, and no two wait for
- * each other; what its user has from before stays the user's.
+ * Gives what the rows of resource.c name, in the transaction that creates a device. What is a user's for good (ports) is
+ * given in the order of the rows, as soon as there is enough of it; what is the device's own is given all at once or not
+ * at all, once the rest is there: so nobody holds one thing that comes back while waiting for another, and no two wait
+ * for each other.
  *
- * A unit never given comes first, then the one that has been free longest.
+ * Who lacks something waits (waiting_list.h). Who comes first is served first: what becomes free is kept for the first
+ * who waits for it until there is enough for that one, so that who wants two of something is not passed for ever by those
+ * who want one. Who wants more than there are in all keeps nothing from anybody.
  */
 
 /* Writes the units into the new device's status, with what it does next or waits for. Fails where a resource that is
@@ -17,9 +20,13 @@ int allocation_give(struct admission *a, struct store_txn *t, struct error **err
 /* A holder has gone, or goes: what it had is free, a device waits no longer, and who waits is served. */
 void allocation_release(struct store_txn *t, struct hook_context *context, enum resource_holder holder,
                         const char *name);
-/* Gives to those who wait, in order, what there is. Called where something became free, and at start, since the
- * configuration may give more. `context` is a struct hook_context (a store_fn, so that it runs as a transaction, too).
- */
+/* The device is not to be given anything any more: those behind it move up, and may be served. */
+void allocation_leave(struct store_txn *t, struct hook_context *context, const char *device);
+/* The device or host of `a` is to be another than it was: who waits is served in the order, and with what there is,
+ * then. `goes`: it is being removed. */
+void allocation_changed(struct admission *a, struct store_txn *t, bool goes);
+/* Gives to those who wait, in order, what there is. Called at start, since the configuration may give more. `context` is
+ * a struct hook_context (a store_fn, so that it runs as a transaction). */
 int allocation_serve(struct store_txn *t, void *context, struct error **err);
 
 /* Files of a user of that name are there, or may be. */

@@ -22,4 +22,4 @@ struct hook_context {
     struct content *content; /* data sets and courses */
 };
 
-extern const struct kind_hooks user_hooks, device_hooks, sandbox_hooks, dataset_hooks;
+extern const struct kind_hooks user_hooks, device_hooks, sandbox_hooks, dataset_hooks, host_hooks;

@@ -6,18 +6,17 @@
 #include "server/hooks/allocation.h"
 #include "server/hooks/device_endpoint.h"
 #include "server/hooks/device_gone.h"
+#include "server/hooks/device_gpu.h"
 #include "server/hooks/device_log.h"
 #include "server/hooks/device_sandbox.h"
 #include "server/hooks/device_status.h"
 #include "server/hooks/device_ticket.h"
 #include "server/hooks/objects.h"
-#include "server/hooks/waiting_list.h"
 
 static void write_owner(struct admission *a, const struct user *owner)
 {
     yyjson_mut_val *spec = json_mut_at(a->object, "spec");
 
-    json_mut_set_str(a->doc, spec, "deviceType", "cpu");
     json_mut_set_int(a->doc, spec, "role", owner->role);
     json_mut_set_str(a->doc, spec, "chineseName", owner->chinese_name);
     json_mut_set_str(a->doc, spec, "lineNo", "0");
@@ -81,9 +80,10 @@ static int check_resources(struct admission *a, struct error **err)
 {
     if (a->who->role != ROLE_USER)
         return 0;
-    if (yyjson_mut_get_uint(json_mut_at(a->object, "spec.deviceGpu")))
-        return error_set(err, REASON_FORBIDDEN,
-                         "spec.deviceGpu: only an administrator may create an environment with a GPU");
+    if (device_check_gpus_asked(a, err) < 0)
+        return -1;
+    if (yyjson_mut_get_sint(json_mut_at(a->object, "spec.priority")))
+        return error_set(err, REASON_FORBIDDEN, "spec.priority: only an administrator may set it");
     return 0;
 }
 
@@ -98,14 +98,12 @@ static int check_bounds(struct admission *a, struct error **err)
 
 static void warn_of_no_effect(struct admission *a)
 {
-    static const char *const kept[] = {"gpuDriver", "openHydraProjectId", "usePublicDataSet", "affinity", "suspend"};
+    static const char *const kept[] = {"openHydraProjectId", "usePublicDataSet", "affinity", "suspend"};
     yyjson_mut_val *spec = json_mut_at(a->object, "spec");
 
     for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
         if (yyjson_mut_obj_get(spec, kept[i]))
             admission_warn(a, "spec.%s is kept and has no effect yet", kept[i]);
-    if (yyjson_mut_get_uint(yyjson_mut_obj_get(spec, "deviceGpu")))
-        admission_warn(a, "spec.deviceGpu is kept and has no effect yet: the environment gets no GPU");
 }
 
 static int admit_create(struct admission *a, struct store_txn *t, struct error **err)
@@ -142,10 +140,21 @@ static int admit_status(struct admission *a)
         else
             json_mut_remove(status, kept[i]);
     }
+    device_keep_gpus(a);
     bool deleting = json_str_at(a->old, "metadata.deletionTimestamp") != NULL;
     if (deleting)
         device_keep_stopping(a);
     device_write_outputs(a, deleting);
+    return 0;
+}
+
+/* It may come before others now, or behind them. */
+static int admit_update(struct admission *a, struct store_txn *t)
+{
+    bool same = json_int_at(a->old, "spec.priority", 0) == yyjson_mut_get_sint(json_mut_at(a->object, "spec.priority"));
+
+    if (!same && json_at(a->old, "status.queue"))
+        allocation_changed(a, t, false);
     return 0;
 }
 
@@ -155,12 +164,12 @@ static int admit_device(struct admission *a, struct store_txn *t, struct error *
     case OPERATION_CREATE:
         return admit_create(a, t, err);
     case OPERATION_UPDATE:
-        return 0;
+        return admit_update(a, t);
     case OPERATION_UPDATE_STATUS:
         return admit_status(a);
     case OPERATION_DELETE:
         device_say_stopping(a);
-        waiting_list_leave(t, json_mut_str_at(a->object, "metadata.name"));
+        allocation_leave(t, a->context, json_mut_str_at(a->object, "metadata.name"));
         return 0;
     }
     return 0;

@@ -7,7 +7,6 @@
 #include "server/hooks/device_status.h"
 #include "server/hooks/objects.h"
 #include "server/hooks/user_gone.h"
-#include "server/hooks/waiting_list.h"
 #include "server/model/metadata.h"
 
 struct owner_of {
@@ -60,7 +59,7 @@ bool device_ask_deletion(struct store_txn *t, struct hook_context *context, cons
     if (metadata_is_deleting(a.object))
         return true;
     device_say_stopping(&a);
-    waiting_list_leave(t, name);
+    allocation_leave(t, context, name);
     if (!metadata_has_finalizers(a.object)) { /* somebody took ours off: the runner sees for itself that it is gone */
         (void)device_removed(&a, t, NULL);
         object_remove(t, PLURAL_DEVICES, name);

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "kinds/sandbox.h"
 #include "kinds/user.h"
+#include "server/hooks/device_gpu.h"
 #include "server/hooks/objects.h"
 
 struct amount {
@@ -73,5 +74,5 @@ int device_take_sandbox(struct admission *a, struct store_txn *t, const char *na
         return error_set(err, REASON_FORBIDDEN, "sandbox \"%s\" is not offered (spec.hidden)", name);
     if (s.deprecated && *s.deprecated)
         admission_warn(a, "sandbox %s is deprecated: %s", name, s.deprecated);
-    return take_amounts(a, &s, err);
+    return take_amounts(a, &s, err) < 0 ? -1 : device_choose_gpus(a, &s, err);
 }

@@ -1,6 +1,8 @@
 #include "server/hooks/resource.h"
 
 #include "base/alloc.h"
+#include "server/hooks/gpus.h"
+#include "server/hooks/stock.h"
 
 /* --- Ports --- */
 
@@ -17,17 +19,29 @@ static bool is_port_of_others(const struct hook_context *context, uint64_t port)
     return false;
 }
 
-static void write_address(struct admission *a, uint64_t port)
+static uint64_t number_of(const char *unit)
+{
+    unsigned long long number;
+
+    return str_to_u64(str_from(unit), UINT32_MAX, &number) == 0 ? number : 0;
+}
+
+static void write_addresses(struct allotment *al, struct admission *a, const char *const *ports, size_t n)
 {
     const struct hook_context *context = a->context;
     yyjson_mut_val *status = json_mut_make_obj(a->doc, a->object, "status"), *urls = yyjson_mut_arr(a->doc);
 
-    json_mut_set_int(a->doc, status, "port", (int64_t)port);
-    if (port) {
-        _cleanup_free_ char *url = config_environment_url(context->config, (uint16_t)port);
+    json_mut_set_int(a->doc, status, "port", n ? (int64_t)number_of(ports[0]) : 0);
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_free_ char *url = config_environment_url(context->config, (uint16_t)number_of(ports[i]));
         yyjson_mut_arr_add_strcpy(a->doc, urls, url);
     }
     json_mut_set(a->doc, status, "urls", urls);
+}
+
+static const char *say_ports(const struct claim *c, struct arena *arena)
+{
+    return "all ports for environments are given to users: widen environmentListen or delete users";
 }
 
 /* --- Host ids --- */
@@ -38,12 +52,13 @@ static struct resource_range host_id_range(const struct config *c)
     return (struct resource_range){1, c->host_id_count - 1};
 }
 
-static void write_host_id(struct admission *a, uint64_t range)
+static void write_host_id(struct allotment *al, struct admission *a, const char *const *ranges, size_t n)
 {
     const struct config *c = ((const struct hook_context *)a->context)->config;
 
-    json_mut_set_int(a->doc, json_mut_make_obj(a->doc, a->object, "status"), "hostId",
-                     (int64_t)(c->host_id_base + range * c->host_id_size));
+    if (n)
+        json_mut_set_int(a->doc, json_mut_make_obj(a->doc, a->object, "status"), "hostId",
+                         (int64_t)(c->host_id_base + number_of(ranges[0]) * c->host_id_size));
 }
 
 static int refuse_host_ids(const struct config *c, struct error **err)
@@ -52,22 +67,59 @@ static int refuse_host_ids(const struct config *c, struct error **err)
                            "all %u ranges of host ids are given to users (hostIdRanges)", c->host_id_count);
 }
 
+/* --- GPUs --- */
+
+static unsigned gpus_needed(const struct admission *a, struct store_txn *t)
+{
+    return (unsigned)yyjson_mut_get_uint(json_mut_at(a->object, "spec.deviceGpu"));
+}
+
+static const char *gpu_driver(const struct admission *a)
+{
+    const char *driver = json_mut_str_at(a->object, "spec.gpuDriver");
+
+    return driver ? driver : ((const struct hook_context *)a->context)->config->gpu_driver;
+}
+
+static const char *say_gpus(const struct claim *c, struct arena *arena)
+{
+    if (c->total == 0)
+        return arena_printf(arena, "there is no GPU here that is %s: it starts by itself when there is one", c->what);
+    if (c->wanted > c->total)
+        return arena_printf(arena,
+                            "%zu units of %s are wanted, and there are %zu here in all: it starts by itself when there "
+                            "are more",
+                            c->wanted, c->what, c->total);
+    return arena_printf(arena, "%zu of the %zu units of %s %s wanted: it starts by itself when %s free", c->wanted,
+                        c->total, c->what, c->wanted == 1 ? "is" : "are", c->wanted == 1 ? "one is" : "so many are");
+}
+
 const struct resource limited_resources[] = {
     /* A user's files bear them, and are there when the user is made again. */
     {.name = HOST_IDS,
      .holder = HOLDER_USER,
+     .stock = &stock_counted,
      .range = host_id_range,
      .write = write_host_id,
      .refuse = refuse_host_ids},
     /* Browsers remember origins: a port that was somebody's goes out last. */
     {.name = "port",
      .holder = HOLDER_USER,
-     .units = "port-holder",
+     .stock = &stock_numbers,
      .range = port_range,
      .is_withheld = is_port_of_others,
-     .write = write_address,
+     .freed = "port-holder",
+     .write = write_addresses,
      .reason = "PortsExhausted",
-     .message = "all ports for environments are given to users: widen environmentListen or delete users"},
+     .message = say_ports},
+    {.name = GPU_UNITS,
+     .holder = HOLDER_DEVICE,
+     .stock = &stock_gpus,
+     .needed = gpus_needed,
+     .what = gpu_driver,
+     .write = gpus_write,
+     .reason = "WaitingForGPU",
+     .message = say_gpus},
 };
 const size_t limited_resources_len = ARRAY_SIZE(limited_resources);
 _Static_assert(ARRAY_SIZE(limited_resources) <= RESOURCES_MAX, "RESOURCES_MAX");

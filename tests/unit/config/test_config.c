@@ -61,6 +61,13 @@ static void defaults_are_the_documented_ones(void **state)
     assert_int_equal(c->default_cpu_milli, 2000);
     assert_int_equal(c->default_ram_mib, 8192);
     assert_int_equal(c->default_gpu, 0);
+    assert_false(c->use_default_gpu);
+    assert_int_equal(c->student_gpu_limit, 0);
+    assert_string_equal(c->gpu_driver, "nvidia.com/gpu");
+    assert_string_equal(c->gpu_resources[0], "nvidia.com/gpu");
+    assert_string_equal(c->gpu_resources[1], "amd.com/gpu");
+    assert_null(c->gpu_resources[2]);
+    assert_int_equal(config_gpu_units(c, "nvidia.com/gpu", "NVIDIA H100"), 1);
     assert_string_equal(c->default_sandbox, "jupyter-lab");
     assert_int_equal(c->pids_limit, 1024);
     assert_int_equal(c->minimum_free_mib, 512);
@@ -150,6 +157,7 @@ static void the_bounds_are_these(void **state)
         {"certificateCheckSeconds", 1, 86400}, {"maxCpuPerDevice", 10, 1024000},
         {"maxRamPerDevice", 64, 16777216},     {"minimumFreeDisk", 1, 16777216},
         {"datasetMaxSize", 1, 17592186044416}, {"courseMaxSize", 1, 17592186044416},
+        {"studentGpuLimit", 0, 255},
     };
     struct key_bounds rows[32];
     size_t n = config_numeric_keys(rows, ARRAY_SIZE(rows));
@@ -195,6 +203,10 @@ static const struct {
     {"engineSocket", PATH, "an absolute path"},
     {"gpuLibrary", PATH, "an absolute path"},
     {"allowedImages", LIST, "a list of texts"},
+    {"defaultGpuDriver", TEXT, "a text"},
+    {"gpuResourceKeys", LIST, "a list of texts"},
+    {"useDefaultGpuConfigWhenZeroIsGiven", SWITCH, "true or false"},
+    {"gpuTimeSlicing", PATH, "an absolute path"},
     {"podAllocatableLimit", ANYTHING, NULL},
     {"mysqlConfig", ANYTHING, NULL},
     {"authDelegateConfig", ANYTHING, NULL},
@@ -258,24 +270,31 @@ static void no_key_is_given_twice(void **state)
 /* Each key reaches the field that is its own. */
 static void every_key_sets_its_own_field(void **state)
 {
-    struct config *c =
-        load("defaultCpuPerDevice: 1001\ndefaultRamPerDevice: 1002\ndefaultGpuPerDevice: 3\n"
-             "workspacePath: /srv/homes\njupyterLabHostBaseDir: /srv/jupyter\nvscodeBasePath: /srv/code\n"
-             "datasetBasePath: /srv/sets\ncourseBasePath: /srv/courses\n"
-             "datasetStudentMountPath: /mnt/a\ncourseStudentMountPath: /mnt/b\n"
-             "dataDirectory: /srv/state\nruntimeDirectory: /srv/run\nwebDirectory: /srv/web\n"
-             "dashboardListen: 127.0.0.1:1001\nenvironmentListen: 127.0.0.2:2001-2002\n"
-             "apiListen: 127.0.0.3:3001\ninsecure: true\ndisableAuth: true\nallowRootImages: true\n"
-             "tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\ndefaultSandbox: other\n"
-             "pidsPerDevice: 1004\nengineSocket: /srv/engine/sock\ngpuLibrary: /srv/nvml\nhostIdBase: 131072\nhostIdRanges: 7\n"
-             "minimumFreeDisk: 1010\ncertificateCheckSeconds: 1005\nsessionSeconds: 1006\nsessionMaxSeconds: 1009\n"
-             "maxCpuPerDevice: 1007\nmaxRamPerDevice: 1008\nallowedImages: [one/*, 'two']\n",
-             (struct config_flags){0}, NULL);
+    struct config *c = load(
+        "defaultCpuPerDevice: 1001\ndefaultRamPerDevice: 1002\ndefaultGpuPerDevice: 3\n"
+        "studentGpuLimit: 2\ndefaultGpuDriver: a/b\ngpuResourceKeys: [c/d]\n"
+        "useDefaultGpuConfigWhenZeroIsGiven: true\n"
+        "workspacePath: /srv/homes\njupyterLabHostBaseDir: /srv/jupyter\nvscodeBasePath: /srv/code\n"
+        "datasetBasePath: /srv/sets\ncourseBasePath: /srv/courses\n"
+        "datasetStudentMountPath: /mnt/a\ncourseStudentMountPath: /mnt/b\n"
+        "dataDirectory: /srv/state\nruntimeDirectory: /srv/run\nwebDirectory: /srv/web\n"
+        "dashboardListen: 127.0.0.1:1001\nenvironmentListen: 127.0.0.2:2001-2002\n"
+        "apiListen: 127.0.0.3:3001\ninsecure: true\ndisableAuth: true\nallowRootImages: true\n"
+        "tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\ndefaultSandbox: other\n"
+        "pidsPerDevice: 1004\nengineSocket: /srv/engine/sock\ngpuLibrary: /srv/nvml\nhostIdBase: 131072\nhostIdRanges: 7\n"
+        "minimumFreeDisk: 1010\ncertificateCheckSeconds: 1005\nsessionSeconds: 1006\nsessionMaxSeconds: 1009\n"
+        "maxCpuPerDevice: 1007\nmaxRamPerDevice: 1008\nallowedImages: [one/*, 'two']\n",
+        (struct config_flags){0}, NULL);
 
     assert_non_null(c);
     assert_int_equal(c->default_cpu_milli, 1001);
     assert_int_equal(c->default_ram_mib, 1002);
     assert_int_equal(c->default_gpu, 3);
+    assert_int_equal(c->student_gpu_limit, 2);
+    assert_string_equal(c->gpu_driver, "a/b");
+    assert_string_equal(c->gpu_resources[0], "c/d");
+    assert_null(c->gpu_resources[1]);
+    assert_true(c->use_default_gpu);
     assert_string_equal(c->workspace_path, "/srv/homes");
     assert_string_equal(c->jupyter_lab_base, "/srv/jupyter");
     assert_string_equal(c->vscode_base, "/srv/code");

@@ -82,12 +82,16 @@ static void ports_of_others_are_left_out(void **state)
     assert_int_equal(port_of("a"), 31001);
     make_device(201, "b");
     assert_int_equal(port_of("b"), 0);
+    delete_(200, "devices/b");
+    runner_lets_go("b");
     /* Whose port became another program's gets another. */
     world.excluded[0] = 31001;
     delete_(200, "devices/a");
     runner_lets_go("a");
     make_device(201, "a");
     assert_int_equal(port_of("a"), 31000);
+    make_device(201, "b");
+    assert_int_equal(port_of("b"), 0);
     /* The one that it had does not come back while another program has it, though it has been free longest … */
     remove_user("a");
     assert_int_equal(port_of("b"), 31000);

@@ -33,13 +33,17 @@ static void handle(struct http_exchange *x, void *arg)
 
 static void configure(unsigned ports, unsigned ranges)
 {
-    static char loopback[] = "127.0.0.1", sandbox[] = "jupyter-lab";
+    static char loopback[] = "127.0.0.1", sandbox[] = "jupyter-lab", nvidia[] = "nvidia.com/gpu", amd[] = "amd.com/gpu";
 
     world.hosts[0] = loopback;
+    world.gpu_resources[0] = nvidia;
+    world.gpu_resources[1] = amd;
     world.config = (struct config){.data = world.f.directory,
                                    .runtime = world.f.directory,
                                    .hosts = world.hosts,
                                    .default_sandbox = sandbox,
+                                   .gpu_driver = nvidia,
+                                   .gpu_resources = world.gpu_resources,
                                    .default_cpu_milli = 2000,
                                    .default_ram_mib = 8192,
                                    .host_id_base = 1879048192,
@@ -52,7 +56,7 @@ static void configure(unsigned ports, unsigned ranges)
 
 static void load_kinds(void)
 {
-    static const char *const names[] = {"openhydrauser", "device", "sandbox"};
+    static const char *const names[] = {"openhydrauser", "device", "sandbox", "host"};
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         for (size_t j = 0; j < kind_sources_len; j++)
@@ -77,8 +81,10 @@ static void start_rooms(void)
                                           .excluded_ports = world.excluded,
                                           .logs_socket = "/nowhere",
                                           .runner_present = &world.runner_present};
-    const struct api_resource resources[] = {
-        {world.kinds[0], &user_hooks}, {world.kinds[1], &device_hooks}, {world.kinds[2], &sandbox_hooks}};
+    const struct api_resource resources[] = {{world.kinds[0], &user_hooks},
+                                             {world.kinds[1], &device_hooks},
+                                             {world.kinds[2], &sandbox_hooks},
+                                             {world.kinds[3], &host_hooks}};
     const struct api_options options = {.store = f->store,
                                         .resources = resources,
                                         .resources_len = ARRAY_SIZE(resources),

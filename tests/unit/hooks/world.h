@@ -13,7 +13,7 @@
 struct world {
     struct fixture f; /* socket and store: what client.h needs */
     struct config config;
-    struct kind *kinds[3];
+    struct kind *kinds[4];
     struct accounts *accounts;
     struct identifier *identifier;
     struct gateway *gateway;
@@ -21,7 +21,7 @@ struct world {
     uint16_t excluded[2];
     atomic_bool runner_present;
     char session[64]; /* id, of whoever asks; "": none */
-    char *hosts[2];
+    char *hosts[2], *gpu_resources[3];
 };
 extern struct world world;
 

@@ -199,6 +199,7 @@ export const en = {
     TcpRefused: 'The image listens on a TCP port, and this server lacks the program that leads there. Please tell your administrator.',
     SocketDirectoryRefused: 'The way to your environment cannot be made safe. Please tell your administrator.',
     PortsExhausted: 'All addresses for environments have been given out. Please tell your administrator.',
+    WaitingForGPU: 'Waiting for a GPU. It starts by itself as soon as enough of them are free.',
     NotAnswering: 'The environment gives no answer: it is busy, stopped, or it hangs. If that lasts, it is started again.',
     AnswersWithErrors: 'The environment answers with errors.',
     Paused: 'The environment was paused by the administrator.',

@@ -199,6 +199,7 @@ export const zh: Messages = {
     TcpRefused: '镜像通过 TCP 端口提供服务，本服务器缺少所需的程序，请告诉管理员。',
     SocketDirectoryRefused: '无法安全地连通您的环境，请告诉管理员。',
     PortsExhausted: '环境地址已全部分配，请告诉管理员。',
+    WaitingForGPU: '正在等待 GPU：有足够的 GPU 空闲后会自动启动。',
     NotAnswering: '环境没有响应：可能繁忙、被暂停或卡住。如果持续如此，将自动重新启动。',
     AnswersWithErrors: '环境返回错误。',
     Paused: '管理员已暂停此环境。',
