@@ -208,3 +208,77 @@ def test_what_runs_goes_on_without_its_sandbox(stack):
     assert stack.wait("ada", "Running") and stack.inside("ada", "/")[0] == 200
     stack.delete("ada")
     stack.wait_gone("ada")
+
+
+# ---- the command --------------------------------------------------------------------------------------------------
+
+
+def command(stack, *words):
+    """As beside a `run`, whose socket of the runner's lies in a folder of its own."""
+    (stack.runtime / "runner").mkdir(exist_ok=True)
+    link = stack.runtime / "runner/runner.sock"
+    if not link.is_symlink():
+        link.symlink_to(stack.runtime / "runner.sock")
+    return subprocess.run([BUILD / "src/open-hydra-server", "images", *words, "--data", stack.data, "--runtime", stack.runtime, "--config", stack.config,
+                           "--engine-socket", stack.engine], capture_output=True, text=True, timeout=120)
+
+
+def names(stack):
+    out = command(stack, "list")
+    assert out.returncode == 0, out.stderr
+    return {line.split()[-1]: line.split() for line in out.stdout.splitlines()[1:]}
+
+
+def test_the_command_pulls_lists_exports_and_imports(stack, registry, tmp_path):
+    reference = registry.push("tool", [program(), noise(2000)])
+    out = command(stack, "pull", reference)
+    assert out.returncode == 0 and f"{reference}: pulled" in out.stdout, out.stderr
+    assert names(stack)[reference][2:4] == ["no", "-"]
+    wrong = command(stack, "pull", f"{registry.name}/tool:nosuch")
+    assert wrong.returncode == 1 and "manifest unknown" in wrong.stderr
+    archive = tmp_path / "tool.tar"
+    out = command(stack, "export", reference, archive)
+    assert out.returncode == 0 and archive.stat().st_size > 2000 and list(tmp_path.iterdir()) == [archive], out.stderr
+    for name, tool in (("tool.tar", None), ("tool.tar.gz", "gzip"), ("tool.tar.xz", "xz")):
+        if tool:
+            (tmp_path / name).write_bytes(subprocess.run([tool, "-c", archive], stdout=subprocess.PIPE, check=True).stdout)
+        assert ask(stack.engine, "DELETE", f"/v1.41/images/{reference}?force=true")[0] == 200
+        out = command(stack, "import", tmp_path / name)
+        assert out.returncode == 0 and f"imported {reference}" in out.stdout, (name, out.stdout, out.stderr)
+        assert reference in names(stack)
+    (tmp_path / "nonsense").write_bytes(b"x" * 5000)
+    out = command(stack, "import", tmp_path / "nonsense")
+    assert out.returncode == 1 and "nonsense: " in out.stderr
+    assert command(stack, "import", tmp_path / "none").returncode == 1
+    assert command(stack, "export", "localhost/none:such", tmp_path / "x").returncode == 1
+    for words in ((), ("nothing",), ("pull",), ("list", "x"), ("list", "--dry-run")):
+        assert command(stack, *words).returncode == 2
+
+
+def test_what_no_sandbox_names_any_more_is_pruned(stack, registry):
+    used, old, others = (registry.push(f"prune-{name}", [program(), noise(500)]) for name in ("used", "old", "others"))
+    assert command(stack, "pull", others).returncode == 0
+    stack.sandbox("used", cpuImageName=used)
+    stack.sandbox("course", cpuImageName=old)
+    wait_phase(stack, "used", "Ready")
+    wait_phase(stack, "course", "Ready")
+    stack.create("ada", "course")
+    stack.wait("ada", "Running")
+    edit(stack, "course", cpuImageName=used)
+    wait_phase(stack, "course", "Ready")
+    assert names(stack)[used][3] == "course,used" and names(stack)[old][2:4] == ["yes", "-"]
+    out = command(stack, "prune")
+    assert out.returncode == 0 and f"{old}: kept, an environment uses it" in out.stdout, out.stdout + out.stderr
+    stack.delete("ada")
+    stack.wait_gone("ada")
+    out = command(stack, "prune", "--dry-run")
+    assert f"{old}: would be removed" in out.stdout and old in names(stack)
+    out = command(stack, "prune")
+    assert out.returncode == 0 and f"{old}: removed" in out.stdout, out.stdout + out.stderr
+    left = names(stack)
+    assert old not in left and used in left and others in left
+    assert command(stack, "prune").stdout == ""
+    stack.stop("server")
+    out = command(stack, "prune")
+    assert out.returncode == 1 and "which images sandboxes need is not known" in out.stderr
+    stack.start("server")

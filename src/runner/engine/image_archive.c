@@ -8,6 +8,7 @@
 #include "client/lines.h"
 #include "runner/engine/calls.h"
 #include "runner/engine/image.h"
+#include "runner/engine/image_inflate.h"
 #include "runner/engine/pull_stream.h"
 
 #define SILENCE_SECONDS 900 /* nothing is said while it is unpacked */
@@ -88,7 +89,7 @@ static int send_archive(struct engine *e, struct loading *l, struct str whole, s
 }
 
 /* Mapped, not read: it may be larger than this machine's memory. */
-int engine_image_load(struct runtime *r, int file, int (*progress)(void *arg, const struct runtime_progress *p),
+static int load_plain(struct runtime *r, int file, int (*progress)(void *arg, const struct runtime_progress *p),
                       void (*loaded)(void *arg, const char *name), void *arg, struct error **err)
 {
     struct stat st;
@@ -110,6 +111,14 @@ int engine_image_load(struct runtime *r, int file, int (*progress)(void *arg, co
     free(l->said.failed);
     free(l);
     return rc;
+}
+
+int engine_image_load(struct runtime *r, int file, int (*progress)(void *arg, const struct runtime_progress *p),
+                      void (*loaded)(void *arg, const char *name), void *arg, struct error **err)
+{
+    _cleanup_close_ int plain = image_archive_inflate(file, err);
+
+    return plain < 0 ? -1 : load_plain(r, plain, progress, loaded, arg, err);
 }
 
 /* --- Out --- */
