@@ -46,10 +46,10 @@ static int serve(const struct config *c, const struct places *p, int stop_fd, st
     return server_run(&o, stop_fd, err);
 }
 
-/* Where a test has made device nodes of its own. */
+/* Where a test says what the driver says there. */
 static struct gpu_places gpu_places(void)
 {
-    return (struct gpu_places){.dev = getenv("GPU_DEV"), .proc = getenv("GPU_PROC")};
+    return (struct gpu_places){.proc = getenv("GPU_PROC")};
 }
 
 static int control(const struct config *c, const struct places *p, bool down, int stop_fd, struct error **err)

@@ -294,7 +294,7 @@ static void put_podman_gpus(document *d, value *root, const struct container_gpu
     for (size_t i = 0; i < g->names_len; i++)
         put_str(d, yyjson_mut_arr_add_obj(d, list), "path", g->names[i]);
     for (size_t i = 0; i < g->nodes_len; i++) {
-        _cleanup_free_ char *path = xasprintf("%s:%s:rw", g->nodes[i].source, g->nodes[i].target);
+        _cleanup_free_ char *path = xasprintf("%s:%s:rw", g->nodes[i], g->nodes[i]);
         put_str(d, yyjson_mut_arr_add_obj(d, list), "path", path);
     }
 }
@@ -394,8 +394,8 @@ static void put_docker_gpus(document *d, value *host, value *mounts, const struc
     value *list = put_arr(d, host, "Devices");
     for (size_t i = 0; i < g->nodes_len; i++) {
         value *one = yyjson_mut_arr_add_obj(d, list);
-        put_str(d, one, "PathOnHost", g->nodes[i].source);
-        put_str(d, one, "PathInContainer", g->nodes[i].target);
+        put_str(d, one, "PathOnHost", g->nodes[i]);
+        put_str(d, one, "PathInContainer", g->nodes[i]);
         put_str(d, one, "CgroupPermissions", "rw");
     }
     for (size_t i = 0; i < g->files_len; i++) {

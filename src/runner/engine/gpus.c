@@ -12,6 +12,7 @@
 #include "runner/gpu/watch.h"
 
 #define NVIDIA_RESOURCE "nvidia.com/gpu"
+#define DEV "/dev"
 
 /* --- What there is --- */
 
@@ -84,8 +85,7 @@ static void gpus_changed(void *arg)
     _cleanup_gpu_list_ struct gpu_list *l = gpus_now(e->gpus);
 
     /* What runs is started again by the engine's own word of it: ours is kept as things are. */
-    if (l->n && geteuid() == 0 && !e->rootless &&
-        cdi_write(e->gpu_places.cdi_own, e->installation, l, e->gpu_places.dev, &err) < 0)
+    if (l->n && geteuid() == 0 && !e->rootless && cdi_write(e->gpu_places.cdi_own, e->installation, l, &err) < 0)
         log_warning("GPUs: %s", err->message);
     if (e->listener.gpus_changed)
         e->listener.gpus_changed(e->listener.arg);
@@ -155,10 +155,10 @@ static int check_nodes(struct getting *t, const struct gpu_parts *shared, struct
 
     for (size_t i = 0; i < t->n; i++) {
         gpu_parts_own(t->a, t->list[i], &own);
-        if (gpu_parts_check(&own, t->e->gpu_places.dev, err) < 0)
+        if (gpu_parts_check(&own, DEV, err) < 0)
             return -1;
     }
-    return gpu_parts_check(shared, t->e->gpu_places.dev, err);
+    return gpu_parts_check(shared, DEV, err);
 }
 
 /* Only root's engine reads the folder that only root writes. */
@@ -166,7 +166,7 @@ static int take_own_names(struct getting *t, struct error **err)
 {
     struct engine *e = t->e;
 
-    if (cdi_write(e->gpu_places.cdi_own, e->installation, t->all, e->gpu_places.dev, err) < 0)
+    if (cdi_write(e->gpu_places.cdi_own, e->installation, t->all, err) < 0)
         return -1;
     for (size_t i = 0; i < t->n; i++)
         t->out->names[t->out->names_len++] = cdi_own_name(t->a, e->installation, t->list[i]->id);
@@ -176,15 +176,14 @@ static int take_own_names(struct getting *t, struct error **err)
 static void add_nodes(struct getting *t, const struct gpu_parts *p)
 {
     for (size_t i = 0; i < p->nodes_len; i++)
-        t->out->nodes[t->out->nodes_len++] = (struct gpu_node){
-            arena_printf(t->a, "%s/%s", t->e->gpu_places.dev, p->nodes[i]), arena_printf(t->a, "/dev/%s", p->nodes[i])};
+        t->out->nodes[t->out->nodes_len++] = arena_printf(t->a, DEV "/%s", p->nodes[i]);
 }
 
 static void take_one_by_one(struct getting *t, const struct gpu_parts *shared)
 {
     struct gpu_parts own;
 
-    t->out->nodes = arena_alloc(t->a, (3 * t->n + shared->nodes_len) * sizeof(struct gpu_node));
+    t->out->nodes = arena_alloc(t->a, (3 * t->n + shared->nodes_len) * sizeof(char *));
     for (size_t i = 0; i < t->n; i++) {
         gpu_parts_own(t->a, t->list[i], &own);
         add_nodes(t, &own);

@@ -7,13 +7,10 @@
  * Which of this machine's GPUs a container gets, and how the engine is told: by names of CDI devices, an
  * administrator's or our own, where it knows such names and reads our file; else by the same nodes and files one by one.
  */
-struct gpu_node {
-    const char *source, *target;
-};
 struct container_gpus {
     const char **names; /* of CDI devices */
     size_t names_len;
-    struct gpu_node *nodes;
+    const char **nodes; /* paths, the same inside */
     size_t nodes_len;
     const struct gpu_file *files; /* read-only */
     size_t files_len;

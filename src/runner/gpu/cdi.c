@@ -129,15 +129,14 @@ const char *cdi_own_name(struct arena *a, const char *installation, const char *
     return arena_printf(a, CDI_KIND "=%.8s_%s", installation, id);
 }
 
-static void add_nodes(yyjson_mut_doc *d, yyjson_mut_val *edits, const struct gpu_parts *p, const char *dev)
+static void add_nodes(yyjson_mut_doc *d, yyjson_mut_val *edits, const struct gpu_parts *p)
 {
     yyjson_mut_val *list = yyjson_mut_arr(d);
 
     for (size_t i = 0; i < p->nodes_len; i++) {
         yyjson_mut_val *one = yyjson_mut_arr_add_obj(d, list);
-        _cleanup_free_ char *inside = xasprintf("/dev/%s", p->nodes[i]), *here = xasprintf("%s/%s", dev, p->nodes[i]);
-        json_mut_set_str(d, one, "path", inside);
-        json_mut_set_str(d, one, "hostPath", here);
+        _cleanup_free_ char *path = xasprintf("/dev/%s", p->nodes[i]);
+        json_mut_set_str(d, one, "path", path);
         json_mut_set_str(d, one, "permissions", "rw"); /* no making of nodes */
     }
     json_mut_set(d, edits, "deviceNodes", list);
@@ -158,8 +157,7 @@ static void add_mounts(yyjson_mut_doc *d, yyjson_mut_val *edits, const struct gp
     json_mut_set(d, edits, "mounts", list);
 }
 
-static void add_device(yyjson_mut_doc *d, yyjson_mut_val *list, const char *installation, const struct gpu *g,
-                       const char *dev)
+static void add_device(yyjson_mut_doc *d, yyjson_mut_val *list, const char *installation, const struct gpu *g)
 {
     _cleanup_arena_ struct arena *a = arena_new();
     yyjson_mut_val *one = yyjson_mut_arr_add_obj(d, list);
@@ -167,10 +165,10 @@ static void add_device(yyjson_mut_doc *d, yyjson_mut_val *list, const char *inst
 
     gpu_parts_own(a, g, &own);
     json_mut_set_str(d, one, "name", strchr(cdi_own_name(a, installation, g->id), '=') + 1);
-    add_nodes(d, json_mut_make_obj(d, one, "containerEdits"), &own, dev);
+    add_nodes(d, json_mut_make_obj(d, one, "containerEdits"), &own);
 }
 
-char *cdi_text(const char *installation, const struct gpu_list *l, const char *dev)
+char *cdi_text(const char *installation, const struct gpu_list *l)
 {
     _cleanup_arena_ struct arena *a = arena_new();
     yyjson_mut_doc *d = json_mut_new(a);
@@ -183,11 +181,11 @@ char *cdi_text(const char *installation, const struct gpu_list *l, const char *d
     json_mut_set_str(d, root, "kind", CDI_KIND);
     for (size_t i = 0; i < l->n; i++)
         if (l->gpus[i].state != GPU_LOST)
-            add_device(d, list, installation, &l->gpus[i], dev);
+            add_device(d, list, installation, &l->gpus[i]);
     json_mut_set(d, root, "devices", list);
     gpu_parts_shared(a, l, &shared);
     yyjson_mut_val *edits = json_mut_make_obj(d, root, "containerEdits");
-    add_nodes(d, edits, &shared, dev);
+    add_nodes(d, edits, &shared);
     add_mounts(d, edits, &shared);
     return json_mut_write(root, &n);
 }
@@ -197,10 +195,9 @@ static char *own_path(const char *folder, const char *installation)
     return xasprintf("%s/openhydra-%.8s.json", folder, installation);
 }
 
-int cdi_write(const char *folder, const char *installation, const struct gpu_list *l, const char *dev,
-              struct error **err)
+int cdi_write(const char *folder, const char *installation, const struct gpu_list *l, struct error **err)
 {
-    _cleanup_free_ char *path = own_path(folder, installation), *text = cdi_text(installation, l, dev);
+    _cleanup_free_ char *path = own_path(folder, installation), *text = cdi_text(installation, l);
     _cleanup_free_ char *present = path_exists(path) ? read_file(path, MOST_BYTES, NULL, NULL) : NULL;
 
     if (streq(present, text))

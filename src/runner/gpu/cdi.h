@@ -9,8 +9,8 @@
 /*
  * Files of the Container Device Interface, by which an engine knows devices by name: an administrator's (nvidia-ctk
  * writes such a one), which say more than we could find out; and one of our own for what is in none of them.
- * Ours is of version 0.5.0, the lowest that knows hostPath and names that begin with a digit, so that Podman 4.3
- * reads it (github.com/cncf-tags/container-device-interface, SPEC.md).
+ * Ours is of version 0.5.0, the lowest that knows names which begin with a digit, so that Podman 4.3 reads it
+ * (github.com/cncf-tags/container-device-interface, SPEC.md).
  */
 #define CDI_KIND "openhydra.io/gpu"
 
@@ -26,11 +26,10 @@ int cdi_read(struct arena *a, struct str text, struct cdi_file *out, struct erro
  * are NULL-terminated. */
 const char *cdi_find(struct arena *a, const char *const *folders, const struct gpu *g);
 
-/* Our own file for all of them, where it is not there as it should be. `dev`: where the nodes are on this machine.
- * Installations beside each other have names of their own. */
-int cdi_write(const char *folder, const char *installation, const struct gpu_list *l, const char *dev,
-              struct error **err) _must_check_;
+/* Our own file for all of them, where it is not there as it should be. Installations beside each other have names of
+ * their own. */
+int cdi_write(const char *folder, const char *installation, const struct gpu_list *l, struct error **err) _must_check_;
 void cdi_remove(const char *folder, const char *installation);
 const char *cdi_own_name(struct arena *a, const char *installation, const char *id);
 /* The file's text; the caller frees. */
-char *cdi_text(const char *installation, const struct gpu_list *l, const char *dev);
+char *cdi_text(const char *installation, const struct gpu_list *l);

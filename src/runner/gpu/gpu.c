@@ -18,7 +18,6 @@ struct gpu_places gpu_places_or_default(const struct gpu_places *p)
     static const char *const folders[] = {"/etc/cdi", "/var/run/cdi", NULL};
     struct gpu_places out = p ? *p : (struct gpu_places){0};
 
-    out.dev = out.dev ? out.dev : "/dev";
     out.proc = out.proc ? out.proc : "/proc";
     out.cdi_folders = out.cdi_folders ? out.cdi_folders : folders;
     out.cdi_own = out.cdi_own ? out.cdi_own : "/var/run/cdi";

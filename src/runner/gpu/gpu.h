@@ -61,7 +61,7 @@ static inline void cleanup_gpu_listp(struct gpu_list **l)
 
 /* Where the driver is found on this machine; what is NULL is where it is everywhere. */
 struct gpu_places {
-    const char *dev, *proc;
+    const char *proc;
     const char *const *cdi_folders; /* an administrator's; NULL-terminated */
     const char *cdi_own;            /* the folder of ours, which the engine reads */
 };

@@ -24,5 +24,6 @@ struct gpu_parts {
 void gpu_parts_own(struct arena *a, const struct gpu *g, struct gpu_parts *out);
 /* What all need, once. */
 void gpu_parts_shared(struct arena *a, const struct gpu_list *l, struct gpu_parts *out);
-/* Whether the nodes are there, below `dev`. */
+/* Whether the nodes are there, below `dev`. In a container they are at the same path: in a user namespace a node cannot be
+ * made, and runc mounts that of its path. */
 int gpu_parts_check(const struct gpu_parts *p, const char *dev, struct error **err) _must_check_;

@@ -273,7 +273,7 @@ static void test_podman_body(void **state)
 static const char *const gpu_ids[] = {"GPU-a", "GPU-b"};
 static const struct runtime_variable loader_variables[] = {{"LD_LIBRARY_PATH", "/theirs"}, {"GCONV_PATH", "/theirs"}, {"A", "1"}};
 static const char *gpu_names[] = {"openhydra.io/gpu=i_GPU-a", "openhydra.io/gpu=i_GPU-b"};
-static struct gpu_node gpu_nodes[] = {{"/d/nvidia0", "/dev/nvidia0"}};
+static const char *gpu_nodes[] = {"/dev/nvidia0"};
 static const struct gpu_file gpu_files[] = {{"/l/libcuda.so.1", "/opt/nvidia/libcuda.so.1"}};
 
 static yyjson_doc *gpu_body(bool libpod, const struct container_gpus *gpus)
@@ -320,13 +320,13 @@ static void test_gpus_one_by_one(void **state)
     _cleanup_json_ yyjson_doc *podman = gpu_body(true, &gpus), *docker = gpu_body(false, &gpus);
     yyjson_val *r = yyjson_doc_get_root(podman), *file;
 
-    assert_string_equal(json_str_at(yyjson_arr_get_first(json_at(r, "devices")), "path"), "/d/nvidia0:/dev/nvidia0:rw");
+    assert_string_equal(json_str_at(yyjson_arr_get_first(json_at(r, "devices")), "path"), "/dev/nvidia0:/dev/nvidia0:rw");
     file = yyjson_arr_get_first(json_at(r, "mounts"));
     mount_is(file, "bind", "/l/libcuda.so.1", "/opt/nvidia/libcuda.so.1");
     HOLDS(json_at(file, "options"), "bind", "rprivate", "nosuid", "nodev", "ro");
     r = yyjson_doc_get_root(docker);
     yyjson_val *node = yyjson_arr_get_first(json_at(r, "HostConfig.Devices"));
-    assert_string_equal(json_str_at(node, "PathOnHost"), "/d/nvidia0");
+    assert_string_equal(json_str_at(node, "PathOnHost"), "/dev/nvidia0");
     assert_string_equal(json_str_at(node, "PathInContainer"), "/dev/nvidia0");
     assert_string_equal(json_str_at(node, "CgroupPermissions"), "rw");
     assert_true(json_bool_at(yyjson_arr_get_first(json_at(r, "HostConfig.Mounts")), "ReadOnly", false));
