@@ -1,6 +1,7 @@
 /* The GPUs of a machine, by the fake NVML (tests/fake): what there is, what goes wrong with them, who uses them, and what
  * a container gets. Clocks are arguments; the thread itself is started once. */
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,7 +31,7 @@
 
 static char folder[64], scenario[96], proc[96], dev[96], own_cdi[96];
 static int stop_fd;
-static unsigned told;
+static atomic_uint told;
 static struct gpus *gpus;
 static int64_t now;
 
