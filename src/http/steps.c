@@ -245,6 +245,9 @@ static void close_connection(struct connection *c)
     reader_free(&c->reader);
     free(c->rest);
     free(c->kept);
+    /* A program that is just being started (content/unpack.c) has it too, for a moment: then its end alone is none. */
+    if (c->is_watched)
+        loop_forget(&c->lane->loop, c->fd);
     close(steal_fd(c->fd));
     if (!c->is_posted)
         free(c);
