@@ -58,6 +58,8 @@ def create(session, resource, length, **pairs):
 
 
 def patch(session, location, offset, data, **headers):
+    """On a connection of its own: the gateway ends the one of a body that it did not want, and says so to nobody."""
+    headers["Connection"] = "close"
     return session.patch(location, data=data, headers={**PIECE, "Upload-Offset": str(offset), **headers})
 
 
