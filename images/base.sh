@@ -23,7 +23,7 @@ base_hooks=(
   --customize-hook='chroot "$1" useradd --uid 1000 --user-group --create-home --shell /bin/bash student'
   --customize-hook='find "$1/home/student" -mindepth 1 -delete'
   --customize-hook='mkdir -p "$1/run/open-hydra"'
-  # Files get one date in the archive, so compiled modules must not be compared by date.
-  --customize-hook='chroot "$1" sh -c "python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /usr/lib/python3*" || true'
+  # Files get one date in the archive, so compiled modules must not be compared by date. Sets of constants keep their order.
+  --customize-hook='chroot "$1" sh -c "PYTHONHASHSEED=0 python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /usr/lib/python3*" || true'
   --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/log/* "$1"/var/cache/debconf/*-old'
 )
