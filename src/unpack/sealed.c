@@ -18,6 +18,8 @@
 
 /* --- Limits --- */
 
+#define NICER 10
+#define DESCRIPTORS 16
 #define SECONDS_ANYWAY 120
 #define BYTES_PER_SECOND (UINT64_C(1) << 20) /* the slowest compression, on a slow machine */
 
@@ -47,7 +49,10 @@ int sealed_begin(int parent, const struct unpack_limits *limits, struct error **
     if (syscall(SYS_close_range, UNPACK_FOLDER + 1, ~0U, 0) < 0)
         return error_errno(err, errno, "close_range");
     umask(022);
-    if (limit(RLIMIT_CORE, 0, err) < 0 || limit_memory(err) < 0)
+    /* Requests come first. */
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICER);
+    if (limit(RLIMIT_CORE, 0, err) < 0 || limit(RLIMIT_NOFILE, DESCRIPTORS, err) < 0 ||
+        limit(RLIMIT_FSIZE, limits->bytes, err) < 0 || limit_memory(err) < 0)
         return -1;
     return limit(RLIMIT_CPU, SECONDS_ANYWAY + limits->bytes / BYTES_PER_SECOND, err);
 }

@@ -283,6 +283,29 @@ def test_killed_while_it_sweeps(bases):
 
 
 @pytest.mark.root
+def test_on_a_full_disk_the_old_content_stays():
+    from faults.disk import Disk
+    disk = Disk(16)
+    try:
+        base = pathlib.Path(disk.path) / "base"
+        base.mkdir()
+        publish(base, 1)
+        fill(base, "up", 2)
+        fill(base, "up2", 7)
+        disk.fill()
+        got = ask("publish", base, "up", "mnist", 2, 3)
+        assert content(base) == (2 if got["ok"] else 1)
+        got = ask("publish", base, "up2", "other", 7, 3)
+        assert content(base, "other") == (7 if got["ok"] else None)
+        disk.unfill()
+        assert ask("recover", base)["ok"] and ask("sweep", base)["ok"]
+        publish(base, 3)
+        assert content(base) == 3
+    finally:
+        disk.remove()
+
+
+@pytest.mark.root
 def test_the_power_goes(tmp_path):
     """What was said to be done is there afterwards, whole. On ext4; the disk loses what was not written for good."""
     from faults.disk import Disk

@@ -280,6 +280,7 @@ def test_it_has_little_to_begin_with(place):
         assert b"SECRET" not in pathlib.Path(f"/proc/{child}/environ").read_bytes()
         assert sorted(map(int, os.listdir(f"/proc/{child}/fd")))[:4] == [0, 1, 2, 3]
         status = pathlib.Path(f"/proc/{child}/status").read_text()
+        assert os.getpriority(os.PRIO_PROCESS, child) >= min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
         assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
     finally:
         os.kill(child, signal.SIGKILL)

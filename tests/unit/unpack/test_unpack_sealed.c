@@ -86,11 +86,12 @@ static int look_at_files(bool landlock)
 static int look(pid_t parent, int at)
 {
     bool landlock = has_landlock();
-    struct rlimit cpu, core;
+    struct rlimit cpu, core, size;
 
     EXPECT(dup2(at, UNPACK_FOLDER) == UNPACK_FOLDER);
     EXPECT(sealed_begin(parent, &limits, NULL) == 0);
     EXPECT(getrlimit(RLIMIT_CPU, &cpu) == 0 && cpu.rlim_max == 121);
+    EXPECT(getrlimit(RLIMIT_FSIZE, &size) == 0 && size.rlim_max == limits.bytes);
     EXPECT(getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0);
     EXPECT(fcntl(UNPACK_FOLDER + 1, F_GETFD) < 0);
     EXPECT(sealed_finish(UNPACK_FOLDER, NULL) == 0);
