@@ -51,8 +51,26 @@ void device_read(yyjson_val *object, struct device *out)
         .reason = json_str_at(object, "status.reason"),
         .message = json_str_at(object, "status.message"),
         .port = (uint16_t)json_int_at(object, "status.port", 0),
+        .ports = json_at(object, "status.ports"),
         .host_id = (uint32_t)json_int_at(object, "status.hostId", 0),
         .url = yyjson_get_str(yyjson_arr_get_first(json_at(object, "status.urls"))),
     };
     read_finalizers(object, out);
+}
+
+size_t device_ports(const struct device *d, struct device_port out[static DEVICE_PORTS_MAX])
+{
+    yyjson_val *one;
+    size_t i, max, n = 0;
+
+    if (d->port == 0)
+        return 0;
+    out[n++] = (struct device_port){d->port, NULL};
+    yyjson_arr_foreach (d->ports, i, max, one) {
+        uint16_t port = (uint16_t)json_int_at(one, "port", 0);
+        const char *name = json_str_at(one, "name");
+        if (i > 0 && port && name && n < DEVICE_PORTS_MAX)
+            out[n++] = (struct device_port){port, name};
+    }
+    return n;
 }

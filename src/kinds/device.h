@@ -21,6 +21,13 @@ enum phase {
 const char *phase_name(enum phase p);  /* "Queued" … */
 enum phase phase_parse(const char *s); /* unknown or NULL: PHASE_QUEUED */
 
+/* One of its addresses: a port of the range, and the endpoint to which it leads; NULL: the first. */
+#define DEVICE_PORTS_MAX 16
+struct device_port {
+    uint16_t port;
+    const char *endpoint;
+};
+
 /* A Device as a plain structure. Strings point into the JSON document or are NULL. */
 struct device {
     const char *name, *uid, *owner, *sandbox;
@@ -35,8 +42,11 @@ struct device {
     int64_t generation;
     enum phase phase;
     const char *reason, *message;
-    uint16_t port;    /* status.port; 0: none could be given */
-    uint32_t host_id; /* status.hostId: first of the owner's range; 0: none */
-    const char *url;  /* status.urls[0] */
+    uint16_t port;     /* status.port; 0: none could be given */
+    yyjson_val *ports; /* status.ports: array of {name, port} in the order of status.urls, or NULL: there is that one */
+    uint32_t host_id;  /* status.hostId: first of the owner's range; 0: none */
+    const char *url;   /* status.urls[0] */
 };
 void device_read(yyjson_val *object, struct device *out);
+/* All ports that it has, the first of which is status.port; returns how many. */
+size_t device_ports(const struct device *d, struct device_port out[static DEVICE_PORTS_MAX]);

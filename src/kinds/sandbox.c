@@ -130,3 +130,12 @@ size_t sandbox_scratch(const struct sandbox *s, struct sandbox_scratch list[stat
     }
     return n;
 }
+
+size_t sandbox_entrances(const struct sandbox *s, struct sandbox_port out[static SANDBOX_ENTRANCES_MAX])
+{
+    size_t n = 0;
+
+    if (s->socket)
+        out[n++] = (struct sandbox_port){.name = "main"};
+    return n + sandbox_ports(s, out + n);
+}

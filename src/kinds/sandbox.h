@@ -12,7 +12,7 @@ struct sandbox_amount {
     uint64_t otherwise, most; /* where a device says nothing, and the most that it may say; 0: nothing is said */
 };
 /* A TCP port on which the image listens. The names are the original's where none is given: «port-0» … */
-#define SANDBOX_PORTS_MAX 16
+#define SANDBOX_PORTS_MAX 15
 #define SANDBOX_PORT_NAME_MAX 15 /* as Kubernetes' */
 struct sandbox_port {
     char name[SANDBOX_PORT_NAME_MAX + 1];
@@ -45,6 +45,9 @@ void sandbox_read(yyjson_val *object, struct sandbox *out);
 size_t sandbox_ports(const struct sandbox *s, struct sandbox_port out[static SANDBOX_PORTS_MAX]);
 /* What an environment runs with GPUs of that resource; NULL: with none. NULL: there is a set, and nothing for these. */
 const char *sandbox_image(const struct sandbox *s, const char *gpu_driver);
+/* All by which it is entered, the first of which is the environment's own: its socket («main», port 0), then its ports. */
+#define SANDBOX_ENTRANCES_MAX (SANDBOX_PORTS_MAX + 1)
+size_t sandbox_entrances(const struct sandbox *s, struct sandbox_port out[static SANDBOX_ENTRANCES_MAX]);
 
 /* All that it names, the one for environments without a GPU first. Returns their number. */
 #define SANDBOX_IMAGES_MAX 65

@@ -193,3 +193,50 @@ def test_port_of_another_program_is_left_out():
             hydra.admin().post("sandboxes", json={"metadata": {"name": "none"}, "spec": {"cpuImageName": "localhost/no:no", "socket": "/run/s"}})
             hydra.create_user("a")
             assert hydra.create_device("a", sandboxName="none")["status"]["port"] == hydra.environment_ports[1]
+
+
+# ---- several addresses --------------------------------------------------------------------------------------------------
+
+
+def sandbox_of(admin, name, **spec):
+    answer = admin.post("sandboxes", json={"metadata": {"name": name}, "spec": {"cpuImageName": "localhost/nowhere:1", **spec}})
+    assert answer.status_code == 201, answer.text
+
+
+def ticket(admin, device, port):
+    return admin.post(f"devices/{device}/ticket", json={"spec": {"port": port}})
+
+
+def test_each_port_has_an_address_of_its_own(hydra, admin):
+    """In the sandbox's order, the first of them the user's one from before and after."""
+    sandbox, user = fresh_name("several"), hydra.create_user(fresh_name("many"))["metadata"]["name"]
+    sandbox_of(admin, sandbox, socket="/run/a/s", ports=[8888, {"name": "app", "port": 5000}])
+    made = make(admin, user, user, sandboxName=sandbox).json()
+    ports = made["status"]["ports"]
+    assert [p["name"] for p in ports] == ["main", "port-0", "app"] and made["status"]["port"] == ports[0]["port"]
+    assert len({p["port"] for p in ports}) == 3
+    assert made["status"]["urls"] == [f"http://127.0.0.1:{p['port']}" for p in ports]
+    assert made["spec"]["sandboxURLs"] == ",".join(made["status"]["urls"])
+    for port in ports:
+        answer = ticket(admin, user, port["port"])
+        assert answer.status_code == 201 and answer.json()["status"]["url"].startswith(f"http://127.0.0.1:{port['port']}/"), answer.text
+    is_status(ticket(admin, user, hydra.dashboard_port), 422, "Invalid", field="spec.port")
+    for wrong in (0, 65536, "31000", -1, 1.5):
+        is_status(ticket(admin, user, wrong), 422, "Invalid", field="spec.port")
+    assert admin.post(f"devices/{user}/ticket").json()["status"]["url"].startswith(made["status"]["urls"][0] + "/")
+    # What the runner writes changes none of it.
+    hydra.wait_phase(user, "Failed")
+    after = hydra.device(user)
+    assert after["status"]["ports"] == ports and after["status"]["urls"] == made["status"]["urls"]
+    assert admin.delete(f"devices/{user}").status_code == 200
+    hydra.wait_gone(user)
+    # They stay the user's; with a sandbox that has one, there is the first alone.
+    again = make(admin, user, user, sandboxName=sandbox).json()
+    assert again["status"]["ports"] == ports
+    admin.delete(f"devices/{user}")
+    hydra.wait_gone(user)
+    sandbox_of(admin, f"{sandbox}-1", ports=[80])
+    one = make(admin, user, user, sandboxName=f"{sandbox}-1").json()
+    assert one["status"]["port"] == ports[0]["port"] and "ports" not in one["status"] and len(one["status"]["urls"]) == 1
+    admin.delete(f"devices/{user}")
+    hydra.wait_gone(user)

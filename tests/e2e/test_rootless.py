@@ -187,6 +187,29 @@ def test_root_inside_is_not_the_user_either(hydra, user):
     hydra.wait_gone("rick")
 
 
+def test_what_listens_on_tcp(hydra, user):
+    """As any user of the image and as root, by a process that is neither the user nor what runs."""
+    for name, run_as in (("tess", 1000), ("tom", 0)):
+        answer = hydra.admin().post("sandboxes", json={"metadata": {"name": f"tcp-{name}"}, "spec": {
+            "cpuImageName": IMAGE, "runAsUser": run_as, "ports": [{"name": "web", "port": 80}], "home": "/home/student",
+            "env": [{"name": "LISTEN", "value": "0.0.0.0,80"}]}})
+        assert answer.status_code == 201, answer.text
+        hydra.create_user(name)
+        hydra.create_device(name, sandboxName=f"tcp-{name}")
+        hydra.wait_phase(name, "Running", 120)
+        session, base = hydra.environment(hydra.login(name, "password"), name)
+        assert session.get(base).text == "hello\n"
+        first = container(hydra, name)["State"]["Pid"]
+        relay = next(int(p.name) for p in pathlib.Path("/proc").glob("[0-9]*")
+                     if b"systemd-socket-proxyd" in (p / "cmdline").read_bytes() and os.readlink(p / "ns/net") == os.readlink(f"/proc/{first}/ns/net"))
+        own, ran = status_of(relay), status_of(first)
+        assert own["Uid"] != ran["Uid"] and int(own["Uid"].split()[0]) >= user.SUBORDINATE and int(own["CapBnd"], 16) == 0
+        assert own["NoNewPrivs"] == "1" and set(os.listdir(f"/proc/{relay}/root")) <= {"lib", "lib64", "usr"}
+        hydra.admin().delete(f"devices/{name}")
+        hydra.wait_gone(name)
+        assert not pathlib.Path(f"/proc/{relay}").exists()
+
+
 # ---- life -------------------------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from e2e.inside import PYTHON, container
 from support.answers import fresh_name
+from support.instance import Browser
 from support.lab import Lab
 
 pytestmark = pytest.mark.root
@@ -19,6 +20,9 @@ class Socket(tornado.websocket.WebSocketHandler):
     def on_message(self, message): self.write_message(message, binary=isinstance(message, bytes))
 app = tornado.web.Application([("/", Echo), ("/socket", Socket)], websocket_max_message_size=1 << 26)
 app.listen(5000, "127.0.0.1", max_buffer_size=1 << 28)
+class Second(tornado.web.RequestHandler):
+    def get(self): self.write("second")
+tornado.web.Application([("/", Second)]).listen(5001)
 tornado.ioloop.IOLoop.current().start()
 """
 
@@ -76,3 +80,29 @@ def test_a_plain_web_server(hydra):
     assert socket.recv() == b"\x00\xff"
     socket.close()
     stop(hydra, name, session)
+
+
+def open_port(session, name, port):
+    """As the dashboard does it: a ticket for that port, redeemed there."""
+    answer = session.post(f"devices/{name}/ticket", json={"spec": {"port": port}})
+    assert answer.status_code == 201, answer.text
+    browser = Browser()
+    answer = browser.get(answer.json()["status"]["url"], allow_redirects=False)
+    assert answer.status_code in (302, 303), answer.text
+    return browser
+
+
+def test_several_ports_are_several_origins(hydra):
+    name, session, lab = start(hydra, command=[PYTHON, "-c", WEB], ports=[{"name": "web", "port": 5000}, {"name": "second", "port": 5001}])
+    status = hydra.device(name)["status"]
+    (first, second), ports = status["urls"], [p["port"] for p in status["ports"]]
+    assert lab.base == first and lab.request("GET", "/", 200).text == "here"
+    # The first one's pass is none of the second's, though the browser sends both of them both cookies.
+    assert lab.session.get(second, headers={"Sec-Fetch-Mode": "cors"}, allow_redirects=False).status_code in (302, 401, 403)
+    browser = open_port(session, name, ports[1])
+    assert browser.get(second).text == "second"
+    assert browser.get(first, headers={"Sec-Fetch-Mode": "cors"}, allow_redirects=False).status_code in (302, 401, 403)
+    # Pages of the one are another origin's to the other.
+    assert browser.post(second, headers={"Origin": first}).status_code == 403
+    stop(hydra, name, session)
+    assert browser.get(second, allow_redirects=False).status_code in (302, 303, 401, 403, 404)

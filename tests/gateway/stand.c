@@ -236,7 +236,7 @@ static void make_ticket(struct http_exchange *x, const struct identity *who, str
 
     if (err == NULL && o == NULL)
         error_set(&err, REASON_NOT_FOUND, "no device %s", device);
-    _cleanup_free_ char *url = err ? NULL : gateway_ticket(s.gateway, o, who, &expires, &err);
+    _cleanup_free_ char *url = err ? NULL : gateway_ticket(s.gateway, o, 0, who, &expires, &err);
     if (err) {
         api_reply_error(x, err);
         return;
@@ -305,7 +305,7 @@ static int ticket(char **f, char **out, struct error **err)
 
     if (device == NULL)
         return error_set(err, REASON_NOT_FOUND, "no device");
-    *out = gateway_ticket(s.gateway, device, &who, &expires, err);
+    *out = gateway_ticket(s.gateway, device, 0, &who, &expires, err);
     return *out ? 0 : -1;
 }
 

@@ -87,6 +87,22 @@ def test_wherever_it_listens(stack, listen, ports, user):
     assert stack.mounts() == [] and stack.places() == []
 
 
+def test_several_ports_each_by_itself(stack):
+    """The program listens on one: the other is no hindrance, and says nothing. A socket comes first."""
+    web(stack, ports=[8888, {"name": "app", "port": 5000}])
+    started(stack)
+    assert entrance(stack).name == "port-0.sock" and not entrance(stack).with_name("app.sock").exists() and len(relays(stack)) == 1
+    stack.delete("ada")
+    stack.wait_gone("ada")
+    stack.sandbox("both", ports=[5000], env=[])
+    started(stack, "ada", "both")
+    assert entrance(stack).name == "environment.sock" and inside(stack, "/")[0] == 200 and relays(stack) == []
+    assert list(entrance(stack).parent.with_name(entrance(stack).parent.name + ".ports").iterdir()) == []
+    stack.delete("ada")
+    stack.wait_gone("ada")
+    assert stack.mounts() == [] and stack.places() == []
+
+
 def test_what_is_refused(stack):
     for field, ports in (("spec.ports[0]", [0]), ("spec.ports[0]", [65536]), ("spec.ports[0]", ["8888"]), ("spec.ports[0]", [-1]),
                          ("spec.ports[0].port", [{"name": "a"}]), ("spec.ports[0].name", [{"name": "A", "port": 1}]),

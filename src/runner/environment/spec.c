@@ -149,7 +149,7 @@ static int check_network(const struct sandbox *s, const struct runtime_facts *f,
 
 static int check_tcp(const struct sandbox *s, const struct runtime_facts *f, struct error **err)
 {
-    if (s->socket || f->tcp)
+    if (yyjson_arr_size(s->ports) == 0 || f->tcp)
         return 0;
     return error_set(err, REASON_FORBIDDEN, "sandbox %s listens on TCP (spec.ports), which cannot be reached here: %s",
                      s->name, f->tcp_why ? f->tcp_why : "");
@@ -181,21 +181,21 @@ static void add_scratch(struct arena *a, const struct sandbox *s, struct runtime
     r->scratch = list;
 }
 
-/* The first that is listed, or the socket: there is one address for each device yet. */
-static void add_port(struct arena *a, const struct sandbox *s, struct runtime_spec *r)
+/* The readiness path is asked at the first. */
+static void add_ports(struct arena *a, const struct sandbox *s, struct runtime_spec *r)
 {
-    struct runtime_port *port = arena_alloc(a, sizeof(*port));
-    struct sandbox_port list[SANDBOX_PORTS_MAX];
+    struct sandbox_port list[SANDBOX_ENTRANCES_MAX];
+    size_t n = sandbox_entrances(s, list);
+    struct runtime_port *ports = arena_alloc(a, n * sizeof(*ports));
 
-    *port = (struct runtime_port){.name = PORT_MAIN, .ready = arena_strdup(a, s->readiness_path)};
-    if (s->socket) {
-        port->socket = arena_strdup(a, s->socket);
-    } else if (sandbox_ports(s, list)) {
-        port->name = arena_strdup(a, list[0].name);
-        port->tcp = list[0].port;
-    }
-    r->ports = port;
-    r->ports_len = 1;
+    _Static_assert(SANDBOX_ENTRANCES_MAX <= PORTS_MAX, "PORTS_MAX");
+    for (size_t i = 0; i < n; i++)
+        ports[i] = (struct runtime_port){.name = arena_strdup(a, list[i].name),
+                                         .tcp = list[i].port,
+                                         .socket = list[i].port ? NULL : arena_strdup(a, s->socket),
+                                         .ready = i ? NULL : arena_strdup(a, s->readiness_path)};
+    r->ports = ports;
+    r->ports_len = n;
 }
 
 static struct runtime_spec *describe(struct environments *es, struct arena *a, const struct environment *e,
@@ -229,7 +229,7 @@ static struct runtime_spec *describe(struct environments *es, struct arena *a, c
     add_content(r, CONTENT_DATA_SETS, c->dataset_mount);
     add_content(r, CONTENT_COURSES, c->course_mount);
     add_scratch(a, s, r);
-    add_port(a, s, r);
+    add_ports(a, s, r);
     add_variables(a, e, d, s, r);
     return r;
 }

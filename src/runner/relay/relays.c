@@ -25,8 +25,8 @@
 #define LOOK_MS 3000         /* whether somebody still listens on a port */
 #define WAIT_MS 20           /* until somebody does: growing to a fiftieth of the time … */
 #define WAIT_LONGEST_MS 1000 /* … or this */
-#define AGAIN_MS 250         /* after a failure, doubled each time … */
-#define AGAIN_DOUBLED 7      /* … to half a minute */
+#define AGAIN_MS 100         /* after a failure, doubled each time … */
+#define AGAIN_DOUBLED 8      /* … to half a minute */
 #define SOON_US 1000000      /* one that ends sooner has failed */
 
 struct relay {
@@ -103,13 +103,14 @@ static void look_for_self(struct relay *r)
     }
 }
 
-static void note_end(struct relay *r, int64_t now)
+/* It ends a moment before the process with which it ends. */
+static bool note_end(struct relay *r, int64_t now)
 {
     if (!has_ended(r->self.fd))
-        return;
+        return false;
     r->failures = now - r->started_us < SOON_US ? r->failures + 1 : 0;
-    log_warning("%s: the relay of port %u ended", r->instance, r->port);
     take_self(r, (struct relay_process){0, -1});
+    return true;
 }
 
 static void end_self(struct relay *r)
@@ -165,10 +166,14 @@ static int start(struct relays *all, struct relay *r, struct error **err)
 static void start_or_say(struct relays *all, struct relay *r, enum listening to)
 {
     _cleanup_error_ struct error *err = NULL;
+    bool again = r->to != LISTENING_UNKNOWN;
 
     r->to = to;
-    if (start(all, r, &err) == 0)
+    if (start(all, r, &err) == 0) {
+        if (again)
+            log_info("%s: port %u is relayed again", r->instance, r->port);
         return;
+    }
     if (!has_ended(r->process))
         log_warning("%s: port %u: %s", r->instance, r->port, err->message);
     r->failures++;
@@ -180,7 +185,8 @@ static unsigned take_step(struct relays *all, struct relay *r, int64_t now)
     enum listening to = listening_on(r->pid, r->port);
 
     look_for_self(r);
-    note_end(r, now);
+    if (note_end(r, now))
+        return pause_after_failure(r);
     if (to == LISTENING_NOT) {
         hide(r, true);
         r->unheard_us = r->unheard_us ? r->unheard_us : now;
@@ -189,7 +195,7 @@ static unsigned take_step(struct relays *all, struct relay *r, int64_t now)
     r->unheard_us = 0;
     if (to == LISTENING_UNKNOWN)
         to = r->to == LISTENING_UNKNOWN ? LISTENING_V4 : r->to;
-    if (r->to == LISTENING_UNKNOWN)
+    if (r->to == LISTENING_UNKNOWN && r->self.fd >= 0) /* found */
         r->to = to;
     if (r->to != to)
         end_self(r);

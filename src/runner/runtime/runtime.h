@@ -35,9 +35,9 @@ struct runtime_port {
     const char *name;   /* DNS label; the first of a list is the one by which it is entered */
     const char *socket; /* path of a unix socket, alone in its folder; NULL: it listens on TCP */
     uint16_t tcp;       /* … on this port of 127.0.0.1, ::1 or all addresses; 0: on the socket */
-    const char *ready;  /* path that answers with a status below 500 when it is ready */
+    const char *ready;  /* of the first: path that answers with a status below 500 when it is ready */
 };
-#define PORTS_MAX 17 /* a socket, and the ports of a sandbox */
+#define PORTS_MAX 16 /* a socket, and the ports of a sandbox */
 
 /* What all share, by the name that the runtime knows it by; it is left out where there is none. */
 #define CONTENT_DATA_SETS "data-sets"

@@ -83,13 +83,13 @@ static void answer_allowed(struct gateway *g, struct http_exchange *x, const str
         not_here(g, x, r, "starting");
         return;
     }
-    if (endpoints_find(g->endpoints, d->uid, NULL, http_arena(x), &at)) {
+    if (endpoints_find(g->endpoints, d->uid, d->endpoint, http_arena(x), &at)) {
         let_through(x, &at);
         return;
     }
     if (!last && waiting_room_enter(g->waiting, x, d->uid))
         return;
-    if (endpoints_find(g->endpoints, d->uid, NULL, http_arena(x), &at))
+    if (endpoints_find(g->endpoints, d->uid, d->endpoint, http_arena(x), &at))
         let_through(x, &at);
     else
         refuse_with_page(x, "starting");

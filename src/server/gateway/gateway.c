@@ -138,8 +138,20 @@ static bool find_device(const struct object *object, yyjson_doc **doc, struct de
     return !d->deleting && d->port != 0;
 }
 
-char *gateway_ticket(struct gateway *g, struct object *object, const struct identity *who, int64_t *expires_us,
-                     struct error **err)
+static bool has_port(const struct device *d, uint16_t port, struct error **err)
+{
+    struct device_port ports[DEVICE_PORTS_MAX];
+    size_t n = device_ports(d, ports);
+
+    for (size_t i = 0; i < n; i++)
+        if (ports[i].port == port)
+            return true;
+    error_add_cause(err, "spec.port", "FieldValueInvalid", "Invalid value: %u: none of the device's ports", port);
+    return false;
+}
+
+char *gateway_ticket(struct gateway *g, struct object *object, uint16_t port, const struct identity *who,
+                     int64_t *expires_us, struct error **err)
 {
     _cleanup_json_ yyjson_doc *doc = NULL;
     _cleanup_arena_ struct arena *arena = arena_new();
@@ -148,13 +160,16 @@ char *gateway_ticket(struct gateway *g, struct object *object, const struct iden
 
     if (!find_device(object, &doc, &d, err))
         return NULL;
+    port = port ? port : d.port;
+    if (!has_port(&d, port, err))
+        return NULL;
     const struct port_device at = {
         .name = object->name, .uid = object->uid, .owner = d.owner, .sandbox = d.sandbox, .phase = d.phase};
-    if (access_make(g, who, &at, d.port, gateway_now(g), &pass, err) < 0)
+    if (access_make(g, who, &at, port, gateway_now(g), &pass, err) < 0)
         return NULL;
     _cleanup_free_ char *token = tickets_issue(g->tickets, &pass, clock_monotonic_us(), err);
     if (token == NULL)
         return NULL;
     *expires_us = gateway_now(g) + (int64_t)TICKET_SECONDS * 1000000;
-    return xasprintf("%s/.open-hydra/open?ticket=%s", environment_origin(&g->site, arena, d.port), token);
+    return xasprintf("%s/.open-hydra/open?ticket=%s", environment_origin(&g->site, arena, port), token);
 }

@@ -41,10 +41,10 @@ int gateway_set_endpoints(struct gateway *g, const char *device_uid, const struc
                           struct error **err) _must_check_;
 void gateway_forget_endpoints(struct gateway *g, const char *device_uid);
 
-/* A one-use link to a device's environment for that caller, 60 s. The caller frees. NULL with a reason where it has no
- * address. */
-char *gateway_ticket(struct gateway *g, struct object *object, const struct identity *who, int64_t *expires_us,
-                     struct error **err);
+/* A one-use link to a device's environment for that caller, 60 s: at one of its ports; 0: its first. The caller frees.
+ * NULL with a reason where it has no such address. */
+char *gateway_ticket(struct gateway *g, struct object *object, uint16_t port, const struct identity *who,
+                     int64_t *expires_us, struct error **err);
 
 /* nginx.conf for this configuration, complete: browser ports, API port, environments, error pages. `prefix` is nginx's
  * working directory (temporary files, pid, pages). Pure: tested by `nginx -t`. The caller frees. Start it as `nginx -e

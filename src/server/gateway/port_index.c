@@ -11,9 +11,14 @@
 
 struct entry {
     char *name, *uid, *owner, *sandbox;
-    uint16_t port; /* 0: none */
     enum phase phase;
     bool deleting;
+    size_t ports_len;
+    struct entry_port {
+        uint16_t port;
+        char *endpoint;
+        struct entry *of;
+    } ports[];
 };
 
 struct port_index {
@@ -24,7 +29,7 @@ struct port_index {
     bool built;
     uint64_t revision;
     uint16_t first, last;
-    struct entry **by_port; /* borrowed from by_name */
+    struct entry_port **by_port; /* borrowed from by_name */
     struct map *by_name;
 };
 
@@ -36,7 +41,7 @@ struct port_index *port_index_new(struct store *store, uint16_t first, uint16_t 
     index->store = store;
     index->first = first;
     index->last = last;
-    index->by_port = xcalloc((size_t)(last - first) + 1, sizeof(struct entry *));
+    index->by_port = xcalloc((size_t)(last - first) + 1, sizeof(struct entry_port *));
     index->by_name = map_new();
     atomic_init(&index->seen, UINT64_MAX);
     return index;
@@ -52,6 +57,8 @@ static void entry_free(void *p)
     free(e->uid);
     free(e->owner);
     free(e->sandbox);
+    for (size_t i = 0; i < e->ports_len; i++)
+        free(e->ports[i].endpoint);
     free(e);
 }
 
@@ -65,7 +72,7 @@ void port_index_free(struct port_index *index)
     free(index);
 }
 
-static struct entry **slot_of_port(struct port_index *index, uint16_t port)
+static struct entry_port **slot_of_port(struct port_index *index, uint16_t port)
 {
     return port >= index->first && port <= index->last ? &index->by_port[port - index->first] : NULL;
 }
@@ -73,25 +80,35 @@ static struct entry **slot_of_port(struct port_index *index, uint16_t port)
 static void forget_device(struct port_index *index, struct str name)
 {
     struct entry *e = map_remove(index->by_name, name);
-    struct entry **at = e ? slot_of_port(index, e->port) : NULL;
 
-    /* The port may be another's by now. */
-    if (at && *at == e)
-        *at = NULL;
+    for (size_t i = 0; e && i < e->ports_len; i++) {
+        struct entry_port **at = slot_of_port(index, e->ports[i].port);
+        if (at && *at == &e->ports[i]) /* it may be another's by now */
+            *at = NULL;
+    }
     entry_free(e);
 }
 
 static struct entry *entry_new(const struct object *o)
 {
     struct device d;
+    struct device_port ports[DEVICE_PORTS_MAX];
     _cleanup_json_ yyjson_doc *doc = json_parse(o->json, NULL);
 
     if (doc == NULL)
         return NULL;
     device_read(yyjson_doc_get_root(doc), &d);
-    struct entry *e = xcalloc(1, sizeof(*e));
-    *e = (struct entry){xstrdup(o->name), xstrdup(o->uid), xstrdup_or_null(d.owner), xstrdup_or_null(d.sandbox), d.port,
-                        d.phase,          d.deleting};
+    size_t n = device_ports(&d, ports);
+    struct entry *e = xcalloc(1, sizeof(*e) + n * sizeof(e->ports[0]));
+    *e = (struct entry){xstrdup(o->name),
+                        xstrdup(o->uid),
+                        xstrdup_or_null(d.owner),
+                        xstrdup_or_null(d.sandbox),
+                        d.phase,
+                        d.deleting,
+                        n};
+    for (size_t i = 0; i < n; i++)
+        e->ports[i] = (struct entry_port){ports[i].port, xstrdup_or_null(ports[i].endpoint), e};
     return e;
 }
 
@@ -102,10 +119,12 @@ static void learn_device(struct port_index *index, const struct object *o)
     forget_device(index, str_from(o->name));
     if (e == NULL)
         return;
-    struct entry **at = slot_of_port(index, e->port);
     map_set(index->by_name, str_from(o->name), e);
-    if (at)
-        *at = e;
+    for (size_t i = 0; i < e->ports_len; i++) {
+        struct entry_port **at = slot_of_port(index, e->ports[i].port);
+        if (at)
+            *at = &e->ports[i];
+    }
 }
 
 static bool learn_each(void *arg, struct object *o)
@@ -118,7 +137,7 @@ static void rebuild(struct port_index *index)
 {
     map_free(index->by_name, entry_free);
     index->by_name = map_new();
-    memset(index->by_port, 0, ((size_t)(index->last - index->first) + 1) * sizeof(struct entry *));
+    memset(index->by_port, 0, ((size_t)(index->last - index->first) + 1) * sizeof(struct entry_port *));
     index->revision = store_list(index->store, PLURAL_DEVICES, STR(""), learn_each, index);
     index->built = true;
 }
@@ -170,13 +189,14 @@ bool port_index_find(struct port_index *index, uint16_t port, struct arena *aren
     if (atomic_load(&index->seen) != store_revision(index->store))
         catch_up(index);
     pthread_rwlock_rdlock(&index->lock);
-    struct entry **at = slot_of_port(index, port);
-    const struct entry *e = at ? *at : NULL;
+    struct entry_port **at = slot_of_port(index, port);
+    const struct entry *e = at && *at ? (*at)->of : NULL;
     if (e)
         *out = (struct port_device){in_arena(arena, e->name),
                                     in_arena(arena, e->uid),
                                     in_arena(arena, e->owner),
                                     in_arena(arena, e->sandbox),
+                                    in_arena(arena, (*at)->endpoint),
                                     e->phase,
                                     e->deleting};
     pthread_rwlock_unlock(&index->lock);

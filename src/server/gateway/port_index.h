@@ -11,6 +11,7 @@ void port_index_free(struct port_index *index);
 
 struct port_device {
     const char *name, *uid, *owner, *sandbox; /* in the arena; owner, sandbox NULL: not said */
+    const char *endpoint;                     /* to which that port leads; NULL: its first */
     enum phase phase;
     bool deleting;
 };

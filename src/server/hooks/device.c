@@ -129,7 +129,7 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
 /* What the server gave at creation is not the runner's to change. */
 static int admit_status(struct admission *a)
 {
-    static const char *const kept[] = {"port", "hostId", "urls", "sandboxName", "queue"};
+    static const char *const kept[] = {"port", "ports", "hostId", "urls", "sandboxName", "queue"};
     yyjson_mut_val *status = json_mut_make_obj(a->doc, a->object, "status");
     yyjson_val *old = json_at(a->old, "status");
 

@@ -1,6 +1,7 @@
 #include "server/hooks/device_status.h"
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "kinds/ide.h"
 #include "server/hooks/objects.h"
@@ -32,6 +33,19 @@ static yyjson_mut_val *status_of(struct admission *a)
     return json_mut_make_obj(a->doc, a->object, "status");
 }
 
+/* The original's list. */
+static void write_all_urls(struct admission *a, yyjson_mut_val *spec, yyjson_mut_val *urls)
+{
+    yyjson_mut_arr_iter iter = yyjson_mut_arr_iter_with(urls);
+    _cleanup_buffer_ struct buffer all = BUFFER_MAX(16384);
+    yyjson_mut_val *one;
+
+    while ((one = yyjson_mut_arr_iter_next(&iter)))
+        if (yyjson_mut_is_str(one))
+            buffer_printf(&all, "%s%s", all.n ? "," : "", yyjson_mut_get_str(one));
+    json_mut_set_str(a->doc, spec, "sandboxURLs", all.n ? all.p : "");
+}
+
 void device_write_outputs(struct admission *a, bool deleting)
 {
     yyjson_mut_val *spec = json_mut_make_obj(a->doc, a->object, "spec"), *status = status_of(a);
@@ -45,7 +59,7 @@ void device_write_outputs(struct admission *a, bool deleting)
     json_mut_set_str(a->doc, spec, "deviceStatus", old_status(phase));
     for (size_t i = 0; i < ides_len; i++)
         json_mut_set_str(a->doc, spec, ides[i].url_field, ide == &ides[i] ? url : NULL);
-    json_mut_set_str(a->doc, spec, "sandboxURLs", url ? url : "");
+    write_all_urls(a, spec, url ? yyjson_mut_obj_get(status, "urls") : NULL);
 }
 
 void device_say(struct admission *a, enum phase phase, const char *reason, const char *message)

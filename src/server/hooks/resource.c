@@ -1,7 +1,9 @@
 #include "server/hooks/resource.h"
 
 #include "base/alloc.h"
+#include "kinds/sandbox.h"
 #include "server/hooks/gpus.h"
+#include "server/hooks/objects.h"
 #include "server/hooks/stock.h"
 
 /* --- Ports --- */
@@ -26,6 +28,46 @@ static uint64_t number_of(const char *unit)
     return str_to_u64(str_from(unit), UINT32_MAX, &number) == 0 ? number : 0;
 }
 
+/* By what a device is entered, as its sandbox says. */
+static size_t entrances_of(const struct admission *a, struct store_txn *t,
+                           struct sandbox_port out[static SANDBOX_ENTRANCES_MAX])
+{
+    const char *name = json_mut_str_at(a->object, "status.sandboxName");
+    _cleanup_json_ yyjson_doc *doc = name ? object_read(t, PLURAL_SANDBOXES, name) : NULL;
+    struct sandbox s;
+
+    if (doc == NULL)
+        return 0;
+    sandbox_read(yyjson_doc_get_root(doc), &s);
+    return sandbox_entrances(&s, out);
+}
+
+static unsigned ports_needed(const struct admission *a, struct store_txn *t)
+{
+    struct sandbox_port entrances[SANDBOX_ENTRANCES_MAX];
+    size_t n = entrances_of(a, t, entrances);
+
+    return n ? (unsigned)n : 1;
+}
+
+/* The original's devices have one, and no list. */
+static void write_ports(struct admission *a, yyjson_mut_val *status, struct store_txn *t, const char *const *ports,
+                        size_t n)
+{
+    struct sandbox_port entrances[SANDBOX_ENTRANCES_MAX];
+    size_t named = n > 1 ? entrances_of(a, t, entrances) : 0;
+    yyjson_mut_val *list = yyjson_mut_arr(a->doc);
+
+    json_mut_remove(status, "ports");
+    for (size_t i = 0; i < n && i < named; i++) {
+        yyjson_mut_val *one = yyjson_mut_arr_add_obj(a->doc, list);
+        json_mut_set_str(a->doc, one, "name", entrances[i].name);
+        json_mut_set_int(a->doc, one, "port", (int64_t)number_of(ports[i]));
+    }
+    if (yyjson_mut_arr_size(list))
+        json_mut_set(a->doc, status, "ports", list);
+}
+
 static void write_addresses(struct allotment *al, struct admission *a, const char *const *ports, size_t n)
 {
     const struct hook_context *context = a->context;
@@ -37,6 +79,7 @@ static void write_addresses(struct allotment *al, struct admission *a, const cha
         yyjson_mut_arr_add_strcpy(a->doc, urls, url);
     }
     json_mut_set(a->doc, status, "urls", urls);
+    write_ports(a, status, al->t, ports, n);
 }
 
 static const char *say_ports(const struct claim *c, struct arena *arena)
@@ -109,6 +152,7 @@ const struct resource limited_resources[] = {
      .range = port_range,
      .is_withheld = is_port_of_others,
      .freed = "port-holder",
+     .needed = ports_needed,
      .write = write_addresses,
      .reason = "PortsExhausted",
      .message = say_ports},

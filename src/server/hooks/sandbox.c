@@ -33,8 +33,6 @@ static void warn_of_no_effect(struct admission *a)
     if (!socket && ports == 0)
         admission_warn(a,
                        "neither spec.socket nor spec.ports says where it listens: no environment of it can be started");
-    if (socket + ports > 1)
-        admission_warn(a, "of spec.ports only %s is reached yet", socket ? "none" : "the first");
 }
 
 static int admit_sandbox(struct admission *a, struct store_txn *t, struct error **err)

@@ -157,7 +157,7 @@ static void what_has_no_effect_is_said(void **state)
 {
     assert_true(answer_has_header(try(NULL, ""), "neither spec.socket nor spec.ports"));
     assert_false(answer_has_header(try(NULL, "\"ports\":[8888]"), "Warning"));
-    assert_true(answer_has_header(try(NULL, "\"ports\":[1,2]"), "the first"));
+    assert_false(answer_has_header(try(NULL, "\"socket\":\"/run/a/s\",\"ports\":[1,2]"), "Warning"));
     struct answer *a =
         try(NULL, "\"socket\":\"/run/a/s\",\"volumes\":[{\"name\":\"a\",\"hostPath\":{\"path\":\"/x\"}}]");
     assert_true(answer_has_header(a, "spec.volumes[0] is kept and has no effect yet"));

@@ -557,9 +557,13 @@ static void test_ports(void **state)
     struct engine_facts f = root_podman;
 
     s.ports = yyjson_doc_get_root(doc);
+    f.seen.tcp = true;
     const struct runtime_spec *r = made(&d, &s, &f);
     assert_true(strcmp(r->ports[0].name, "main") == 0 && r->ports[0].tcp == 0);
+    assert_true(r->ports_len == 3 && r->ports[1].tcp == 8888 && strcmp(r->ports[2].name, "app") == 0);
+    assert_true(ends_with(r->prepared->sockets[2], ".ports/app.sock") && r->ports[2].socket == NULL);
     s.socket = NULL;
+    f.seen.tcp = false;
     f.seen.tcp_why = "for want of a program";
     assert_string_equal(refused(&d, &s, &f, "for want of a program"), "TcpRefused");
     f.seen.tcp = true;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { deviceAt } from './open';
+import { deviceAt, portAt } from './open';
 import type { Device } from './types';
 
 const device = (name: string, status: Device['status'], deletionTimestamp?: string): Device =>
@@ -19,4 +19,13 @@ test('one that is being stopped is found by its port, where no other has the add
   const present = device('b', { urls: ['http://host:31000'], port: 31000 });
   expect(deviceAt(new URL('http://host:31000/'), [going, present])?.metadata.name).toBe('b');
   expect(deviceAt(new URL('http://host:31000/'), [device('c', { urls: [], port: 31000 })])).toBeUndefined();
+});
+
+test('of several addresses each has its port', () => {
+  const status = { urls: ['http://host:31000', 'http://host'], port: 31000, ports: [{ name: 'lab', port: 31000 }, { name: 'app', port: 80 }] };
+  expect(portAt(new URL('http://host:31000/a'), device('a', status))).toBe(31000);
+  expect(portAt(new URL('http://host/'), device('a', status))).toBe(80);
+  expect(portAt(new URL('http://host:1/'), device('a', status))).toBeUndefined();
+  expect(portAt(new URL('http://host:31000/'), device('a', { urls: ['http://host:31000'], port: 31000 }))).toBeUndefined();
+  expect(deviceAt(new URL('http://host/'), [device('a', status)])?.metadata.name).toBe('a');
 });

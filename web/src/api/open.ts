@@ -9,10 +9,11 @@ interface Ticket {
 
 /**
  * Gets this browser into an environment: a one-use ticket, redeemed at the environment's own origin, which answers with its cookie
- * and clears what an earlier owner of the address left there. Returns the origin that may be opened now.
+ * and clears what an earlier owner of the address left there. Returns the origin that may be opened now. `port`: of several that the
+ * environment has; without it the first.
  */
-export async function enter(device: string): Promise<string> {
-  const ticket = await sendForJson<Ticket>(`${devices.path(device)}/ticket`, { method: 'POST' });
+export async function enter(device: string, port?: number): Promise<string> {
+  const ticket = await sendForJson<Ticket>(`${devices.path(device)}/ticket`, { method: 'POST', ...(port && { body: { spec: { port } } }) });
   const redeemed = await redeem(ticket.status.url);
   if (!redeemed.ok) throw await errorOf(redeemed);
   return new URL(ticket.status.url).origin;
@@ -34,6 +35,12 @@ export function deviceAt(address: URL, among: Iterable<Device>): Device | undefi
     if (device.metadata.deletionTimestamp && String(device.status?.port) === address.port) going = device;
   }
   return going;
+}
+
+/** Which of the device's ports an address is; undefined where there is one alone. */
+export function portAt(address: URL, device: Device): number | undefined {
+  const { urls, ports } = device.status ?? {};
+  return ports?.[urls?.findIndex((url) => originOf(url) === address.origin) ?? -1]?.port;
 }
 
 export function originOf(url: string): string | undefined {

@@ -47,6 +47,8 @@ export interface DeviceStatus {
   queue?: { position?: number };
   /** Its owner's, from the first moment to the last. */
   port?: number;
+  /** What is reached at urls, in their order; absent where that is one. */
+  ports?: { name: string; port: number }[];
   startedAt?: string;
   /** Seconds that each finished phase took. */
   timings?: Partial<Record<'queued' | 'preparing' | 'starting', number>>;

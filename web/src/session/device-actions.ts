@@ -29,14 +29,14 @@ export async function restartDevice(device: Device, live: Live<Device>): Promise
 export class PopupBlocked extends Error {}
 
 /** Opens an environment in a tab. The empty tab opens within the click, or the browser would block it. */
-export function useOpenDevice(): { opening: string | undefined; error: unknown; open: (name: string) => void } {
+export function useOpenDevice(): { opening: string | undefined; error: unknown; open: (name: string, port?: number) => void } {
   const [opening, setOpening] = useState<string>();
   const [error, setError] = useState<unknown>();
 
-  const fill = async (name: string, tab: Window): Promise<void> => {
+  const fill = async (name: string, port: number | undefined, tab: Window): Promise<void> => {
     setOpening(name);
     try {
-      const origin = await enter(name);
+      const origin = await enter(name, port);
       // The environment must not reach back to this page.
       tab.opener = null;
       tab.location.replace(`${origin}/`);
@@ -48,10 +48,10 @@ export function useOpenDevice(): { opening: string | undefined; error: unknown; 
     }
   };
 
-  const open = (name: string): void => {
+  const open = (name: string, port?: number): void => {
     setError(undefined);
     const tab = window.open('', '_blank');
-    if (tab) void fill(name, tab);
+    if (tab) void fill(name, port, tab);
     else setError(new PopupBlocked());
   };
   return { opening, error, open };

@@ -33,9 +33,11 @@ export function DeviceDialog({ device, onClose }: { device: Device; onClose: () 
         {urls?.[0] !== undefined && (
           <div>
             <dt>{environment.address}</dt>
-            <dd>
-              <code>{urls[0]}</code>
-            </dd>
+            {urls.map((url) => (
+              <dd key={url}>
+                <code>{url}</code>
+              </dd>
+            ))}
           </div>
         )}
         {took.length > 0 && (

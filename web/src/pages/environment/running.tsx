@@ -38,6 +38,12 @@ export function Running({ device, offered }: { device: Device; offered: readonly
           {opening === undefined ? environment.openName(titleOf(sandboxOf(device), offered)) : environment.opening}
           <span className="visually-hidden"> {common.newTab}</span>
         </Button>
+        {device.status?.ports?.slice(1).map(({ name: what, port }) => (
+          <Button key={port} onPress={() => open(name, port)}>
+            <External /> {environment.openName(what)}
+            <span className="visually-hidden"> {common.newTab}</span>
+          </Button>
+        ))}
         <StopButton device={device} />
         <Button kind="quiet" onPress={() => setLogShown(!logShown)}>
           {logShown ? environment.hideLog : environment.showLog}
@@ -69,9 +75,11 @@ function Facts({ device }: { device: Device }) {
       {urls?.[0] !== undefined && (
         <div>
           <dt>{environment.address}</dt>
-          <dd>
-            <code>{urls[0]}</code>
-          </dd>
+          {urls.map((url) => (
+            <dd key={url}>
+              <code>{url}</code>
+            </dd>
+          ))}
         </div>
       )}
     </dl>

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState, type ReactNode } from 'react';
-import { deviceAt, enter } from '../../api/open';
+import { deviceAt, enter, portAt } from '../../api/open';
 import type { Device } from '../../api/types';
 import { Button } from '../../components/button';
 import { ConnectionNotice } from '../../components/connection-notice';
@@ -107,6 +107,7 @@ function Ask({ device, address }: { device: Device; address: URL }) {
 function Enter({ device, address }: { device: Device; address: URL }) {
   const { open, common } = useMessages();
   const { name } = device.metadata;
+  const port = portAt(address, device);
   const [looping, setLooping] = useState(() => cameStraightBack(address.origin));
   const [error, setError] = useState<unknown>();
   const waiting = !looping && error === undefined;
@@ -114,7 +115,7 @@ function Enter({ device, address }: { device: Device; address: URL }) {
   useEffect(() => {
     if (!waiting) return;
     let left = false;
-    enter(name).then(
+    enter(name, port).then(
       (origin) => {
         if (left) return;
         noteVisit(address.origin);
@@ -128,7 +129,7 @@ function Enter({ device, address }: { device: Device; address: URL }) {
     return () => {
       left = true;
     };
-  }, [waiting, name, address]);
+  }, [waiting, name, port, address]);
 
   if (waiting) return <Waiting text={open.lead} />;
   const again = (): void => {
