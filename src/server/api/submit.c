@@ -42,6 +42,7 @@ void write_fail(struct write *w, struct error *err)
 /* Takes the attempt: its memory goes back where it came from, which the writer's thread does faster than another. */
 static void reply_attempt(struct request *r, struct attempt *t)
 {
+    assert(t);
     size_t n = t->json_len;
     unsigned code = t->code;
 
