@@ -26,7 +26,7 @@ static struct runtime_gpu describe(struct engine *e, struct arena *a, const stru
         .memory_bytes = g->memory_bytes,
         .memory_used = g->memory_used,
         .utilization = g->busy < 0 ? -1 : (int)lround(g->busy),
-        .units = 1,
+        .units = config_gpu_units(e->config, NVIDIA_RESOURCE, g->model),
         .reason = gpu_state_reason(g->state),
         .message = arena_strdup_or_null(a, g->why),
     };
