@@ -18,6 +18,8 @@ from runner.test_tcp import (  # noqa: F401
     ada, test_a_killed_runner_finds_it, test_bodies_whole_and_both_ways, test_it_ends_with_what_runs_whoever_is_there, test_it_is_started_again,
     test_what_hands_the_bytes_on_may_do_nothing_else, test_what_runs_cannot_touch_it)
 from support.docker import ended, started
+from support.gpu import Machine
+from support.instance import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -51,3 +53,22 @@ def test_what_cannot_be_started_says_so(stack):
     stack.create("ada", "broken")
     assert "/nowhere" in stack.wait("ada", "Failed", reason="EngineRefused")["message"]
     assert stack.mounts() == [] and stack.places() == []
+
+
+def test_gpus_are_nodes_and_mounts(engine, monkeypatch):
+    """This Docker is told of them one by one: an older one knows no names of CDI."""
+    with Machine(BUILD) as machine:
+        for name, value in machine.variables.items():
+            monkeypatch.setenv(name, value)
+        with Stack(engine, docker=True, config=machine.config) as stack:
+            wait_until(lambda: any(h.get("status", {}).get("gpus") for h in stack.api("GET", "hosts")[1]["items"]), what="the host's GPUs")
+            stack.create("ada", deviceGpu=1)
+            stack.create("bob")
+            for name in ("ada", "bob"):
+                stack.wait(name, "Running")
+            seen = {name: {one for one in stack.inside(name, "/list?/dev")[1].split() if one.startswith("nvidia")} for name in ("ada", "bob")}
+            assert seen == {"ada": {"nvidia120", "nvidiactl", "nvidia-uvm"}, "bob": set()}
+            assert "libcuda.so.1" in stack.inside("ada", "/list?/opt/nvidia")[1].split()
+            assert stack.inside("ada", "/write?/opt/nvidia/libcuda.so.1")[0] == 500
+            variables = stack.inside("ada", "/variables")[1].splitlines()
+            assert {"LD_LIBRARY_PATH=/opt/nvidia", "NVIDIA_VISIBLE_DEVICES=void", "LD_PRELOAD="} <= set(variables)
