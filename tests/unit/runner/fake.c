@@ -339,6 +339,12 @@ unsigned fake_count(struct fake *f, const char *line)
     return n;
 }
 
+bool fake_heard(struct fake *f, const char *text)
+{
+    LOCK_SCOPE(&f->lock);
+    return f->log.p && strstr(f->log.p, text);
+}
+
 bool fake_has(struct fake *f, const char *id)
 {
     LOCK_SCOPE(&f->lock);

@@ -56,4 +56,5 @@ void fake_event(struct fake *f, const char *device);
 struct fake_container *fake_find(struct fake *f, const char *id);
 struct fake_container *fake_add(struct fake *f, const char *id, const char *device);
 unsigned fake_count(struct fake *f, const char *line);
+bool fake_heard(struct fake *f, const char *text); /* somewhere in what was called */
 bool fake_has(struct fake *f, const char *id);

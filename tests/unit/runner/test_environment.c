@@ -459,7 +459,7 @@ static void test_a_start_that_fails_once(void **state)
     fake_fail(&s->fake, "image", REASON_TIMEOUT, "slow", 1);
     run_one(s);
     assert_int_equal(fake_count(&s->fake, "ensure u1"), 3);
-    assert_int_equal(fake_count(&s->fake, "image localhost/i"), 4);
+    assert_true(fake_count(&s->fake, "image localhost/i") >= 4); /* the catalogue looks too, when it gets to it */
 }
 
 static void test_a_start_that_is_refused(void **state)
@@ -596,10 +596,11 @@ static void test_what_is_not_to_be_pulled(void **state)
     UNTIL(image_says(s, "local", 0, "reason", "ImageMissing"));
     UNTIL(image_says(s, "never", 0, "reason", "ImageMissing"));
     UNTIL(image_says(s, "refused", 0, "reason", "ImageRefused"));
-    assert_null(strstr(s->fake.log.p, "pull "));
+    assert_false(fake_heard(&s->fake, "pull "));
     /* Another sandbox wants it. */
     put_sandbox_of(s, "wants", "r.example/far:1", 1, "");
     UNTIL(image_says(s, "never", 0, "phase", "Ready"));
+    assert_true(fake_heard(&s->fake, "pull r.example/far:1 "));
     stop_controller(s);
     s->config->allowed_images = NULL;
 }
