@@ -8,7 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/io.h"
+#include "base/str.h"
 
 static int open_below(int folder, const char *name, int flags)
 {
@@ -106,25 +108,28 @@ static bool is_their_own(const struct home_options *o, int fd)
     return !o->chown || (fstat(fd, &st) == 0 && is_owner(o, st.st_uid));
 }
 
-/* Saving a notebook answers 500 without it. What the student made of these names is left as it is. */
-static void make_jupyter_folders(const struct home_options *o, int home)
+/* Where there is none, with the owner's id. A descriptor of it; negative: what is there is no such folder. */
+static int make_folder(const struct home_options *o, int in, const char *name)
 {
-    static const char *const steps[] = {".local", ".local/share", ".local/share/jupyter"};
+    bool fresh = is_their_own(o, in) && mkdirat(in, name, 0700) == 0;
+    _cleanup_close_ int fd = open_below(in, name, O_RDONLY);
 
-    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        const char *slash = strrchr(steps[i], '/');
-        char parent[32] = ".";
-        if (slash)
-            memcpy(parent, steps[i], (size_t)(slash - steps[i]));
-        if (slash)
-            parent[slash - steps[i]] = '\0';
-        _cleanup_close_ int in = open_below(home, parent, O_RDONLY);
-        const char *name = slash ? slash + 1 : steps[i];
-        if (in < 0 || !is_their_own(o, in) || mkdirat(in, name, 0700) < 0)
-            continue;
-        _cleanup_close_ int made = open_below(in, name, O_RDONLY);
-        if (made >= 0 && o->chown && fchown(made, o->owner, o->owner) < 0)
-            return;
+    if (fd < 0 || (fresh && o->chown && fchown(fd, o->owner, o->owner) < 0))
+        return -1;
+    return steal_fd(fd);
+}
+
+/* What the student made of these names is left as it is. */
+static void make_folders(const struct home_options *o, int home, const char *path)
+{
+    struct str rest = str_from(path), part;
+    _cleanup_close_ int in = fcntl(home, F_DUPFD_CLOEXEC, 0);
+
+    while (in >= 0 && str_split(&rest, '/', &part)) {
+        _cleanup_free_ char *name = xstrndup(part.p, part.n);
+        int next = make_folder(o, in, name);
+        close(in);
+        in = next;
     }
 }
 
@@ -148,6 +153,7 @@ int home_open(const struct home_options *o, struct error **err)
         return error_errno(err, errno, "open the home of %s", o->user);
     if (check_owner(o, home, err) < 0)
         return -1;
-    make_jupyter_folders(o, home);
+    for (size_t i = 0; i < o->folders_len; i++)
+        make_folders(o, home, o->folders[i]);
     return steal_fd(home);
 }

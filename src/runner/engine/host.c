@@ -150,17 +150,34 @@ static const char *own_base(const struct config *c, const char *sandbox)
     return streq(sandbox, "jupyter-lab") ? c->jupyter_lab_base : NULL;
 }
 
+/* Saving a notebook answers 500 without it. */
+#define JUPYTER_FOLDER ".local/share/jupyter"
+
+/* What is mounted into the home is mounted on folders of the owner's: the engine would make them, as root. */
+static size_t home_folders(const struct runtime_spec *s, const char *out[1 + CONTENT_MAX])
+{
+    size_t n = 0, home = strlen(s->home);
+
+    out[n++] = JUPYTER_FOLDER;
+    for (size_t i = 0; i < s->content_len && n <= CONTENT_MAX; i++)
+        if (strncmp(s->content[i].target, s->home, home) == 0 && s->content[i].target[home] == '/')
+            out[n++] = s->content[i].target + home + 1;
+    return n;
+}
+
 static int make_home(const struct making *m, struct error **err)
 {
     const struct runtime_spec *s = m->spec;
-    const char *base = own_base(m->e->config, s->sandbox);
+    const char *base = own_base(m->e->config, s->sandbox), *folders[1 + CONTENT_MAX];
     struct home_options o = {.base = base ? base : m->e->config->workspace_path,
                              .sandbox = base ? NULL : s->sandbox,
                              .user = s->owner,
                              .owner = outside_user(m),
                              .range_first = m->out->host_id ? m->out->host_id : 1, /* see take_subordinate() */
                              .range_size = m->out->host_id_size,
-                             .chown = geteuid() == 0};
+                             .chown = geteuid() == 0,
+                             .folders = folders,
+                             .folders_len = home_folders(s, folders)};
     _cleanup_close_ int home = home_open(&o, err);
 
     if (home < 0)

@@ -6,7 +6,6 @@
 #include "runner/environment/gpus.h"
 #include "runner/environment/image.h"
 
-#define MAX_CONTENT 2
 #define MAX_VARIABLES 260
 
 /* What is not said, or no number, is the default, which is no more than the most that there is. */
@@ -216,7 +215,7 @@ static struct runtime_spec *describe(struct environments *es, struct arena *a, c
         .run_as = (uint32_t)s->run_as_user,
         .owner_id = d->host_id,
         .home = arena_strdup(a, s->home),
-        .content = arena_alloc(a, MAX_CONTENT * sizeof(struct runtime_content)),
+        .content = arena_alloc(a, CONTENT_MAX * sizeof(struct runtime_content)),
         .memory_bytes = device_memory_mib(c, d->ram) << 20,
         .cpu_milli = device_cpu_milli(c, d->cpu),
         .pids = c->pids_limit,

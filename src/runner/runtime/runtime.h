@@ -42,6 +42,7 @@ struct runtime_port {
 /* What all share, by the name that the runtime knows it by; it is left out where there is none. */
 #define CONTENT_DATA_SETS "data-sets"
 #define CONTENT_COURSES "courses"
+#define CONTENT_MAX 2
 struct runtime_content {
     const char *name, *target;
 };

@@ -90,7 +90,10 @@ static void test_host_ids(void **state)
 
 static int open_home(const char *base, const char *user, struct error **err)
 {
+    static const char *const folders[] = {".local/share/jupyter", "course-public"};
     struct home_options o = {.base = base,
+                             .folders = folders,
+                             .folders_len = ARRAY_SIZE(folders),
                              .sandbox = "plain",
                              .user = user,
                              .owner = FIRST + 1000,
@@ -114,7 +117,7 @@ static void test_home(void **state)
         assert_int_equal(st.st_uid, FIRST + 1000);
         assert_int_equal(st.st_mode & 0777, 0700);
         assert_int_equal(st.st_gid, FIRST + 1000);
-        static const char *const made[] = {".local", ".local/share", ".local/share/jupyter"};
+        static const char *const made[] = {".local", ".local/share", ".local/share/jupyter", "course-public"};
         for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
             assert_int_equal(fstatat(fd, made[i], &st, AT_SYMLINK_NOFOLLOW), 0);
             assert_true(st.st_uid == FIRST + 1000 && st.st_gid == FIRST + 1000 && (st.st_mode & 07777) == 0700);
