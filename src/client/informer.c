@@ -16,7 +16,7 @@
 #define WATCH_SECONDS 1800 /* at least; up to twice that, so that many do not come back together */
 #define WATCH_GRACE_SECONDS 60
 #define FIRST_PAUSE_MS 100
-#define LONGEST_PAUSE_MS 5000
+#define LONGEST_PAUSE_MS 2000 /* less than a page waits until we have told where its environment listens (waiting.c) */
 #define GOOD_WATCH_US 5000000 /* one that ends sooner is a failure, in however good order: the pauses grow */
 
 struct informer {
