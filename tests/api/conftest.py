@@ -1,3 +1,6 @@
+import os
+import signal
+
 import pytest
 
 from support.answers import fresh_name
@@ -23,6 +26,15 @@ def imageless(hydra):
 def device(hydra, user, imageless):
     """A device that will not start, of a student of its own."""
     return hydra.create_device(user, sandboxName=imageless)
+
+
+@pytest.fixture(scope="module")
+def nothing_acts(hydra):
+    """The runner stands still: it would write into sandboxes what it finds of their images."""
+    runner = hydra.child("runner")
+    os.kill(runner, signal.SIGSTOP)
+    yield
+    os.kill(runner, signal.SIGCONT)
 
 
 @pytest.fixture

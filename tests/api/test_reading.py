@@ -3,6 +3,8 @@ import pytest
 
 from support.answers import fresh_name, is_status
 
+pytestmark = pytest.mark.usefixtures("nothing_acts")
+
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
 
 
@@ -113,10 +115,10 @@ def test_resource_version_of_lists(admin, sandbox):
 def test_table(admin, seven):
     table = admin.get("sandboxes", params={"labelSelector": f"mark={seven}"}, headers=TABLE).json()
     assert table["kind"] == "Table" and table["apiVersion"] == "meta.k8s.io/v1"
-    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Title", "Image", "Age"]
+    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Title", "Image", "Phase", "Progress", "Message", "Age"]
     assert table["columnDefinitions"][0]["format"] == "name"
     row = table["rows"][3]
-    assert row["cells"][:3] == [f"{seven}-3", "No 3", "localhost/image:3"] and row["cells"][3].endswith("s")
+    assert row["cells"][:3] == [f"{seven}-3", "No 3", "localhost/image:3"] and row["cells"][6].endswith("s")
     assert row["object"]["kind"] == "PartialObjectMetadata" and row["object"]["metadata"]["name"] == f"{seven}-3"
     assert "spec" not in row["object"]
 

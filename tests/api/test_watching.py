@@ -10,6 +10,8 @@ import pytest
 from support.answers import Watch, fresh_name, is_status
 from support.instance import GROUP, wait_until
 
+pytestmark = pytest.mark.usefixtures("nothing_acts")
+
 
 def make(admin, name, **metadata):
     answer = admin.post("sandboxes", json={"metadata": {"name": name, **metadata}, "spec": {"cpuImageName": "a"}})

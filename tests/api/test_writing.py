@@ -7,6 +7,8 @@ import yaml
 from support.answers import fresh_name, is_status, warnings
 from support.instance import GROUP
 
+pytestmark = pytest.mark.usefixtures("nothing_acts")
+
 
 def box(name, **spec):
     return {"apiVersion": "open-hydra-server.openhydra.io/v1", "kind": "Sandbox", "metadata": {"name": name},
