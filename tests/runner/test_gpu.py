@@ -4,20 +4,13 @@ import socket
 
 import pytest
 
-from runner.stack import BUILD, Stack, engine_socket, load_image
+from runner.stack import BUILD, Stack
 from support.gpu import BYTES, DRIVER, Machine
 from support.instance import wait_until
 from support.unix import ask
 
 pytestmark = pytest.mark.root
 NODES = {"nvidiactl", "nvidia-uvm"}
-
-
-@pytest.fixture(scope="module")
-def engine():
-    path = engine_socket()
-    load_image(path)
-    return path
 
 
 @pytest.fixture

@@ -5,25 +5,12 @@ import time
 
 import pytest
 
-from runner.stack import BUILD, Stack, engine_socket, layer, load_image, tar
+from runner.stack import BUILD, layer, tar
 from support.instance import wait_until
 from support.registry import PASSWORD, PROGRAM, USER, Registry
 from support.unix import ask
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(PROGRAM is None, reason="no docker-registry")]
-
-
-@pytest.fixture(scope="module")
-def engine():
-    path = engine_socket()
-    load_image(path)
-    return path
-
-
-@pytest.fixture
-def stack(engine):
-    with Stack(engine) as stack:
-        yield stack
 
 
 @pytest.fixture(scope="module")
