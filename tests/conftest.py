@@ -45,6 +45,9 @@ def admin(hydra):
 def pytest_runtest_makereport(item):
     """What the program said goes beside a failure."""
     report = (yield).get_result()
+    if report.failed and "FAILED_TESTS" in os.environ:
+        with open(os.environ["FAILED_TESTS"], "a") as f:
+            print("tests/" + item.nodeid, file=f)
     instance = getattr(item, "funcargs", {}).get("fresh") or getattr(item, "funcargs", {}).get("hydra")
     if report.failed and instance is not None:
         report.sections.append(("what open-hydra said", instance.output()[-6000:]))
