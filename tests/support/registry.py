@@ -91,9 +91,9 @@ class Registry:
 
     def make_certificates(self):
         self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.crt",
-                     "-days", "2", "-subj", "/CN=a school's own")
+                     "-days", "2", "-subj", "/CN=a school's own", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "tls.key", "-out", "tls.csr", "-subj", "/CN=registry")
-        (self.folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+        (self.folder / "names").write_text("subjectAltName=IP:127.0.0.1\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
         self.openssl("x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names",
                      "-out", "tls.crt")
 
@@ -138,7 +138,7 @@ class Registry:
         assert self.process.poll() is None, (self.folder / "log").read_text()
         try:
             return self.ask("GET", "/v2/")[0] == 200
-        except OSError:
+        except ConnectionError:
             return False
 
     def blob(self, name, data):
