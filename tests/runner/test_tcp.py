@@ -177,9 +177,13 @@ def test_what_hands_the_bytes_on_may_do_nothing_else(ada):
     assert set(os.listdir(root)) <= {"lib", "lib64", "usr"} and set(os.listdir(root / "usr")) <= {"lib", "lib64"}
     mounts = [line.split() for line in pathlib.Path(f"/proc/{pid}/mountinfo").read_text().splitlines()]
     assert mounts and all("ro" in one[5].split(",") and "nosuid" in one[5] and "nodev" in one[5] for one in mounts)
-    groups = [{line.split(":")[1]: line.split(":")[2] for line in pathlib.Path(f"/proc/{one}/cgroup").read_text().splitlines()} for one in (pid, container)]
-    for name in ("memory", "pids", "cpu") if "memory" in groups[1] else ("",):
-        assert groups[1].get(name, "/") == "/" or groups[0][name] == groups[1][name], name
+    # It is counted there a moment after it runs.
+    def groups(of):
+        return {line.split(":")[1]: line.split(":")[2] for line in pathlib.Path(f"/proc/{of}/cgroup").read_text().splitlines()}
+    theirs = groups(container)
+    bounds = {name: theirs[name] for name in (("memory", "pids", "cpu") if "memory" in theirs else ("",)) if theirs.get(name, "/") != "/"}
+    assert bounds
+    wait_until(lambda: bounds.items() <= groups(pid).items(), what=f"its groups to be {bounds}")
     opened = {os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
     assert all(one == "/dev/null" or one.startswith(("socket:", "anon_inode:", "pipe:")) for one in opened), opened
     place = entrance(ada).parent
