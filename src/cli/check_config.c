@@ -35,6 +35,8 @@ int command_check_config(const struct config *c, int argc, char **argv)
            c->pids_limit);
     printf("maxCpuPerDevice: %llu\nmaxRamPerDevice: %llu\n", (unsigned long long)config_max_cpu_milli(c),
            (unsigned long long)config_max_ram_mib(c));
+    printf("idleStop: %llu\nkeepUntilMax: %llu\n", (unsigned long long)c->idle_stop_seconds,
+           (unsigned long long)c->keep_until_max_seconds);
     printf("minimumFreeDisk: %llu\n", (unsigned long long)c->minimum_free_mib);
     if (c->allowed_images)
         printf("allowedImages: # of sandboxes\n");

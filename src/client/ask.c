@@ -12,10 +12,15 @@
 
 #define LONGEST_POLL_MS 60000
 
-/* The status is all that is wanted. */
-static size_t refuse_body(char *p, size_t size, size_t n, void *arg)
+/* Where the status is all that is wanted, nothing of it. */
+static size_t take_body(char *p, size_t size, size_t n, void *arg)
 {
-    return CURL_WRITEFUNC_ERROR;
+    const struct question *q = arg;
+
+    if (q->body == NULL || q->body->n + size * n > q->body->max)
+        return CURL_WRITEFUNC_ERROR;
+    buffer_append(q->body, p, size * n);
+    return size * n;
 }
 
 const char *address_socket(const char *address)
@@ -23,7 +28,8 @@ const char *address_socket(const char *address)
     return starts_with(address, "unix:") ? address + strlen("unix:") : NULL;
 }
 
-static CURL *put_question(struct question *q, unsigned timeout_ms)
+/* `headers` is freed after the call. */
+static CURL *put_question(struct question *q, unsigned timeout_ms, struct curl_slist **headers)
 {
     CURL *easy = curl_easy_init();
     const char *socket = address_socket(q->address);
@@ -39,7 +45,11 @@ static CURL *put_question(struct question *q, unsigned timeout_ms)
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, refuse_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, q);
+    *headers = q->header ? curl_slist_append(NULL, q->header) : NULL;
+    if (*headers)
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, *headers);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, q);
     return easy;
 }
@@ -72,7 +82,8 @@ static void judge_answer(CURL *easy, CURLcode code)
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     q->status = (unsigned)status;
     /* Where somebody listens and hangs, each further connection would only wait in its queue. */
-    q->outcome = status                                                   ? ASK_ANSWERED
+    bool answered = status && (q->body == NULL || code == CURLE_OK);
+    q->outcome = answered                                                 ? ASK_ANSWERED
                  : code != CURLE_OPERATION_TIMEDOUT && is_closed(q, code) ? ASK_CLOSED
                                                                           : ASK_SILENT;
 }
@@ -94,6 +105,7 @@ void transport_ask(struct question *questions, size_t n, unsigned timeout_ms, in
     transport_init();
     CURLM *multi = curl_multi_init();
     CURL **easy = xcalloc(n + 1, sizeof(*easy));
+    struct curl_slist **headers = xcalloc(n + 1, sizeof(struct curl_slist *));
     CURLMsg *m;
     int left;
 
@@ -102,7 +114,7 @@ void transport_ask(struct question *questions, size_t n, unsigned timeout_ms, in
     for (size_t i = 0; i < n; i++) {
         questions[i].outcome = ASK_STOPPED;
         questions[i].status = 0;
-        easy[i] = put_question(&questions[i], timeout_ms);
+        easy[i] = put_question(&questions[i], timeout_ms, &headers[i]);
         curl_multi_add_handle(multi, easy[i]);
     }
     drive(multi, stop_fd);
@@ -112,7 +124,9 @@ void transport_ask(struct question *questions, size_t n, unsigned timeout_ms, in
     for (size_t i = 0; i < n; i++) {
         curl_multi_remove_handle(multi, easy[i]);
         curl_easy_cleanup(easy[i]);
+        curl_slist_free_all(headers[i]);
     }
     curl_multi_cleanup(multi);
+    free(headers);
     free(easy);
 }

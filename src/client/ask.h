@@ -2,8 +2,10 @@
 
 #include <stddef.h>
 
-/* Whether somebody answers, asked at many addresses at once: one GET each, whose answer is not read beyond its
- * status. Each on a connection of its own, so that a request that lasts holds none up. */
+#include "base/buffer.h"
+
+/* Whether somebody answers, and what, asked at many addresses at once: one GET each. Each on a connection of its own,
+ * so that a request that lasts holds none up. */
 enum ask_outcome {
     ASK_STOPPED,  /* not found out */
     ASK_ANSWERED, /* `status` says what */
@@ -14,6 +16,10 @@ enum ask_outcome {
 struct question {
     const char *address; /* «unix:/path», «http://10.0.0.7:8888» */
     const char *path;
+    const char *header; /* one more, «Name: value»; NULL: none */
+    /* Gets the answer's body, where one that is longer than its maximum is no answer; NULL: it is not read beyond its
+     * status. */
+    struct buffer *body;
     enum ask_outcome outcome;
     unsigned status;
 };

@@ -35,6 +35,8 @@ struct config {
     struct time_slicing *gpu_time_slicing;
     char *default_sandbox;
     unsigned pids_limit;
+    uint64_t idle_stop_seconds;          /* idleStop: nobody used it for so long, and it is ended; 0: never */
+    uint64_t keep_until_max_seconds;     /* how far ahead an owner may put spec.keepUntil */
     uint64_t minimum_free_mib;           /* below it no environment starts; of a small disk less, see disk.h */
     uint64_t max_cpu_milli, max_ram_mib; /* 0: what this machine has */
     char **allowed_images;               /* NULL-terminated shell patterns; NULL: any */

@@ -4,11 +4,23 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "config/keys.h"
 
-enum key_type { KEY_STRING, KEY_PATH, KEY_HOSTS, KEY_BOOL, KEY_U32, KEY_U64, KEY_LISTEN, KEY_STRINGS, KEY_SEEN };
+enum key_type {
+    KEY_STRING,
+    KEY_PATH,
+    KEY_HOSTS,
+    KEY_BOOL,
+    KEY_U32,
+    KEY_U64,
+    KEY_DURATION,
+    KEY_LISTEN,
+    KEY_STRINGS,
+    KEY_SEEN
+};
 
 struct config_key {
     const char *path;
@@ -79,6 +91,8 @@ static const struct config_key config_keys[] = {
     {"defaultSandbox", KEY_STRING, FIELD(default_sandbox), 0, 0, NULL},
     {"studentGpuLimit", KEY_U32, FIELD(student_gpu_limit), 0, 255, NULL},
     {"gpuTimeSlicing", KEY_PATH, FIELD(gpu_time_slicing_file), 0, 0, NULL},
+    {"idleStop", KEY_DURATION, FIELD(idle_stop_seconds), 0, DURATION_MAX, NULL},
+    {"keepUntilMax", KEY_DURATION, FIELD(keep_until_max_seconds), 0, DURATION_MAX, NULL},
     {"pidsPerDevice", KEY_U32, FIELD(pids_limit), 256, 1048576, NULL},
     {"maxCpuPerDevice", KEY_U64, FIELD(max_cpu_milli), 10, 1024000, NULL},
     {"maxRamPerDevice", KEY_U64, FIELD(max_ram_mib), 64, 16777216, NULL},
@@ -135,6 +149,19 @@ static int set_number(struct config *c, const struct config_key *k, yyjson_val *
         *(uint32_t *)field_of(c, k) = (uint32_t)value;
     else
         *(uint64_t *)field_of(c, k) = value;
+    return 0;
+}
+
+/* A number counts seconds, as that of every other key of time does. */
+static int set_duration(struct config *c, const struct config_key *k, yyjson_val *v, const struct key_place *at,
+                        struct error **err)
+{
+    struct str text = {yyjson_get_str(v), yyjson_get_len(v)};
+    uint64_t seconds = yyjson_is_uint(v) ? yyjson_get_uint(v) : 0;
+
+    if (yyjson_is_str(v) ? duration_parse(text, k->max, &seconds) < 0 : !yyjson_is_uint(v) || seconds > k->max)
+        return wrong_value(at, k->path, err, "seconds, or a duration like 90s, 30m, 12h, 2d, or never; a year at most");
+    *(uint64_t *)field_of(c, k) = seconds;
     return 0;
 }
 
@@ -222,6 +249,8 @@ static int apply_key(struct config *c, const struct config_key *k, yyjson_val *v
     case KEY_U32:
     case KEY_U64:
         return set_number(c, k, v, at, err);
+    case KEY_DURATION:
+        return set_duration(c, k, v, at, err);
     case KEY_HOSTS:
         return set_hosts(c, k, v, at, err);
     case KEY_LISTEN:

@@ -30,6 +30,8 @@ static struct config *config_new(void)
     c->default_sandbox = xstrdup("jupyter-lab");
     c->gpu_driver = xstrdup("nvidia.com/gpu");
     c->pids_limit = 1024;
+    c->idle_stop_seconds = 12 * 3600;
+    c->keep_until_max_seconds = 24 * 3600;
     c->minimum_free_mib = 512;
     c->dataset_mount = xstrdup("/home/student/dataset-public");
     c->course_mount = xstrdup("/home/student/course-public");

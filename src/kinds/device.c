@@ -53,6 +53,9 @@ void device_read(yyjson_val *object, struct device *out)
         .port = (uint16_t)json_int_at(object, "status.port", 0),
         .ports = json_at(object, "status.ports"),
         .host_id = (uint32_t)json_int_at(object, "status.hostId", 0),
+        .idle_stop = json_str_at(object, "spec.idleStop"),
+        .keep_until = json_str_at(object, "spec.keepUntil"),
+        .last_activity = json_str_at(object, "status.lastActivity"),
         .url = yyjson_get_str(yyjson_arr_get_first(json_at(object, "status.urls"))),
     };
     read_finalizers(object, out);

@@ -46,6 +46,8 @@ struct device {
     yyjson_val *ports; /* status.ports: array of {name, port} in the order of status.urls, or NULL: there is that one */
     uint32_t host_id;  /* status.hostId: first of the owner's range; 0: none */
     const char *url;   /* status.urls[0] */
+    const char *idle_stop, *keep_until; /* spec.idleStop, spec.keepUntil as sent; NULL: not said */
+    const char *last_activity;          /* status.lastActivity; NULL: nothing is known */
 };
 void device_read(yyjson_val *object, struct device *out);
 /* All ports that it has, the first of which is status.port; returns how many. */

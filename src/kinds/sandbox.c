@@ -46,6 +46,7 @@ void sandbox_read(yyjson_val *object, struct sandbox *out)
         .network = json_bool_at(object, "spec.network", false),
         .network_allow = json_at(object, "spec.networkAllow"),
         .allow_service_workers = json_bool_at(object, "spec.allowServiceWorkers", false),
+        .idle_stop = json_str_at(object, "spec.idleStop"),
         .run_as_user = json_int_at(object, "spec.runAsUser", 1000),
     };
 }

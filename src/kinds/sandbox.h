@@ -39,6 +39,7 @@ struct sandbox {
     yyjson_val *network_allow;         /* spec.networkAllow: array of «10.1.2.0/24», or NULL */
     bool allow_service_workers;        /* spec.allowServiceWorkers */
     int64_t run_as_user;               /* spec.runAsUser; 1000 */
+    const char *idle_stop;             /* spec.idleStop; NULL: the configuration's */
 };
 void sandbox_read(yyjson_val *object, struct sandbox *out);
 /* Those of spec.ports that sandbox_check() lets pass, in their order; returns how many. */

@@ -125,11 +125,11 @@ def test_table(admin, seven):
 
 def test_table_of_devices_and_users(admin, device):
     table = admin.get("devices", headers=TABLE).json()
-    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "User", "Sandbox", "Status", "Reason", "URL", "Message", "Queue", "Age"]
+    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "User", "Sandbox", "Status", "Reason", "URL", "Message", "Queue", "CPU", "Last Activity", "Age"]
     assert next(c for c in table["columnDefinitions"] if c["name"] == "Message")["priority"] == 1
     assert any(r["cells"][0] == device["metadata"]["name"] for r in table["rows"])
     table = admin.get("openhydrausers", headers=TABLE).json()
-    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Display Name", "Role", "Age"]
+    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Display Name", "Role", "Ended", "Message", "Age"]
 
 
 def test_table_includes(admin, seven):

@@ -1,5 +1,6 @@
 """What a student may, and what not."""
 import contextlib
+import datetime
 import json
 import queue
 
@@ -70,7 +71,25 @@ def test_own_device(hydra, student, other, imageless):
     is_status(student.get(f"devices/{name}"), 404, "NotFound")
     is_status(student.delete(f"devices/{name}"), 404, "NotFound")
     is_status(student.post(f"devices/{name}/ticket"), 404, "NotFound")
-    is_status(merge(student, f"devices/{name}", {"spec": {}}), 403, "Forbidden")
+    is_status(merge(student, f"devices/{name}", {"spec": {}}), 404, "NotFound")
+
+
+def test_an_own_device_may_be_kept(student, imageless):
+    """Of one's own environment there is one field to change, and that has a ceiling."""
+    def later(hours):
+        return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    name = f"devices/{student.user}"
+    assert student.post("devices", json=own(student, imageless)).status_code == 201
+    soon = later(2)
+    answer = merge(student, name, {"spec": {"keepUntil": soon}})
+    assert answer.status_code == 200 and answer.json()["spec"]["keepUntil"] == soon, answer.text
+    refused = merge(student, name, {"spec": {"keepUntil": later(30)}})
+    is_status(refused, 422, "Invalid", "keepUntilMax")
+    assert [cause["field"] for cause in refused.json()["details"]["causes"]] == ["spec.keepUntil"]
+    for spec in ({"priority": 5}, {"idleStop": "never"}, {"suspend": True}):
+        is_status(merge(student, name, {"spec": spec}), 403, "Forbidden", "spec.keepUntil")
+    is_status(student.get(f"{name}/visits"), 403, "Forbidden")
 
 
 def test_anothers_device(student, other, imageless):

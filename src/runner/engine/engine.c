@@ -22,6 +22,7 @@
 #include "runner/engine/seccomp.h"
 #include "runner/engine/service.h"
 #include "runner/engine/watch.h"
+#include "runner/engine/work.h"
 #include "runner/gpu/cdi.h"
 #include "runner/gpu/watch.h"
 
@@ -223,6 +224,7 @@ static const struct runtime_ops ops = {
     .sweep = sweep,
     .logs = engine_logs,
     .usage = engine_usage,
+    .work = engine_work,
     .gpus = engine_gpus,
     .gpu_use = engine_gpu_use,
     .about = engine_about,

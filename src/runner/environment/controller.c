@@ -137,6 +137,8 @@ static void make_parts(struct environments *es)
     es->queue = queue_new();
     es->turns = turns_new(at_once, limits.turn_seconds, es->queue);
     es->pulses = pulses_new(&(struct pulses_options){client_stop_fd(es->client), container_changed, es});
+    es->activities = activities_new(
+        &(struct activities_options){client_stop_fd(es->client), es->client, es->runtime, device_changed, es});
     es->devices = informer_new(
         &(struct informer_options){es->client, PLURAL_DEVICES, device_changed, server_connected, server_lost, es});
     es->sandboxes = informer_new(&(struct informer_options){es->client, PLURAL_SANDBOXES, sandbox_changed,
@@ -167,6 +169,7 @@ struct controller *controller_start(const struct controller_options *options)
     images_start(es->images);
     catalogue_start(es->catalogue);
     pulses_start(es->pulses);
+    activities_start(es->activities);
     return c;
 }
 
@@ -192,11 +195,13 @@ void controller_stop(struct controller *c)
     queue_shut(es->queue);
     for (size_t i = 0; i < WORKERS; i++)
         pthread_join(c->workers[i], NULL);
+    activities_stop(es->activities); /* it asks the runtime */
     catalogue_stop(es->catalogue);
     images_stop(es->images);
     /* Its threads call us, and ask for devices. */
     es->runtime->ops->free(es->runtime);
     pulses_free(es->pulses);
+    activities_free(es->activities);
     informer_free(es->sandboxes);
     informer_free(es->devices);
     catalogue_free(es->catalogue);

@@ -63,7 +63,9 @@ void environment_ended(struct environments *es, struct environment *e, const str
     unsigned pause = backoff_ms(e->restarts_in_window);
     environment_count_restart(e, now);
     pulses_drop(es->pulses, e->name, true);
+    activities_drop(es->activities, e->name);
     e->container = CONTAINER_ABSENT;
+    e->pid = 0;
     e->met = e->unwell = e->paused = e->unsupervised = false;
     e->not_before_us = now + (int64_t)pause * 1000;
     environment_enter(e, PHASE_STARTING, limits.starting_seconds);

@@ -307,6 +307,7 @@ void environment_clear_away(struct environments *es, struct environment *e)
     e->container = CONTAINER_ABSENT;
     if (es->runtime->ops->remove(es->runtime, e->instance, limits.stop_grace_seconds, &err) == 0) {
         pulses_drop(es->pulses, e->name, true);
+        activities_drop(es->activities, e->name);
         return;
     }
     e->container = CONTAINER_UNKNOWN; /* tried again, see step() */

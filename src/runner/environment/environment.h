@@ -5,6 +5,7 @@
 #include "client/informer.h"
 #include "config/config.h"
 #include "kinds/device.h"
+#include "runner/environment/activity.h"
 #include "runner/environment/catalogue.h"
 #include "runner/environment/limits.h"
 #include "runner/environment/pulse.h"
@@ -24,6 +25,8 @@
  *   image         its image: waited for, found           images   all of them: looked for, pulled
  *   catalogue     the sandboxes that name them           sandbox_status   what their status says
  *   named         which they have named once, on disk
+ *   activity      who works in it; activity_look: one look, source by source; idle: what follows, from times alone
+ *   in_use        by which rules, and its end where nobody does
  */
 
 enum timing { TIMING_QUEUED, TIMING_PREPARING, TIMING_STARTING, TIMINGS };
@@ -45,6 +48,7 @@ struct environment {
     bool settled;                        /* Failed, for good */
 
     enum { CONTAINER_UNKNOWN, CONTAINER_ABSENT, CONTAINER_RUNNING } container;
+    pid_t pid;                 /* of its first process; 0: not known */
     bool met;                  /* its container was seen running by this process */
     bool paused, unsupervised; /* as the engine says */
     int64_t paused_us;         /* until when it was seen paused; monotonic */
@@ -76,6 +80,7 @@ struct environments {
     struct queue *queue;
     struct turns *turns;
     struct pulses *pulses;
+    struct activities *activities;
     struct informer *devices, *sandboxes;
     struct images *images;
     struct catalogue *catalogue;

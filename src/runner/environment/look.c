@@ -39,6 +39,7 @@ static void take_running(struct environments *es, struct environment *e, struct 
     e->gpus = steal_ptr(i->gpus);
     if (i->image)
         snprintf(e->image, sizeof(e->image), "%s", i->image);
+    e->pid = i->process.pid;
     pulses_process(es->pulses, e->name, &i->process);
     e->dirty |= e->unsupervised != i->unsupervised;
     e->unsupervised = i->unsupervised;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "runner/environment/health.h"
 #include "runner/environment/image.h"
+#include "runner/environment/in_use.h"
 #include "runner/environment/look.h"
 #include "runner/environment/lost.h"
 #include "runner/environment/start.h"
@@ -98,6 +99,10 @@ static void next_step(struct environments *es, struct environment *e, const stru
         environment_running(es, e, object);
     else
         environment_await(es, e, object);
+    if (e->phase != PHASE_RUNNING || e->container != CONTAINER_RUNNING)
+        return;
+    environment_watch_use(es, e, d);
+    environment_end_unused(es, e, object);
 }
 
 /* Names go into paths and addresses: what is no name is left alone. */

@@ -9,6 +9,7 @@
 #include "kinds/names.h"
 #include "runner/environment/gpus.h"
 #include "runner/environment/image.h"
+#include "runner/environment/in_use.h"
 #include "runner/environment/spec.h"
 
 /* --- Conditions --- */
@@ -22,9 +23,10 @@ struct condition {
 struct filling {
     struct environments *es;
     const struct environment *e;
-    struct condition conditions[8];
+    struct condition conditions[16];
     size_t conditions_len;
     struct arena *arena; /* texts of these */
+    struct activity use;
 };
 
 static void add_condition(struct filling *f, const char *type, bool holds, const char *reason, const char *message)
@@ -97,6 +99,18 @@ static yyjson_val *present_condition(yyjson_val *object, const char *type)
             return v;
     }
     return NULL;
+}
+
+static void collect_use_conditions(struct filling *f, yyjson_val *object)
+{
+    struct use_condition c;
+
+    if (!activities_of(f->es->activities, f->e->name, &f->use))
+        return;
+    for (size_t i = 0; i < USE_CONDITIONS; i++)
+        if (environment_use_condition(&f->use, f->arena, i, &c) &&
+            (c.holds || !c.sparse || present_condition(object, c.type)))
+            add_condition(f, c.type, c.holds, c.reason, c.message);
 }
 
 static bool is_ours(const struct filling *f, const char *type)
@@ -219,6 +233,7 @@ static void fill_status(yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val 
     fill_resources(f, object, doc, status);
     if (e->gpus && e->container == CONTAINER_RUNNING)
         json_mut_set(doc, status, "gpus", environment_gpus_status(f->es, e, object, doc));
+    environment_fill_use(&f->use, doc, status);
     fill_conditions(f, object, doc, status);
 }
 
@@ -239,6 +254,7 @@ void status_write(struct environments *es, struct environment *e, yyjson_val *ob
     collect_conditions(&f, &facts, known, engine_message);
     collect_gpu_conditions(&f);
     add_image_condition(&f, object);
+    collect_use_conditions(&f, object);
     /* What the informer has may be older than what was written last. */
     bool stale = object_version(object) < e->written;
     if (stale ? !e->dirty : !client_status_differs(object, fill_status, &f)) {

@@ -12,6 +12,7 @@ static bool take_away(struct environments *es, struct environment *e, struct err
         return false;
     e->gone = true;
     pulses_drop(es->pulses, e->name, true);
+    activities_drop(es->activities, e->name);
     log_info("%s: stopped and removed", e->name);
     return true;
 }
@@ -41,7 +42,9 @@ void environment_stop(struct environments *es, struct environment *e, const stru
 
     if (e->phase != PHASE_STOPPING && e->phase != PHASE_STOPPED) {
         environment_enter(e, PHASE_STOPPING, limits.stopping_seconds);
-        environment_set(e, PHASE_STOPPING, "Deleted", "its container is being stopped");
+        bool idle = streq(d->reason, "Idle");
+        environment_set(e, PHASE_STOPPING, idle ? "Idle" : "Deleted", "%s",
+                        idle && d->message ? d->message : "its container is being stopped");
     }
     if (!take_away(es, e, &err)) {
         if (environments_stopping(es))

@@ -169,6 +169,14 @@ struct runtime_usage {
     unsigned pids;
 };
 
+/* What its processes have used since it was started, all together; and how much they use now. */
+struct runtime_work {
+    uint64_t cpu_us, io_bytes;
+    uint64_t io_wait_us;   /* in which one of them, at least, waited for a disk; 0 too where that is not known */
+    uint64_t memory_bytes; /* without what the kernel may drop */
+    unsigned tasks;        /* processes and threads */
+};
+
 /* A GPU that can be given to instances, or a part of one. */
 struct runtime_gpu {
     const char *id, *resource; /* «GPU-…», «MIG-…»; «nvidia.com/gpu» */
@@ -273,6 +281,9 @@ struct runtime_ops {
                 int (*write)(void *arg, struct str text), void *arg, struct error **err);
     /* Pods: metrics.k8s.io. */
     int (*usage)(struct runtime *r, const char *id, struct runtime_usage *out, struct error **err);
+    /* Asked of all that run, again and again: it must cost next to nothing. `pid`: of its first process. May be NULL:
+     * nothing is known. Pods: metrics.k8s.io. */
+    int (*work)(struct runtime *r, const char *id, pid_t pid, struct runtime_work *out, struct error **err);
     /* The next three may be NULL: there are none, and nothing is known. Everything lives in the arena.
      * Pods: the nodes' allocatable resources. */
     void (*gpus)(struct runtime *r, struct arena *a, struct runtime_gpu **out, size_t *n);

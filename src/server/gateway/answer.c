@@ -83,6 +83,8 @@ static void answer_allowed(struct gateway *g, struct http_exchange *x, const str
         not_here(g, x, r, "starting");
         return;
     }
+    if (!last && is_visit(r))
+        endpoints_note_visit(g->endpoints, d->uid, gateway_now(g));
     if (endpoints_find(g->endpoints, d->uid, d->endpoint, http_arena(x), &at)) {
         let_through(x, &at);
         return;

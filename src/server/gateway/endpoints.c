@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 
 #include "base/alloc.h"
 #include "base/map.h"
@@ -11,6 +12,7 @@ struct known_endpoint {
     char *name, *address, *token; /* owned */
 };
 struct known_device {
+    _Atomic int64_t visited_us; /* under the lock for reading; wall clock, 0: not yet */
     size_t n;
     struct known_endpoint list[];
 };
@@ -60,6 +62,8 @@ void endpoints_set(struct endpoints *all, const char *device_uid, const struct e
         d->list[i] = (struct known_endpoint){xstrdup(list[i].name), xstrdup(list[i].address),
                                              list[i].token ? xstrdup(list[i].token) : NULL};
     pthread_rwlock_wrlock(&all->lock);
+    const struct known_device *before = map_get(all->devices, str_from(device_uid));
+    atomic_init(&d->visited_us, before ? atomic_load(&before->visited_us) : 0);
     known_device_free(map_set(all->devices, str_from(device_uid), d));
     pthread_rwlock_unlock(&all->lock);
 }
@@ -97,4 +101,22 @@ bool endpoints_has(struct endpoints *all, const char *device_uid)
     bool has = map_get(all->devices, str_from(device_uid)) != NULL;
     pthread_rwlock_unlock(&all->lock);
     return has;
+}
+
+void endpoints_note_visit(struct endpoints *all, const char *device_uid, int64_t now_us)
+{
+    pthread_rwlock_rdlock(&all->lock);
+    struct known_device *d = map_get(all->devices, str_from(device_uid));
+    if (d)
+        atomic_store_explicit(&d->visited_us, now_us, memory_order_relaxed);
+    pthread_rwlock_unlock(&all->lock);
+}
+
+int64_t endpoints_last_visit(struct endpoints *all, const char *device_uid)
+{
+    pthread_rwlock_rdlock(&all->lock);
+    const struct known_device *d = map_get(all->devices, str_from(device_uid));
+    int64_t at = d ? atomic_load_explicit(&d->visited_us, memory_order_relaxed) : 0;
+    pthread_rwlock_unlock(&all->lock);
+    return at;
 }

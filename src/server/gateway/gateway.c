@@ -103,6 +103,11 @@ void gateway_forget_endpoints(struct gateway *g, const char *device_uid)
     endpoints_forget(g->endpoints, device_uid);
 }
 
+int64_t gateway_last_visit(struct gateway *g, const char *device_uid)
+{
+    return endpoints_last_visit(g->endpoints, device_uid);
+}
+
 void gateway_set_peers(struct gateway *g, int fd)
 {
     peers_free(g->peers);

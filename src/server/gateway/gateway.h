@@ -40,6 +40,9 @@ void gateway_move_clock(struct gateway *g, int64_t us);
 int gateway_set_endpoints(struct gateway *g, const char *device_uid, const struct endpoint *list, size_t n,
                           struct error **err) _must_check_;
 void gateway_forget_endpoints(struct gateway *g, const char *device_uid);
+/* When somebody last opened a page of it, or sent it anything (not what an open page asks for by itself), in
+ * microseconds since 1970; 0: not since this server has known where it is. */
+int64_t gateway_last_visit(struct gateway *g, const char *device_uid);
 
 /* A one-use link to a device's environment for that caller, 60 s: at one of its ports; 0: its first. The caller frees.
  * NULL with a reason where it has no such address. */

@@ -81,6 +81,11 @@ bool is_work(const struct gateway_request *r)
     return !is_safe(r) || r->upgrade.p || is_navigation(r);
 }
 
+bool is_visit(const struct gateway_request *r)
+{
+    return !is_safe(r) || is_navigation(r);
+}
+
 const char *environment_origin(const struct gateway_site *s, struct arena *arena, uint16_t port)
 {
     _cleanup_free_ char *url = config_environment_url(s->config, port);

@@ -46,6 +46,8 @@ struct gateway_verdict {
 bool is_navigation(const struct gateway_request *r);
 /* Somebody does something; an open page that only looks whether there is news asks by GET. */
 bool is_work(const struct gateway_request *r);
+/* The same, but for what an open tab does by itself: a WebSocket that is opened again. */
+bool is_visit(const struct gateway_request *r);
 /* "http://127.0.0.1:31000", of the environment at that port; in the arena. */
 const char *environment_origin(const struct gateway_site *s, struct arena *arena, uint16_t port);
 

@@ -7,6 +7,7 @@
 #include "server/hooks/device_endpoint.h"
 #include "server/hooks/device_gone.h"
 #include "server/hooks/device_gpu.h"
+#include "server/hooks/device_idle.h"
 #include "server/hooks/device_log.h"
 #include "server/hooks/device_sandbox.h"
 #include "server/hooks/device_status.h"
@@ -84,7 +85,7 @@ static int check_resources(struct admission *a, struct error **err)
         return -1;
     if (yyjson_mut_get_sint(json_mut_at(a->object, "spec.priority")))
         return error_set(err, REASON_FORBIDDEN, "spec.priority: only an administrator may set it");
-    return 0;
+    return device_check_idle_asked(a, err);
 }
 
 static int check_bounds(struct admission *a, struct error **err)
@@ -122,6 +123,7 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
     device_write_outputs(a, false);
     finalizer_add(a->doc, a->object, DEVICE_FINALIZER);
     warn_of_no_effect(a);
+    device_forget_ended(t, owner.name);
     txn_secret_put(t, DEVICE_OF_USER, str_from(owner.name), str_from(json_mut_str_at(a->object, "metadata.name")));
     return 0;
 }
@@ -149,8 +151,10 @@ static int admit_status(struct admission *a)
 }
 
 /* It may come before others now, or behind them. */
-static int admit_update(struct admission *a, struct store_txn *t)
+static int admit_update(struct admission *a, struct store_txn *t, struct error **err)
 {
+    if (device_check_idle_changed(a, err) < 0)
+        return -1;
     bool same = json_int_at(a->old, "spec.priority", 0) == yyjson_mut_get_sint(json_mut_at(a->object, "spec.priority"));
 
     if (!same && json_at(a->old, "status.queue"))
@@ -164,7 +168,7 @@ static int admit_device(struct admission *a, struct store_txn *t, struct error *
     case OPERATION_CREATE:
         return admit_create(a, t, err);
     case OPERATION_UPDATE:
-        return admit_update(a, t);
+        return admit_update(a, t, err);
     case OPERATION_UPDATE_STATUS:
         return admit_status(a);
     case OPERATION_DELETE:
@@ -179,6 +183,7 @@ static const struct subresource_handler subresources[] = {
     {"ticket", FLOW_REQUESTS, device_ticket},
     {"log", FLOW_LOGS, device_log},
     {"endpoint", FLOW_REQUESTS, device_endpoint},
+    {"visits", FLOW_REQUESTS, device_visits},
     {0},
 };
 

@@ -1,6 +1,9 @@
 #include "server/hooks/device_endpoint.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
+#include "base/clock.h"
 
 struct told {
     struct endpoint list[ENDPOINTS_MAX];
@@ -52,6 +55,18 @@ void device_endpoint(struct request *r, struct object *object, void *context_arg
         request_fail(r, err);
     else
         request_reply(r, 200, "application/json", STR("{}"));
+}
+
+void device_visits(struct request *r, struct object *object, void *context_arg)
+{
+    const struct hook_context *context = context_arg;
+    int64_t at = gateway_last_visit(context->gateway, object->uid);
+    char when[TIMESTAMP_SIZE], body[64];
+
+    timestamp(when, at);
+    int n = at ? snprintf(body, sizeof(body), "{\"lastVisit\":\"%s\"}", when)
+               : snprintf(body, sizeof(body), "{\"lastVisit\":null}");
+    request_reply(r, 200, "application/json", (struct str){body, (size_t)n});
 }
 
 struct forgotten {

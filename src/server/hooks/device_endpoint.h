@@ -9,4 +9,7 @@
  *
  * Without a token none is sent to the environment. */
 void device_endpoint(struct request *r, struct object *object, void *context_arg);
+/* GET devices/NAME/visits, for the runner: {"lastVisit": "2026-…Z"}, or null where nobody has come since this server
+ * knows where it listens (gateway.h). */
+void device_visits(struct request *r, struct object *object, void *context_arg);
 void endpoint_forget_after_commit(struct admission *a, struct store_txn *t);

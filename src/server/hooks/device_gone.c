@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/device_endpoint.h"
+#include "server/hooks/device_idle.h"
 #include "server/hooks/device_status.h"
 #include "server/hooks/objects.h"
 #include "server/hooks/user_gone.h"
@@ -43,6 +44,7 @@ int device_removed(struct admission *a, struct store_txn *t, struct error **err)
     txn_secret_delete(t, DEVICE_OF_USER, str_from(owner));
     allocation_release(t, a->context, HOLDER_DEVICE, json_mut_str_at(a->object, "metadata.name"));
     endpoint_forget_after_commit(a, t);
+    device_note_ended(a, t, owner);
     user_environment_gone(t, a->context, owner);
     return 0;
 }

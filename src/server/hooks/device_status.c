@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "kinds/ide.h"
+#include "server/hooks/device_idle.h"
 #include "server/hooks/objects.h"
 
 #define RUNNER_ABSENT "RunnerAbsent"
@@ -104,7 +105,9 @@ static void take_back_ready(struct admission *a)
 
 void device_say_stopping(struct admission *a)
 {
-    device_say(a, PHASE_STOPPING, "Deleted", "its container is being stopped");
+    const char *idle = device_idle_message(a->object);
+
+    device_say(a, PHASE_STOPPING, idle ? "Idle" : "Deleted", idle ? idle : "its container is being stopped");
     json_mut_set(a->doc, status_of(a), "urls", yyjson_mut_arr(a->doc));
     json_mut_remove(status_of(a), "queue");
     take_back_ready(a);

@@ -23,7 +23,8 @@ static const struct role_rule role_rules[] = {
     {ROLE_ADMIN, "*", "*", "*", VERDICT_ALLOW},
 
     {ROLE_USER, PLURAL_USERS, "", "get list watch", VERDICT_OWN},
-    {ROLE_USER, PLURAL_DEVICES, "", "get list watch create delete", VERDICT_OWN},
+    /* update and patch: spec.keepUntil alone (hooks/device_idle.c). */
+    {ROLE_USER, PLURAL_DEVICES, "", "get list watch create delete update patch", VERDICT_OWN},
     {ROLE_USER, PLURAL_DEVICES, "status", "get", VERDICT_OWN},
     {ROLE_USER, PLURAL_DEVICES, "ticket", "create", VERDICT_OWN},
     {ROLE_USER, PLURAL_DEVICES, "log", "get", VERDICT_OWN},
@@ -31,10 +32,11 @@ static const struct role_rule role_rules[] = {
     {ROLE_USER, PLURAL_DATASETS, "", "get list watch", VERDICT_ALLOW},
     {ROLE_USER, PLURAL_COURSES, "", "get list watch", VERDICT_ALLOW},
 
-    /* update and patch of a device itself: to take its finalizer off. */
-    {ROLE_RUNNER, PLURAL_DEVICES, "", "get list watch update patch", VERDICT_ALLOW},
+    /* update and patch of a device itself: to take its finalizer off; delete: what nobody uses. */
+    {ROLE_RUNNER, PLURAL_DEVICES, "", "get list watch update patch delete", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_DEVICES, "status", "get update patch", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_DEVICES, "endpoint", "*", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_DEVICES, "visits", "get", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_SANDBOXES, "", "get list watch", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_SANDBOXES, "status", "get update patch", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_SANDBOXES, "pullsecret", "get", VERDICT_ALLOW},

@@ -220,18 +220,22 @@ static void work_is_what_somebody_does(void **state)
     struct gateway_request r = fetched(request("GET", "/api/kernels"), "same-origin", "cors", "empty");
 
     assert_false(is_work(&r));
+    assert_false(is_visit(&r));
     r.method = STR("HEAD");
     assert_false(is_work(&r));
     for (size_t i = 0; i < 4; i++) {
         static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE"};
         r.method = str_from(methods[i]);
         assert_true(is_work(&r));
+        assert_true(is_visit(&r));
     }
     r = fetched(request("GET", "/lab"), "none", "navigate", "document");
     assert_true(is_work(&r));
+    assert_true(is_visit(&r));
     r = request("GET", "/api/kernels/x/channels");
     r.upgrade = STR("websocket");
     assert_true(is_work(&r));
+    assert_false(is_visit(&r)); /* a forgotten tab opens it again after each sleep of its machine */
 }
 
 static const char *path_of(const char *path)

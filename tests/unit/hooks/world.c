@@ -214,6 +214,14 @@ struct answer *patch_as(const char *user, long code, const char *path, const cha
                path);
 }
 
+struct answer *patch_as_student(const char *user, long code, const char *path, const char *body)
+{
+    return ask(
+        code,
+        (struct call){.method = "PATCH", .body = body, .type = "application/merge-patch+json", .user = user, .role = 2},
+        path);
+}
+
 struct answer *patch(long code, const char *path, const char *body)
 {
     return patch_as(NULL, code, path, body);

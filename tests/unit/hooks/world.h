@@ -45,6 +45,7 @@ struct answer *create(long code, const char *path, const char *body);
 struct answer *create_as(const char *user, int role, long code, const char *path, const char *body);
 struct answer *patch(long code, const char *path, const char *body);
 struct answer *patch_as(const char *user, long code, const char *path, const char *body);
+struct answer *patch_as_student(const char *user, long code, const char *path, const char *body);
 struct answer *delete_(long code, const char *path);
 
 /* Role 1 or 2; `password` NULL: none. */

@@ -77,11 +77,12 @@ static void test_students(void **state)
     static const struct line lines[] = {
         {&users, NULL, "get list watch", VERDICT_OWN},
         {&users, "status", "", VERDICT_DENY},
-        {&devices, NULL, "get list watch create delete", VERDICT_OWN},
+        {&devices, NULL, "get list watch create delete update patch", VERDICT_OWN},
         {&devices, "status", "get", VERDICT_OWN},
         {&devices, "ticket", "create", VERDICT_OWN},
         {&devices, "log", "get", VERDICT_OWN},
         {&devices, "endpoint", "", VERDICT_DENY},
+        {&devices, "visits", "", VERDICT_DENY},
         {&sandboxes, NULL, "get list watch", VERDICT_ALLOW},
         {&sandboxes, "status", "", VERDICT_DENY},
         {&hosts, NULL, "", VERDICT_DENY},
@@ -101,9 +102,10 @@ static void test_runner(void **state)
 {
     static const struct line lines[] = {
         {&users, NULL, "get list watch", VERDICT_ALLOW},
-        {&devices, NULL, "get list watch update patch", VERDICT_ALLOW},
+        {&devices, NULL, "get list watch update patch delete", VERDICT_ALLOW},
         {&devices, "status", "get update patch", VERDICT_ALLOW},
         {&devices, "endpoint", "get list watch create update patch delete deletecollection", VERDICT_ALLOW},
+        {&devices, "visits", "get", VERDICT_ALLOW},
         {&devices, "ticket", "", VERDICT_DENY},
         {&devices, "log", "", VERDICT_DENY},
         {&sandboxes, NULL, "get list watch", VERDICT_ALLOW},

@@ -109,9 +109,12 @@ static void test_many_are_asked_at_once(void **state)
     answerer_start(&hangs, address_socket(silent), 0);
     answerer_start(&gone, address_socket(dead), 200);
     answerer_end(&gone);
-    struct question q[40] = {{none, "/", 0, 0}, {silent, "/", 0, 0}, {dead, "/", 0, 0}, {s->address, "/api", 0, 0}};
+    struct question q[40] = {{.address = none, .path = "/"},
+                             {.address = silent, .path = "/"},
+                             {.address = dead, .path = "/"},
+                             {.address = s->address, .path = "/api"}};
     for (size_t i = 4; i < 40; i++)
-        q[i] = (struct question){silent, "/", 0, 0};
+        q[i] = (struct question){.address = silent, .path = "/"};
     transport_ask(q, 40, 300, s->stop_fd);
     assert_int_equal(q[0].outcome, ASK_CLOSED);
     assert_int_equal(q[1].outcome, ASK_SILENT);
@@ -167,7 +170,8 @@ static void test_addresses_of_ports_are_asked(void **state)
 
     close(listen_on_port(dead, sizeof(dead)));
     assert_int_equal(pthread_create(&thread, NULL, answer_one, &answers_fd), 0);
-    struct question q[] = {{answers, "/api", 0, 0}, {silent, "/", 0, 0}, {dead, "/", 0, 0}};
+    struct question q[] = {
+        {.address = answers, .path = "/api"}, {.address = silent, .path = "/"}, {.address = dead, .path = "/"}};
     transport_ask(q, 3, 300, s->stop_fd);
     assert_true(q[0].outcome == ASK_ANSWERED && q[0].status == 204);
     assert_int_equal(q[1].outcome, ASK_SILENT);

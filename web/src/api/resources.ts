@@ -103,6 +103,11 @@ export function startDevice(owner: string, sandboxName: string): Promise<Device>
   return devices.create(owner, { openHydraUsername: owner, sandboxName });
 }
 
+/** It is not ended for being idle before that. */
+export function keepDevice(name: string, until: Date): Promise<Device> {
+  return devices.patch(name, { spec: { keepUntil: until.toISOString() } });
+}
+
 /** The log as it grows; ends with the environment. */
 export async function* followLog(name: string, signal: AbortSignal): AsyncGenerator<string[]> {
   const response = await send(`${devices.path(name)}/log?follow=true&tailLines=1000`, { signal });

@@ -23,6 +23,10 @@ export interface User extends KubeObject {
     email?: string;
     role?: Role;
   };
+  status?: {
+    /** What was ended because nobody used it, until the next is started. */
+    lastEnvironment?: { reason?: string; message?: string; sandboxName?: string; endedAt?: string };
+  };
 }
 
 export type Phase = 'Queued' | 'Preparing' | 'Starting' | 'Running' | 'Stopping' | 'Stopped' | 'Failed';
@@ -50,6 +54,8 @@ export interface DeviceStatus {
   /** What is reached at urls, in their order; absent where that is one. */
   ports?: { name: string; port: number }[];
   startedAt?: string;
+  /** When somebody or something worked in it last. */
+  lastActivity?: string;
   /** Seconds that each finished phase took. */
   timings?: Partial<Record<'queued' | 'preparing' | 'starting', number>>;
   /** The last lines of the log, where the environment failed. */
@@ -57,7 +63,7 @@ export interface DeviceStatus {
 }
 
 export interface Device extends KubeObject {
-  spec: { openHydraUsername?: string; sandboxName?: string };
+  spec: { openHydraUsername?: string; sandboxName?: string; keepUntil?: string };
   status?: DeviceStatus;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Device } from '../api/types';
-import { isUnwell, phaseOf, progressOf } from './devices';
+import { idleSoon, isUnwell, phaseOf, progressOf } from './devices';
 
 const created = '2026-01-01T08:00:00Z';
 const device = (status: NonNullable<Device['status']>): Device => ({
@@ -52,5 +52,15 @@ describe('an environment that runs', () => {
   it('is not unwell while it starts, or where nothing is known', () => {
     expect(isUnwell(withReady('Starting', 'False'))).toBe(false);
     expect(isUnwell(device({ phase: 'Running' }))).toBe(false);
+  });
+});
+
+describe('an environment that nobody uses', () => {
+  const conditions = (status: 'True' | 'False') => [{ type: 'IdleSoon', status, message: 'at noon' }];
+  it('says so as long as it runs', () => {
+    expect(idleSoon(device({ phase: 'Running', conditions: conditions('True') }))?.message).toBe('at noon');
+    expect(idleSoon(device({ phase: 'Running', conditions: conditions('False') }))).toBeUndefined();
+    expect(idleSoon(device({ phase: 'Stopping', conditions: conditions('True') }))).toBeUndefined();
+    expect(idleSoon(device({ phase: 'Running' }))).toBeUndefined();
   });
 });

@@ -1,4 +1,4 @@
-import type { Device, Phase } from '../api/types';
+import type { Condition, Device, Phase } from '../api/types';
 
 /** What a user sees as the state of an environment; one that is being deleted is stopping, whatever its status still says. */
 export function phaseOf(device: Device | undefined): Phase | 'None' {
@@ -10,6 +10,12 @@ export function phaseOf(device: Device | undefined): Phase | 'None' {
 /** It runs, and does not answer as it should: its status says why. */
 export function isUnwell(device: Device): boolean {
   return phaseOf(device) === 'Running' && (device.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'False');
+}
+
+/** Nobody uses it, and it is ended soon: what its status says of that. */
+export function idleSoon(device: Device): Condition | undefined {
+  if (phaseOf(device) !== 'Running') return undefined;
+  return device.status?.conditions?.find(({ type, status }) => type === 'IdleSoon' && status === 'True');
 }
 
 export function ownerOf(device: Device): string {

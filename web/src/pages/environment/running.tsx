@@ -12,6 +12,7 @@ import { useLanguage } from '../../i18n/language';
 import { useOpenDevice } from '../../session/device-actions';
 import { titleOf } from '../../session/sandboxes';
 import { useSession } from '../../session/session';
+import { IdleNotice } from './idle-notice';
 import { StopButton } from './stop-button';
 
 export function Running({ device, offered }: { device: Device; offered: readonly Sandbox[] | undefined }) {
@@ -32,6 +33,7 @@ export function Running({ device, offered }: { device: Device; offered: readonly
           <ServerText reason={device.status?.reason} message={device.status?.message} />
         </Notice>
       )}
+      <IdleNotice device={device} />
       <div className="actions">
         <Button kind="primary" size="large" busy={opening !== undefined} onPress={() => open(name)}>
           {opening === undefined && <External />}
@@ -59,7 +61,7 @@ export function Running({ device, offered }: { device: Device; offered: readonly
 function Facts({ device }: { device: Device }) {
   const { language, messages } = useLanguage();
   const { environment } = messages;
-  const { startedAt, urls } = device.status ?? {};
+  const { startedAt, lastActivity, urls } = device.status ?? {};
   const took = finishedSeconds(device);
   return (
     <dl className="facts">
@@ -70,6 +72,12 @@ function Facts({ device }: { device: Device }) {
             {moment(startedAt, language)}
             {took > 0 && <span className="hint"> · {environment.startedIn(duration(took, language))}</span>}
           </dd>
+        </div>
+      )}
+      {lastActivity !== undefined && (
+        <div>
+          <dt>{environment.lastActivity}</dt>
+          <dd>{moment(lastActivity, language)}</dd>
         </div>
       )}
       {urls?.[0] !== undefined && (
@@ -90,7 +98,7 @@ function Facts({ device }: { device: Device }) {
 function Notes({ device }: { device: Device }) {
   const { environment } = useLanguage().messages;
   const { role } = useSession();
-  const notes = device.status?.conditions?.filter(({ type, status, message }) => type !== 'Ready' && status === 'False' && message);
+  const notes = device.status?.conditions?.filter(({ type, status, message }) => type !== 'Ready' && type !== 'InUse' && status === 'False' && message);
   if (role !== administrator) return null;
   if (!notes?.length) return null;
   return (

@@ -7,6 +7,7 @@ import { useErrorText } from '../../components/error-text';
 import { Play } from '../../components/icons';
 import { Notice } from '../../components/notice';
 import { useMessages } from '../../i18n/language';
+import { EndedNotice } from './ended-notice';
 
 /** Nothing runs: what would you like to start? With one kind of environment there is nothing to choose. */
 export function Stopped({ owner, offered }: { owner: string; offered: readonly Sandbox[] | undefined }) {
@@ -34,6 +35,7 @@ export function Stopped({ owner, offered }: { owner: string; offered: readonly S
     <section className="card state-card">
       <h2>{environment.stoppedTitle}</h2>
       <p className="lead">{environment.stoppedText}</p>
+      <EndedNotice owner={owner} />
       {error !== undefined && <Notice kind="error">{errorText(error)}</Notice>}
       {offered?.length === 0 && <Notice kind="warning">{environment.noSandboxes}</Notice>}
       {offered && offered.length > 1 && (
