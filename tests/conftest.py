@@ -6,7 +6,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from support.instance import Instance  # noqa: E402
+from support.instance import Instance, WithoutRunner  # noqa: E402
 
 
 def pytest_configure(config):
@@ -20,13 +20,24 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
+def with_headmaster(instance):
+    """There is an administrator besides the certificate's, so that no test's user is the last one."""
+    instance.create_user("headmaster", "the-head-knows", role=1)
+    return instance
+
+
 @pytest.fixture(scope="session")
 def hydra():
     """One running instance that many tests share; each uses names of its own."""
     with Instance(environments=500) as instance:
-        # There is an administrator besides the certificate's, so that no test's user is the last one.
-        instance.create_user("headmaster", "the-head-knows", role=1)
-        yield instance
+        yield with_headmaster(instance)
+
+
+@pytest.fixture(scope="session")
+def undisturbed():
+    """Another that is shared, in which nothing is written but by the tests."""
+    with WithoutRunner() as instance:
+        yield with_headmaster(instance)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import pytest
 
 from support.answers import fresh_name, is_status
 from support.instance import GROUP, SANITIZERS, Instance, wait_until
+from support.processes import children
 from support.uploads import PIECE, TUS, content, create, curl, go_on, metadata, offset, patch, send, settled, tarred, zipped
 
 FOLDERS = {"datasets": "public-dataset", "courses": "public-course"}
@@ -549,8 +550,7 @@ def test_two_gigabytes_in_eight_megabytes():
         # The first fills what its allocator keeps for itself.
         at = 256 << 20
         send_zeros(instance, location, 0, at)
-        nginx = instance.child("nginx")
-        pids = [instance.child("server"), *map(int, pathlib.Path(f"/proc/{nginx}/task/{nginx}/children").read_text().split())]
+        pids = [instance.child("server"), *children(instance.child("nginx"))]
         before = {pid: forget_peak(pid) for pid in pids}
         began = time.monotonic()
         send_zeros(instance, location, at, size)
@@ -618,7 +618,7 @@ def test_a_folder_of_roots():
         os.chmod(folder, 0o2770 | 0o005)
         with Instance({"datasetBasePath": folder}) as instance:
             is_status(create(instance.admin(), "datasets/sent", 10), 500, "InternalError", folder)
-            assert "setfacl" in instance.output()
+            wait_until(lambda: "setfacl" in instance.output(), what="the line")
             assert os.stat(folder).st_gid == 12345
 
 

@@ -3,9 +3,12 @@ import pytest
 
 from support.answers import fresh_name, is_status
 
-pytestmark = pytest.mark.usefixtures("nothing_acts")
-
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
+
+
+@pytest.fixture(scope="session")
+def hydra(undisturbed):
+    return undisturbed
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import time
 import pytest
 
 from support.instance import ROOT, Client, Instance, wait_until
+from support.processes import children, name_of, open_files
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -28,15 +29,9 @@ def answers(instance):
 
 def pids_of(instance):
     """All of its processes: by what they hold open, so that those without a parent are found as well."""
-    found = []
-    for folder in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            files = [os.readlink(fd) for fd in (folder / "fd").iterdir()]
-        except OSError:
-            continue
-        if any(f.startswith((f"{instance.runtime}/lock", f"{instance.runtime}/nginx")) for f in files):
-            found.append(int(folder.name))
-    return found
+    ours = (f"{instance.runtime}/lock", f"{instance.runtime}/nginx")
+    pids = [int(folder.name) for folder in pathlib.Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if any(f.startswith(ours) for f in open_files(pid))]
 
 
 def damage(instance):
@@ -87,7 +82,7 @@ def test_a_server_that_cannot_start_is_answered_for(fresh):
     mend()
     wait_until(lambda: answers(fresh), 60, what="answers again")
     assert admin.get("openhydrausers/anna").status_code == 200
-    wait_until(lambda: "the server is there again" in fresh.output(), 10, what="the log says it")
+    wait_until(lambda: "the server is there again" in fresh.output(), 30, what="the log says it")
 
 
 @needs_root
@@ -129,17 +124,26 @@ def ask(path):
 
 def test_the_first_restart_is_at_once(fresh):
     """One that lived for a moment only is back as fast as one that lived for hours; only then are there pauses."""
-    old = fresh.child("server")
-    os.kill(old, 9)
-    wait_until(lambda: answers(fresh), 30, what="answers again")
-    first = [line for line in fresh.output().splitlines() if "starting it again" in line]
-    assert len(first) == 1 and " in " not in first[0], first
-    for _ in range(2):
-        pid = wait_until(lambda: fresh.child("server"), 30, what="a server")
+    kill_again_and_again(fresh, "server", 3)
+    wait_until(lambda: answers(fresh), 60, what="answers again")
+    assert pauses(fresh, "server") in (["", "1", "2"], BEGUN_LATE[:3])
+
+
+# Where the first had lived for five seconds, as on a slow machine: that one does not count.
+BEGUN_LATE = ["", "", "1", "2"]
+
+
+def kill_again_and_again(instance, name, times):
+    """Each as soon as it is there."""
+    pid = None
+    for _ in range(times):
+        pid = wait_until(lambda: (now := instance.child(name)) != pid and now, 60, what=f"another {name}")
         os.kill(pid, 9)
-        wait_until(lambda: fresh.child("server") not in (None, pid), 30, what="another")
-    lines = [line for line in fresh.output().splitlines() if "starting it again" in line]
-    assert lines[1].endswith("in 1 s") and lines[2].endswith("in 2 s"), lines
+
+
+def pauses(instance, name):
+    """In seconds, before it was started again."""
+    return re.findall(rf"the {name} was ended by signal 9: starting it again(?: in (\d+) s)?$", instance.output(), re.M)
 
 
 def test_what_ends_at_once_makes_no_busy_loop(fresh):
@@ -148,14 +152,11 @@ def test_what_ends_at_once_makes_no_busy_loop(fresh):
     fresh.stop()
     fresh.args = ["--engine-socket", str(lock / "nothing-here")]
     fresh.start()
-    for _ in range(4):
-        pid = wait_until(lambda: fresh.child("runner"), 30, what="a runner")
-        os.kill(pid, 9)
-        wait_until(lambda: fresh.child("runner") != pid, 10, what="its end")
+    kill_again_and_again(fresh, "runner", 4)
+    wait_until(lambda: fresh.child("runner") is None, 30, what="its end")
     began = time.monotonic()
     wait_until(lambda: fresh.child("runner"), 30, what="a runner after its pause")
-    lines = [line for line in fresh.output().splitlines() if "the runner was ended" in line]
-    assert [re.search(r"again(?: in (\d+) s)?$", line).group(1) for line in lines] == [None, "1", "2", "4"], lines
+    assert pauses(fresh, "runner") in (["", "1", "2", "4"], BEGUN_LATE)
     assert time.monotonic() - began > 1
     fresh.stop()
     fresh.args = []
@@ -179,10 +180,10 @@ def test_children_end_with_a_supervisor_that_is_killed(fresh):
     held = [open(f"/proc/{run}/fd/{fd.name}", "wb", buffering=0) for fd in pathlib.Path(f"/proc/{run}/fd").iterdir()
             if os.readlink(fd).startswith("pipe:") and fd.name not in "012" and writable(fd)]
     assert held
-    children = [fresh.child(name) for name in ("server", "runner", "nginx")]
+    others = [fresh.child(name) for name in ("server", "runner", "nginx")]
     try:
         fresh.kill()
-        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in children), 20, what="their end")
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in others), 30, what="their end")
     finally:
         for file in held:
             file.close()
@@ -197,7 +198,7 @@ def writable(fd):
 def test_nginx_of_a_start_that_was_killed_is_ended(fresh):
     """Supervisor and master at once: nobody is left to end the workers, which hold the ports."""
     master = fresh.child("nginx")
-    workers = [int(p) for p in pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+    workers = children(master)
     assert workers
     others = [fresh.child("server"), fresh.child("runner")]
     os.kill(fresh.process.pid, signal.SIGSTOP)
@@ -214,7 +215,7 @@ def test_nginx_of_a_start_that_was_killed_is_ended(fresh):
     finally:
         stranger.kill()
         stranger.wait()
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), 10, what="their end, and that somebody has taken note")
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), 30, what="their end, and that somebody has taken note")
     assert "nginx of a start that was killed is still there" in fresh.output()
     assert answers(fresh)
 
@@ -252,10 +253,7 @@ class Service:
         wait_until(lambda: sum(text in line for line in self.lines) >= times, 60, what=text)
 
     def nginx(self):
-        for pid in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "nginx":
-                return int(pid)
-        return None
+        return next((pid for pid in children(self.process.pid) if name_of(pid) == "nginx"), None)
 
 
 def test_the_gateway_by_itself():
@@ -272,7 +270,7 @@ def test_the_gateway_by_itself():
         wait_until(lambda: served_serial(instance) != before, 30, what="another certificate, when it is asked for")
         # It goes with nginx, to be started again at once; nobody of it stays.
         master = gateway.nginx()
-        workers = [int(p) for p in pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+        workers = children(master)
         os.kill(master, 9)
         assert gateway.process.wait(30) == 2
         wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), 20, what="the workers' end")
@@ -328,11 +326,11 @@ def test_a_renewed_certificate_is_served_while_running():
             (instance.data / "pki" / name).unlink()
         wait_until(lambda: served_serial(instance) != before, 30, what="another certificate")
         assert instance.child("nginx") == nginx and answers(instance)
-        assert "the server's certificate was renewed" in instance.output()
+        wait_until(lambda: "the server's certificate was renewed" in instance.output(), what="the line")
         # The kubeconfig as well, with the authority as it was.
         pathlib.Path(instance.kubeconfig).unlink()
         wait_until(lambda: pathlib.Path(instance.kubeconfig).exists(), 30, what="another kubeconfig")
-        wait_until(lambda: pathlib.Path(instance.kubeconfig).read_text().endswith("open-hydra\n"), 10)
+        wait_until(lambda: pathlib.Path(instance.kubeconfig).read_text().endswith("open-hydra\n"), 30)
         assert Client(instance).get("devices").status_code == 200
 
 
@@ -374,7 +372,7 @@ def test_no_groups_of_whoever_started_it(fresh):
     fresh.popen = {"extra_groups": [6, 999]}
     fresh.start()
     master = fresh.child("nginx")
-    for pid in (fresh.child("server"), master, *pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split()):
+    for pid in (fresh.child("server"), master, *children(master)):
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
         assert re.search(r"^Groups:\s*$", status, re.M), status
         assert not re.search(r"^CapBnd:\s*0*[1-9a-f]", status, re.M), status

@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from support.instance import wait_until
+from support.processes import children
 
 PIDFD_GETFD = 438
 TCP_USER_TIMEOUT = 18
@@ -35,11 +36,6 @@ def sockets_of(pid, port):
     return found
 
 
-def workers(hydra):
-    master = hydra.child("nginx")
-    return map(int, pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split())
-
-
 def peer(s):
     try:
         return s.getpeername()
@@ -49,7 +45,7 @@ def peer(s):
 
 
 def accepted(hydra, port, client):
-    return [s for pid in workers(hydra) for s in sockets_of(pid, port) if peer(s) == client.getsockname()]
+    return [s for pid in children(hydra.child("nginx")) for s in sockets_of(pid, port) if peer(s) == client.getsockname()]
 
 
 def check(hydra, port):
@@ -62,6 +58,11 @@ def check(hydra, port):
         assert s.getsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT) == 105000
 
 
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_every_port_gives_vanished_peers_back(fresh):
     ports = [fresh.dashboard_port, fresh.api_port, *fresh.environment_ports]
     for port in ports:
@@ -70,7 +71,7 @@ def test_every_port_gives_vanished_peers_back(fresh):
     before = fresh.child("nginx")
     os.kill(before, 9)
     wait_until(lambda: fresh.child("nginx") not in (None, before), what="another nginx")
-    wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", fresh.api_port)) == 0, what="its ports")
+    wait_until(lambda: all(listens(port) for port in ports), what="its ports")
     for port in ports:
         check(fresh, port)
     fresh.stop()

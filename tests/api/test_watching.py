@@ -10,7 +10,10 @@ import pytest
 from support.answers import Watch, fresh_name, is_status
 from support.instance import GROUP, wait_until
 
-pytestmark = pytest.mark.usefixtures("nothing_acts")
+
+@pytest.fixture(scope="session")
+def hydra(undisturbed):
+    return undisturbed
 
 
 def make(admin, name, **metadata):

@@ -7,7 +7,10 @@ import yaml
 from support.answers import fresh_name, is_status, warnings
 from support.instance import GROUP
 
-pytestmark = pytest.mark.usefixtures("nothing_acts")
+
+@pytest.fixture(scope="session")
+def hydra(undisturbed):
+    return undisturbed
 
 
 def box(name, **spec):

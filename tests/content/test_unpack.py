@@ -14,6 +14,7 @@ import hostile
 import shelf
 from archives import FILTERS, Member, entry, seven_zip, tar_of, zip_of
 from support.instance import wait_until
+from support.processes import children, is_running
 
 COURSE = {"第一课/讲义.ipynb": b'{"cells": []}' * 1000, "第一课/data/数据.csv": b"1,2\n" * 50000, "readme.txt": b"hello\n", "empty": b"",
           "run.sh": b"#!/bin/sh\n"}
@@ -172,18 +173,6 @@ def slow_archive(place, mib=400):
     return place / "archive"
 
 
-def children(pid):
-    found = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(p) for p in found.read_text().split()] if found.exists() else []
-
-
-def is_gone(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 def start(place):
     archive = slow_archive(place)
     stand = subprocess.Popen(shelf.command(archive, "a.tar", place / "outer/inner"), stdout=subprocess.PIPE, text=True)
@@ -201,7 +190,7 @@ def test_it_ends_with_who_asked(place):
     stand, child = start(place)
     stand.kill()
     stand.wait()
-    wait_until(lambda: is_gone(child), what="it ends")
+    wait_until(lambda: not is_running(child), what="it ends")
 
 
 def test_killed_it_is_an_error(place):
@@ -213,7 +202,7 @@ def test_killed_it_is_an_error(place):
 
 def test_what_says_nothing_is_ended(place):
     archive = slow_archive(place)
-    stand = subprocess.Popen(shelf.command(archive, "a.tar", place / "outer/inner", silent=1), stdout=subprocess.PIPE, text=True)
+    stand = subprocess.Popen(shelf.command(archive, "a.tar", place / "outer/inner", silent=4), stdout=subprocess.PIPE, text=True)
     wait_until(lambda: any((place / "outer/inner").iterdir()), what="it writes")
     child = children(stand.pid)[0]
     os.kill(child, signal.SIGSTOP)
@@ -233,7 +222,7 @@ def test_killed_anywhere_nothing_is_left(place, times):
     child = children(stand.pid)
     stand.kill()
     stand.wait()
-    wait_until(lambda: not child or is_gone(child[0]), what="it ends")
+    wait_until(lambda: not child or not is_running(child[0]), what="it ends")
     assert shelf.ask("recover", base)["ok"] and shelf.ask("sweep", base)["ok"]
     assert [str(p.relative_to(base)) for p in sorted(base.rglob("*"))] == [".open-hydra", *(f".open-hydra/{n}" for n in ("new", "trash", "versions"))]
 

@@ -9,6 +9,7 @@ import uuid
 import websocket
 from support.unix import ask
 from support.instance import wait_until
+from support.processes import children
 
 HOSTILE = (pathlib.Path(__file__).parent / "hostile/server.py").read_text()
 PYTHON = "/opt/jupyter/bin/python3"
@@ -65,12 +66,9 @@ def processes(root):
     found, new = [], [root]
     while new:
         pid = new.pop()
-        try:
-            children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        except OSError:
-            continue
-        found.append(pid)
-        new += map(int, children)
+        if pathlib.Path(f"/proc/{pid}").exists():
+            found.append(pid)
+            new += children(pid)
     return found
 
 

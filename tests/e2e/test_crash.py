@@ -21,7 +21,7 @@ from support.writers import NO_ANSWER, USERS, Writer
 
 # What nginx says of a client with an administrator's certificate.
 CERTIFIED = {"X-Open-Hydra-Listener": "api", "X-Client-Verify": "SUCCESS", "X-Client-Subject": "CN=test,O=system:masters", "X-Client-Serial": "01"}
-ROUNDS, MOST_ROUNDS, SECONDS = 50, 200, 90
+ROUNDS, MOST_ROUNDS, SECONDS = 50, 400, 150
 
 
 class Server:

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 from inside import Hostile, delete_users, engine_socket, host_id, make_sandbox, source, status_of
 from support.instance import PROGRAM, wait_until
+from support.processes import children, open_files
 
 pytestmark = pytest.mark.root
 
@@ -95,10 +96,6 @@ def assert_refused(found, allowed=()):
     assert {name: how for name, how in found.items() if how not in REFUSED} == dict.fromkeys(allowed, "done")
 
 
-def workers(pid):
-    return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 # ---- what the kernel says ---------------------------------------------------------------------------------------------------
 
 
@@ -112,9 +109,13 @@ def test_a_user_of_its_own_without_capabilities(world, child):
     devices = world.hydra.admin().get("devices").json()["items"]
     assert not [d for d in devices if own in range(d["status"].get("hostId", 0), d["status"].get("hostId", 0) + 65536)]
     threads = [int(t) for t in os.listdir(f"/proc/{pid}/task")]
-    assert child == "server" or workers(pid)
-    for each in [*threads, *(workers(pid) if child == "nginx" else [])]:
-        status = status_of(each)
+    assert child == "server" or children(pid)
+    for each in [*threads, *(children(pid) if child == "nginx" else [])]:
+        try:
+            status = status_of(each)
+        except OSError:
+            assert each != pid
+            continue  # a thread that has ended
         assert set(map(int, status["Uid"].split())) == set(map(int, status["Gid"].split())) == {own}, status
         assert status["Groups"] == ""
         assert {int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb", "Bnd")} == {0}, status
@@ -124,14 +125,7 @@ def test_a_user_of_its_own_without_capabilities(world, child):
 
 def sockets_of(pid):
     """Inodes of its sockets."""
-    found = set()
-    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            match = re.match(r"socket:\[(\d+)\]", os.readlink(fd))
-        except OSError:
-            continue
-        found |= {match.group(1)} if match else set()
-    return found
+    return {match.group(1) for f in open_files(pid) if (match := re.match(r"socket:\[(\d+)\]", f))}
 
 
 def network_sockets(pid):
@@ -184,17 +178,11 @@ def test_names_of_the_processes(world):
 def test_what_a_process_has_inherited(world):
     """Neither an open file nor a listening socket of somebody else's."""
     hydra = world.hydra
-    for pid in (hydra.child("nginx"), *workers(hydra.child("nginx"))):
+    for pid in (hydra.child("nginx"), *children(hydra.child("nginx"))):
         assert listening_paths(pid) == set()
-        files = {os.readlink(f) for f in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
-        assert not [f for f in files if f.startswith("/") and f != "/dev/null" and
+        assert not [f for f in open_files(pid) if f.startswith("/") and f != "/dev/null" and
                     not f.startswith((str(world.data / "gateway"), str(world.runtime / "nginx")))]
-    files = set()
-    for fd in pathlib.Path(f"/proc/{hydra.child('server')}/fd").iterdir():
-        try:
-            files.add(os.readlink(fd))
-        except OSError:
-            continue
+    files = open_files(hydra.child("server"))
     # The locks are held by all children of one start, so that none comes beside what is left of another.
     allowed = (str(world.data / "server"), "/dev/null", "/dev/urandom", str(world.runtime / "lock"), str(world.data / "lock"))
     # What it unpacks uploads with, and into.
@@ -383,7 +371,7 @@ def test_no_private_key_is_in_the_servers_memory(world):
     needles = key_needles(world)
     assert memory_holds(world.hydra.child("server"), needles) == set()
     # The gateway has the one that it serves with, and no other.
-    gateway = {name for pid in (world.hydra.child("nginx"), *workers(world.hydra.child("nginx"))) for name in memory_holds(pid, needles)}
+    gateway = {name for pid in (world.hydra.child("nginx"), *children(world.hydra.child("nginx"))) for name in memory_holds(pid, needles)}
     assert gateway and not {name for name in gateway if not name.startswith("server")}
 
 

@@ -1,4 +1,5 @@
 """`run` by an ordinary user: server, runner and gateway are that user, environments run on rootless Podman as ids that are no account."""
+import contextlib
 import os
 import pathlib
 import socket
@@ -10,6 +11,7 @@ from runner.stack import BUILD, IMAGE, archive
 from support.instance import wait_until
 from support.lab import Student
 from support.ordinary import Ordinary, OrdinaryInstance, usable_podman
+from support.processes import children
 from support.unix import ask
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
@@ -75,7 +77,7 @@ def condition(device, kind):
 
 def test_all_three_are_that_user(hydra, user):
     nginx = hydra.child("nginx")
-    workers = pathlib.Path(f"/proc/{nginx}/task/{nginx}/children").read_text().split()
+    workers = children(nginx)
     for pid in (hydra.process.pid, hydra.child("server"), hydra.child("runner"), nginx, *workers):
         assert status_of(pid)["Uid"].split() == status_of(pid)["Gid"].split() == [str(user.uid)] * 4
     for pid in (hydra.process.pid, hydra.child("server"), nginx, *workers):
@@ -187,6 +189,15 @@ def test_root_inside_is_not_the_user_either(hydra, user):
     hydra.wait_gone("rick")
 
 
+def relay_of(first):
+    """What hands the bytes on to an environment with that first process."""
+    for p in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"systemd-socket-proxyd" in (p / "cmdline").read_bytes() and os.readlink(p / "ns/net") == os.readlink(f"/proc/{first}/ns/net"):
+                return int(p.name)
+    raise AssertionError("there is none")
+
+
 def test_what_listens_on_tcp(hydra, user):
     """As any user of the image and as root, by a process that is neither the user nor what runs."""
     for name, run_as in (("tess", 1000), ("tom", 0)):
@@ -200,14 +211,13 @@ def test_what_listens_on_tcp(hydra, user):
         session, base = hydra.environment(hydra.login(name, "password"), name)
         assert session.get(base).text == "hello\n"
         first = container(hydra, name)["State"]["Pid"]
-        relay = next(int(p.name) for p in pathlib.Path("/proc").glob("[0-9]*")
-                     if b"systemd-socket-proxyd" in (p / "cmdline").read_bytes() and os.readlink(p / "ns/net") == os.readlink(f"/proc/{first}/ns/net"))
+        relay = relay_of(first)
         own, ran = status_of(relay), status_of(first)
         assert own["Uid"] != ran["Uid"] and int(own["Uid"].split()[0]) >= user.SUBORDINATE and int(own["CapBnd"], 16) == 0
         assert own["NoNewPrivs"] == "1" and set(os.listdir(f"/proc/{relay}/root")) <= {"lib", "lib64", "usr"}
         hydra.admin().delete(f"devices/{name}")
         hydra.wait_gone(name)
-        assert not pathlib.Path(f"/proc/{relay}").exists()
+        wait_until(lambda: not pathlib.Path(f"/proc/{relay}").exists(), what="it ends")
 
 
 # ---- life -------------------------------------------------------------------------------------------------------------------

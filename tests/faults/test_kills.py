@@ -1,7 +1,6 @@
 """kill -9 of anything, in any order, while clients write and environments run: nothing acknowledged is lost, nothing stays behind."""
 import contextlib
 import os
-import pathlib
 import signal
 import subprocess
 import time
@@ -9,28 +8,18 @@ import time
 import pytest
 from school import TIMES, School, Writers
 from support.instance import wait_until
+from support.processes import children, name_of
 
 pytestmark = pytest.mark.root
 
 ROUNDS = 12
 
 
-def children(pid):
-    return [int(c) for c in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def descendants(pid):
     found = []
-    with contextlib.suppress(OSError):
-        for child in children(pid):
-            found += [child, *descendants(child)]
+    for child in children(pid):
+        found += [child, *descendants(child)]
     return found
-
-
-def named(pid):
-    with contextlib.suppress(OSError):
-        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-    return ""
 
 
 def kill(*pids):
@@ -43,9 +32,8 @@ def victims(school):
     """What there is to kill, by name; `run` itself, and the whole in any order, are started again by hand."""
     run, nginx, runner = school.process.pid, school.child("nginx"), school.child("runner")
     found = {"server": [school.child("server")], "runner": [runner], "nginx": [nginx], "run": [run]}
-    with contextlib.suppress(OSError):
-        found["workers"] = children(nginx) if nginx else []
-        found["engine"] = [p for p in children(runner) if "podman" in named(p)] if runner else []
+    found["workers"] = children(nginx) if nginx else []
+    found["engine"] = [p for p in children(runner) if "podman" in name_of(p)] if runner else []
     found["whole"] = school.chance.sample(tree := [run, *descendants(run)], len(tree))
     return {name: [p for p in pids if p] for name, pids in found.items() if any(pids)}
 

@@ -1,7 +1,6 @@
 """Processes that hang or vanish without a word, the engine's too."""
 import contextlib
 import os
-import pathlib
 import signal
 import subprocess
 import time
@@ -9,6 +8,7 @@ import time
 import pytest
 from school import TIMES, School, Writers, container
 from support.instance import wait_until
+from support.processes import children
 
 pytestmark = pytest.mark.root
 
@@ -79,8 +79,7 @@ def test_an_environment_that_hangs_is_said_to_and_heals(school):
 def stopped(school, who):
     if who != "worker":
         return school.child(who)
-    master = school.child("nginx")
-    return int(pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split()[0])
+    return children(school.child("nginx"))[0]
 
 
 @pytest.mark.parametrize("who", ["server", "runner", "nginx", "worker"])

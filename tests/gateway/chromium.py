@@ -75,7 +75,11 @@ class Chromium:
         try:
             self.call("Browser.close")
         finally:
-            self.process.wait(30)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
             os.close(self.out)
             shutil.rmtree(self.profile, ignore_errors=True)
 

@@ -1,4 +1,5 @@
 """The runner against the real server and the real engine: what a device goes through, and what happens when something dies."""
+import contextlib
 import errno
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 
 from runner.stack import IMAGE, LABEL, Stack, archive, BUILD
 from support.instance import wait_until
+from support.processes import is_running
 from support.unix import ask
 
 pytestmark = pytest.mark.root
@@ -297,7 +299,7 @@ class Outside:
     def remove_left_behind():
         """What a run left that was killed: its routes would lead there."""
         for one in pathlib.Path("/run/netns").glob("oh[0-9]*"):
-            if not pathlib.Path(f"/proc/{one.name[2:]}").exists():
+            if int(one.name[2:]) == os.getpid() or not pathlib.Path(f"/proc/{one.name[2:]}").exists():
                 subprocess.run(["ip", "link", "del", one.name], check=False)
                 subprocess.run(["ip", "netns", "del", one.name], check=False)
 
@@ -522,7 +524,7 @@ def test_a_sandbox_that_is_replaced_is_taken_up(stack):
     stack.wait("ada", "Failed", reason="ImageMissing")
     status, answer = stack.api("PATCH", "sandboxes/wrong", {"spec": {"cpuImageName": IMAGE}}, "application/merge-patch+json")
     assert status == 200, answer
-    wait_until(lambda: stack.status("ada").get("phase") == "Running", 10, what="taken up")
+    wait_until(lambda: stack.status("ada").get("phase") == "Running", 30, what="taken up")
 
 
 def test_what_ends_by_itself_fails_with_its_last_words(stack):
@@ -618,7 +620,7 @@ def test_conmon_killed_alone_is_said_and_the_end_is_noticed(stack):
     stack.wait("ada", "Running")
     pid, conmon = processes(stack, "ada")
     kill(conmon)
-    wait_until(lambda: stack.condition("ada", "Supervised")["status"] == "False", 20, what="said")
+    wait_until(lambda: stack.condition("ada", "Supervised")["status"] == "False", 30, what="said")
     assert stack.condition("ada", "Supervised")["reason"] == "SupervisorGone"
     assert stack.status("ada")["phase"] == "Running" and stack.inside("ada", "/")[0] == 200
     kill(pid)
@@ -894,18 +896,18 @@ def test_the_server_is_told_where_it_is_again_and_again(stack, engine):
     assert told()
     stack.stop("server")
     stack.start("server")
-    wait_until(told, 15, what="told after an orderly restart")
+    wait_until(told, 30, what="told after an orderly restart")
     stack.kill("server")
     stack.start("server")
-    wait_until(told, 15, what="told after a kill")
+    wait_until(told, 30, what="told after a kill")
     stack.kill("runner")
     stack.kill("server")
     stack.start("server")
     stack.start("runner")
-    wait_until(told, 15, what="told by a new runner")
+    wait_until(told, 30, what="told by a new runner")
     ask(engine, "POST", f"/v1.41/containers/open-hydra-{stack.uid('ada')}/kill?signal=KILL")
     stack.wait("ada", "Running", restarts=1)
-    assert told(), "a new container has a new token"
+    wait_until(told, 30, what="a new container has a new token")
     stack.delete("ada")
     stack.wait_gone("ada")
 
@@ -1119,9 +1121,9 @@ def test_an_engine_of_our_own_that_dies(engine):
         stack.create("ada")
         stack.wait("ada", "Running", 60)
         before = stack.inspect(stack.uid("ada"))["Id"]
-        pid = int((stack.runtime / "engine/engine.pid").read_text())
+        pid = service_of(stack)
         os.kill(pid, 9)
-        wait_until(lambda: int((stack.runtime / "engine/engine.pid").read_text()) != pid, 30, what="started again")
+        wait_until(lambda: service_of(stack) not in (None, pid), 30, what="started again")
         wait_until(lambda: stack.condition("ada", "EngineAvailable")["status"] == "True", 30, what="said")
         assert stack.inside("ada", "/")[0] == 200
         stack.create("bob")
@@ -1131,14 +1133,21 @@ def test_an_engine_of_our_own_that_dies(engine):
         stack.start("runner", clean)
         stack.delete("bob")
         stack.wait_gone("bob")
-        second = int((stack.runtime / "engine/engine.pid").read_text())
+        second = service_of(stack)
         stack.stop("runner")
-        wait_until(lambda: not os.path.exists(f"/proc/{second}") or "Z" in pathlib.Path(f"/proc/{second}/stat").read_text(), 10, what="ended")
+        wait_until(lambda: not is_running(second), 30, what="ended")
         stack.start("runner", clean)
         wait_until(lambda: "ada: adopted" in stack.log("runner").split("stopping")[-1], 30)
     finally:
         stack.__exit__(None, None, None)
     assert services(stack) == [], "a service that nobody ends"
+
+
+def service_of(stack):
+    """None: it is just being started."""
+    with contextlib.suppress(OSError, ValueError):
+        return int((stack.runtime / "engine/engine.pid").read_text())
+    return None
 
 
 def services(stack):
@@ -1152,7 +1161,9 @@ def test_a_runner_killed_at_its_start_leaves_no_engine(engine):
     stack = Stack(engine, own_service=True)
     try:
         seen = 0
-        for pause in (0.02, 0.05, 0.1, 0.15, 0.3, 0.6):
+        for pause in (0.02, 0.05, 0.1, 0.15, 0.3, 0.6, 1, 2, 4, 8):
+            if pause >= 1 and seen:
+                break  # the longer ones are a slow machine's
             runner = subprocess.Popen(stack.command("runner"), env={**os.environ, "CONTAINER_HOST": "", "DOCKER_HOST": ""},
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(pause)

@@ -133,7 +133,7 @@ class Instance:
         self.lines = []
         self.process = subprocess.Popen(self.command("run"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                         env=self.env, start_new_session=True, **self.popen)
-        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        self.reader = self._listen_to(self.process)
         wait_until(lambda: any("Ctrl-C stops" in line for line in self.lines) or self.process.poll() is not None, seconds,
                    what="start")
         assert self.process.poll() is None, "".join(self.lines)
@@ -141,27 +141,36 @@ class Instance:
         self.setup_code = match.group(1) if match else None
         return self
 
-    def _read(self, process):
-        for line in process.stdout:
-            self.lines.append(line)
+    def _listen_to(self, process):
+        thread = threading.Thread(target=lambda: [self.lines.append(line) for line in process.stdout], daemon=True)
+        thread.start()
+        return thread
 
     def output(self):
         return "".join(self.lines)
 
     def stop(self, seconds=40):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                raise AssertionError("it did not stop:\n" + self.output()[-4000:])
-        code = self.process.returncode if self.process else 0
+        code = 0
+        if self.process:
+            code = self._end(self.process, seconds)
+            self.reader.join(2)  # what it said last; an engine that it started may hold the pipe
         self.process = None
+        self._check_sanitizers()
+        return code
+
+    def _end(self, process, seconds):
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise AssertionError("it did not stop:\n" + self.output()[-4000:]) from None
+
+    def _check_sanitizers(self):
         text = self.output()
         assert "ERROR: AddressSanitizer" not in text and "runtime error:" not in text and \
             "WARNING: ThreadSanitizer" not in text, text[-8000:]
-        return code
 
     def kill(self):
         """kill -9 of the supervisor: the others end with it."""
@@ -299,6 +308,29 @@ class Instance:
         assert answer.status_code in (302, 303), f"{answer.status_code} {answer.text}"
         base = self.device(name)["status"]["urls"][0]
         return session, base
+
+
+class WithoutRunner(Instance):
+    """Gateway and server alone, each by itself as a service manager starts it: nobody writes but who asks them to."""
+
+    def start(self, seconds=60):
+        self.lines, self.parts = [], []
+        for part in ("gateway", "serve"):
+            process = subprocess.Popen(self.command(part), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                       env=self.env, start_new_session=True)
+            self.parts.append((process, self._listen_to(process)))
+            wait_until(lambda: process.poll() is not None or sum(line.endswith(" serving\n") for line in self.lines) == len(self.parts), seconds, what=part)
+            assert process.poll() is None, self.output()
+        return self
+
+    def stop(self, seconds=40):
+        codes = []
+        for process, reader in reversed(self.parts):
+            codes.append(self._end(process, seconds))
+            reader.join(2)
+        self.parts = []
+        self._check_sanitizers()
+        return max(codes, default=0)
 
 
 class Client(Relative):

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from support.instance import PROGRAM, ROOT, SANITIZERS, Instance, wait_until
+from support.processes import of_user
 
 NAME = "open-hydra-test"
 IMAGES = ROOT / "build/images"
@@ -22,18 +23,7 @@ ENTER = 'mount --bind "$1" /etc && shift && exec "$@"'
 def free_id():
     """Nobody's on this machine: neither an account nor a process has it."""
     passwd = pathlib.Path("/etc/passwd").read_text()
-    return next(n for n in range(61184, 65000) if f":{n}:" not in passwd and not processes_of(n))
-
-
-def processes_of(uid):
-    found = []
-    for folder in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            if re.search(rf"^Uid:\t{uid}\t", (folder / "status").read_text(), re.M):
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
+    return next(n for n in range(61184, 65000) if f":{n}:" not in passwd and not of_user(n))
 
 
 class Ordinary:
@@ -120,7 +110,7 @@ class Ordinary:
     def remove(self):
         self.stop_service()
         for _ in range(100):
-            left = processes_of(self.uid)
+            left = of_user(self.uid)
             for pid in left:
                 try:
                     os.kill(pid, signal.SIGKILL)

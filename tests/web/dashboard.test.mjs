@@ -155,7 +155,7 @@ test('a wrong password is refused, and the focus is where it helps', async () =>
   await useEnglish(page);
   await button(page, 'Log in').click();
   await page.getByText('Enter your username.').waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('name')), 'username');
+  await page.waitForFunction(() => document.activeElement?.getAttribute('name') === 'username');
   await fillLogin(page, { name: anna.name, password: 'not-hers' });
   await page.getByRole('alert').getByText('The username or the password is not right.').waitFor();
   await assertAccessible(page, 'login with an error');
@@ -360,7 +360,7 @@ test('the well-known password is accepted, and a change of it is offered', async
   await useEnglish(page);
   await page.getByRole('status').getByRole('button', { name: 'Change password' }).click();
   await heading(page, 'Change password').waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.tagName), 'H1');
+  await page.waitForFunction(() => document.activeElement?.tagName === 'H1');
 
   const fill = async (current, next, repeated) => {
     await page.locator('input[name=currentPassword]').fill(current);
@@ -405,7 +405,7 @@ test('a teacher finds, edits, gives a new password and deletes', async () => {
   await assertAccessibleAsItIs(page, 'delete of a user');
   await page.keyboard.press('Escape');
   await page.getByRole('alertdialog').waitFor({ state: 'detached' });
-  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Actions for carla-c');
+  await page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'Actions for carla-c');
   await rowAction(page, 'carla-c', /^Delete/);
   await page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();
   await row(page, 'carla-c').waitFor({ state: 'detached', timeout: 30_000 });
@@ -419,10 +419,10 @@ test('the list sorts, and says so', async () => {
   const page = at.admin;
   const header = page.getByRole('columnheader', { name: 'Username' });
   const names = () => page.getByRole('rowheader').allInnerTexts();
-  assert.equal(await header.getAttribute('aria-sort'), 'ascending');
+  await header.and(page.locator('[aria-sort=ascending]')).waitFor();
   const up = await names();
   await header.getByRole('button').click();
-  assert.equal(await header.getAttribute('aria-sort'), 'descending');
+  await header.and(page.locator('[aria-sort=descending]')).waitFor();
   assert.deepEqual(await names(), up.reverse());
 });
 

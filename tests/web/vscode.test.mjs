@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, logIn, visitor } from './lib/browser.mjs';
-import { command, editor, openFile, patience, read, waitForFile, waitForWorkbench, write } from './lib/vscode.mjs';
+import { command, editor, openFile, patience, read, typeForFile, waitForFile, waitForWorkbench, write } from './lib/vscode.mjs';
 
 const base = process.env.OPENHYDRA_URL.replace(/\/$/, '');
 const [name, password] = process.env.OPENHYDRA_STUDENT.split(':');
@@ -60,10 +60,7 @@ test('the button runs it in a terminal', async () => {
 test('a terminal runs python3', async () => {
   await code.keyboard.press('Control+Shift+Backquote');
   await code.locator('.terminal-wrapper.active .xterm').waitFor();
-  await code.waitForTimeout(1000);
-  await code.keyboard.type('python3 -c "print(6*7)" > typed.txt');
-  await code.keyboard.press('Enter');
-  await waitForFile(code, '/home/student/typed.txt', /^42$/m);
+  await typeForFile(code, 'python3 -c "print(6*7)" > typed.txt', '/home/student/typed.txt', /^42$/m);
 });
 
 test('what may follow is offered, and what is wrong underlined', async () => {

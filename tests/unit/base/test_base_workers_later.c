@@ -60,19 +60,19 @@ static void in_order_of_their_moments(void **state)
     int number[] = {0, 1, 2, 3};
 
     assert_int_equal(
-        workers_submit_at(w, now + 300 * MS, &(struct work){.fn = note, .arg = &number[2], .owner = "a"}, note_dropped),
+        workers_submit_at(w, now + 2000 * MS, &(struct work){.fn = note, .arg = &number[2], .owner = "a"}, note_dropped),
         0);
     assert_int_equal(
-        workers_submit_at(w, now + 100 * MS, &(struct work){.fn = note, .arg = &number[1], .owner = "a"}, note_dropped),
+        workers_submit_at(w, now + 1000 * MS, &(struct work){.fn = note, .arg = &number[1], .owner = "a"}, note_dropped),
         0);
     assert_int_equal(
-        workers_submit_at(w, now + 300 * MS, &(struct work){.fn = note, .arg = &number[3], .owner = "a"}, note_dropped),
+        workers_submit_at(w, now + 2000 * MS, &(struct work){.fn = note, .arg = &number[3], .owner = "a"}, note_dropped),
         0);
     assert_int_equal(workers_submit(w, &(struct work){.fn = note, .arg = &number[0], .owner = "b"}), 0);
     wait_for(4);
     for (int i = 0; i < 4; i++)
         assert_int_equal(done[i], i);
-    assert_true(done_us[1] >= now + 100 * MS && done_us[2] >= now + 300 * MS && done_us[3] >= now + 300 * MS);
+    assert_true(done_us[1] >= now + 1000 * MS && done_us[2] >= now + 2000 * MS && done_us[3] >= now + 2000 * MS);
     assert_true(done_us[0] < done_us[1]);
     workers_free(w);
     assert_int_equal(dropped_len, 0);

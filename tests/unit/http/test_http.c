@@ -705,7 +705,7 @@ static void test_a_large_body_has_more_time(void **state)
     const size_t n = (size_t)1 << 20;
     char *piece = xcalloc(1, n);
 
-    o.body_seconds = 1;
+    o.body_seconds = 3;
     o.max_body = 2 << 20;
     fixture_start(&f, &o, count_handled, NULL);
     int fd = client_connect(&f);

@@ -55,18 +55,18 @@ static void test_later(void **state)
     struct queue *q = queue_new();
     int64_t begin = clock_monotonic_us();
 
-    queue_add_after(q, "late", 60);
-    queue_add_after(q, "soon", 20);
+    queue_add_after(q, "late", 2000);
+    queue_add_after(q, "soon", 1000); /* long after all of these lines */
     queue_add_after(q, "early", 3600000);
     queue_add(q, "early"); /* the earlier time wins */
     queue_add_after(q, "soon", 5000);
     take_is(q, "early");
     queue_done(q, "early");
     take_is(q, "soon");
-    assert_true(clock_monotonic_us() - begin >= 20000);
+    assert_true(clock_monotonic_us() - begin >= 1000000);
     queue_done(q, "soon");
     take_is(q, "late");
-    assert_true(clock_monotonic_us() - begin >= 60000);
+    assert_true(clock_monotonic_us() - begin >= 2000000);
     queue_add_after(q, "late", 10);
     queue_done(q, "late");
     take_is(q, "late");

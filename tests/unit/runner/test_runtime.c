@@ -15,7 +15,7 @@
 #include "unit/runner/api.h"
 #include "unit/runner/pretend.h"
 
-#define PATIENCE_US (INT64_C(20) * 1000000)
+#define PATIENCE_US (INT64_C(60) * 1000000)
 #define SANDBOX                                                                                                         \
     "{\"metadata\":{\"name\":\"plain\"},\"spec\":{\"cpuImageName\":\"i\",\"socket\":\"/run/o/s\",\"home\":\"/home/x\"," \
     "\"readinessPath\":\"/ready\"}}"

@@ -93,10 +93,10 @@ static void who_asks_no_more_loses_its_place(void **state)
 
 static void a_long_start_holds_nobody_up(void **state)
 {
-    with(1, 1);
+    with(1, 3);
     starts("a");
     waits("b", 1);
-    sleep(1);
+    sleep(3);
     starts("b");
     starts("a");
     waits("c", 1);

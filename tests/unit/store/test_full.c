@@ -230,6 +230,34 @@ static void test_room_is_not_the_last_of_others(void **state)
     rmdir(f.directory);
 }
 
+/* What may use that room comes to its end too: nothing of that write was seen, and so it is when there is room again. */
+static void test_the_room_ends(void **state)
+{
+    struct fixture f = {0};
+    _cleanup_free_ char *text = letters(60000);
+    _cleanup_error_ struct error *err = NULL;
+    char name[16];
+    size_t n = 0;
+
+    open_on(&f, 64);
+    wait_for_room(&f);
+    small_disk_fill(f.directory);
+    for (; err == NULL && n < 1000; n++) {
+        snprintf(name, sizeof(name), "n%zu", n);
+        int ignored _unused_ = store_run(f.store, essential_put, &(struct change_args){"c", name, text, 0}, &err);
+    }
+    assert_non_null(err);
+    assert_int_equal(err->reason, REASON_INSUFFICIENT_STORAGE);
+    assert_non_null(strstr(err->message, "no space left on the device"));
+    assert_int_equal(store_count(f.store, "c"), n); /* those before it, and "quiet" */
+    expect(f.store, "c", name, NULL, 0);
+    small_disk_empty(f.directory);
+    uint64_t revision = put(f.store, "c", name, "1");
+    fixture_reopen(&f);
+    expect(f.store, "c", name, "1", revision);
+    close_on(&f);
+}
+
 /* The room goes from one WAL to the next, under another name between; once there is room again it is made whole. */
 static void test_room_is_put_aside(void **state)
 {
@@ -431,6 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_room_is_not_the_last_of_others),
         cmocka_unit_test(test_room_of_its_own),
+        cmocka_unit_test(test_the_room_ends),
         cmocka_unit_test(test_room_is_put_aside),
         cmocka_unit_test(test_room_after_a_kill),
         cmocka_unit_test(test_health_of_a_full_disk),

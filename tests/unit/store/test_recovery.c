@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -286,7 +287,7 @@ static void test_index_lost_a_row(void **state)
                  "WHERE name = 'sqlite_autoindex_objects_1'");
     database_run(path, "DELETE FROM over WHERE n = 'b'; PRAGMA writable_schema = ON;"
                        "DELETE FROM sqlite_master WHERE name = 'over'");
-    check_refusal(&f, " index ");
+    check_refusal(&f, sqlite3_libversion_number() < 3044000 ? "its index does not match its objects" : " index ");
     fixture_cleanup(&f);
 }
 
@@ -418,6 +419,7 @@ static void test_disk_full(void **state)
     uint64_t before = store_revision(f.store);
     assert_int_equal(store_run(f.store, put_fn, &c, &err), -1);
     assert_int_equal(err->reason, REASON_INSUFFICIENT_STORAGE);
+    assert_non_null(strstr(err->message, "the disk of the database is full (0.0 MiB free"));
     /* Nothing of it was seen, reading goes on, and so does writing when there is space again. */
     assert_int_equal(store_revision(f.store), before);
     expect(f.store, "c", "full", NULL, 0);

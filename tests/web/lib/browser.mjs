@@ -18,7 +18,7 @@ export const complaints = [];
 /** Somebody at a browser of their own: cookies and storage are theirs alone. */
 export async function visitor(browser, base, { locale = 'en-US', colorScheme = 'light', width = 1280 } = {}) {
   const context = await browser.newContext({ locale, colorScheme, viewport: { width, height: 900 } });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(45_000);
   const listen = (page) => {
     page.on('pageerror', (error) => {
       if (page.url().startsWith(base)) complaints.push(`${page.url()}: ${error.stack ?? error}`);

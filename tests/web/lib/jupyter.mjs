@@ -33,18 +33,20 @@ export async function runInTerminal(page, command, file) {
   await launch(page, 'Other', 'Terminal');
   const terminal = page.locator('.jp-Terminal:not(.lm-mod-hidden) .xterm-helper-textarea');
   await terminal.waitFor({ state: 'attached', timeout: patience });
-  await page.waitForTimeout(1000);
-  await terminal.focus();
-  await page.keyboard.type(`${command} > ${file}`);
-  await page.keyboard.press('Enter');
   const until = Date.now() + patience;
+  // What is typed before its shell has begun may be lost: then it is typed again.
   while (Date.now() < until) {
-    const content = await page.evaluate(async (path) => {
-      const response = await fetch(`/api/contents/${path}?content=1`);
-      return response.ok ? (await response.json()).content : undefined;
-    }, file);
-    if (content) return content.trim();
-    await page.waitForTimeout(500);
+    await page.waitForTimeout(1000);
+    await terminal.focus();
+    await page.keyboard.type(`${command} > ${file}`);
+    await page.keyboard.press('Enter');
+    for (const again = Date.now() + 10_000; Date.now() < again; await page.waitForTimeout(500)) {
+      const content = await page.evaluate(async (path) => {
+        const response = await fetch(`/api/contents/${path}?content=1`);
+        return response.ok ? (await response.json()).content : undefined;
+      }, file);
+      if (content) return content.trim();
+    }
   }
   assert.fail(`the terminal has not written ${file}`);
 }

@@ -43,8 +43,8 @@ export function read(page, path) {
   }, path);
 }
 
-export async function waitForFile(page, path, wanted) {
-  const until = Date.now() + patience;
+export async function waitForFile(page, path, wanted, within = patience) {
+  const until = Date.now() + within;
   let content;
   while (Date.now() < until) {
     content = await read(page, path);
@@ -52,4 +52,15 @@ export async function waitForFile(page, path, wanted) {
     await page.waitForTimeout(300);
   }
   assert.fail(`${path} holds ${JSON.stringify(content)}`);
+}
+
+/** Types into the terminal that has the focus until the file is there: what comes before its shell has begun may be lost. */
+export async function typeForFile(page, line, path, wanted) {
+  for (let tries = 0; tries < 8; tries++) {
+    await page.waitForTimeout(1000);
+    await page.keyboard.type(line);
+    await page.keyboard.press('Enter');
+    if (await waitForFile(page, path, wanted, 10_000).then(() => true, () => false)) return;
+  }
+  assert.fail(`«${line}» has not written ${path}`);
 }
