@@ -3,20 +3,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/beneath.h"
 #include "base/io.h"
 #include "base/str.h"
 
 static int open_below(int folder, const char *name, int flags)
 {
-    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY),
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-    return (int)syscall(SYS_openat2, folder, name, &how, sizeof(how));
+    return open_beneath(folder, name, flags | O_DIRECTORY, 0);
 }
 
 /* A folder of ours that nobody else can change: only we may put names into it. */

@@ -2,22 +2,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/attributes.h"
+#include "base/beneath.h"
 #include "base/io.h"
 
 #define OWN ".open-hydra"
 
 int shelf_open_folder(int at, const char *path)
 {
-    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
-    return (int)syscall(SYS_openat2, at, path, &how, sizeof(how));
+    return open_beneath_unmounted(at, path, O_RDONLY | O_DIRECTORY);
 }
 
 static int make(int at, const char *name, struct error **err)
