@@ -1,11 +1,7 @@
 #include "cli/confine.h"
 
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -13,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/attributes.h"
+#include "base/call_filter.h"
 #include "base/log.h"
 #include "cli/apart.h"
 #include "cli/rootless.h"
@@ -38,12 +35,6 @@ int confine_network(struct error **err)
 }
 
 /* --- System calls --- */
-
-#if defined(__x86_64__)
-#define OWN_ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define OWN_ARCHITECTURE AUDIT_ARCH_AARCH64
-#endif
 
 #define NEW_NAMESPACES                                                                                                 \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
@@ -96,42 +87,30 @@ static const int refused[] = {
     SYS_userfaultfd,
 };
 
-#define FIELD(name) ((unsigned)offsetof(struct seccomp_data, name))
-#define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at)
-#define ANSWER(value) BPF_STMT(BPF_RET | BPF_K, value)
-#define REFUSE(number) ANSWER(SECCOMP_RET_ERRNO | (number))
-/* Goes over the next `skip` where it is not equal (where none of the bits is set). */
-#define UNLESS_EQUAL(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip)
-#define UNLESS_SET(bits, skip) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, skip)
-
-#ifdef OWN_ARCHITECTURE
-/* Before the list: calls of this processor by their own numbers. */
+#ifdef CALL_FILTER_ARCHITECTURE
+/* Before the list. */
 static const struct sock_filter filter_head[] = {
-    LOAD(FIELD(arch)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 1, 0),
-    REFUSE(EPERM),
-    LOAD(FIELD(nr)),
-    UNLESS_SET(0x40000000, 1),
-    REFUSE(EPERM), /* the same calls by other numbers (x32) */
+    CALL_FILTER_HEAD, CALL_FILTER_UNLESS_SET(0x40000000, 1),
+    CALL_FILTER_REFUSE(EPERM), /* the same calls by other numbers (x32) */
 };
 /* After it: what depends on an argument. */
 static const struct sock_filter filter_tail[] = {
     /* Its flags are in memory, where no filter can look; the C library then takes the older call. */
-    UNLESS_EQUAL(SYS_clone3, 1),
-    REFUSE(ENOSYS),
+    CALL_FILTER_UNLESS_EQUAL(SYS_clone3, 1),
+    CALL_FILTER_REFUSE(ENOSYS),
     /* No namespaces of one's own. */
-    UNLESS_EQUAL(SYS_clone, 3),
-    LOAD(FIELD(args[0])),
-    UNLESS_SET(NEW_NAMESPACES, 1),
-    REFUSE(EPERM),
-    LOAD(FIELD(nr)),
+    CALL_FILTER_UNLESS_EQUAL(SYS_clone, 3),
+    CALL_FILTER_LOAD(args[0]),
+    CALL_FILTER_UNLESS_SET(NEW_NAMESPACES, 1),
+    CALL_FILTER_REFUSE(EPERM),
+    CALL_FILTER_LOAD(nr),
     /* No sockets but unix ones. */
-    UNLESS_EQUAL(SYS_socket, 3),
-    LOAD(FIELD(args[0])),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0),
-    REFUSE(EAFNOSUPPORT),
+    CALL_FILTER_UNLESS_EQUAL(SYS_socket, 3),
+    CALL_FILTER_LOAD(args[0]),
+    CALL_FILTER_IF_EQUAL(AF_UNIX, 1),
+    CALL_FILTER_REFUSE(EAFNOSUPPORT),
     /* All else. */
-    ANSWER(SECCOMP_RET_ALLOW),
+    CALL_FILTER_ALLOW,
 };
 
 int confine_calls(struct error **err)
@@ -140,8 +119,8 @@ int confine_calls(struct error **err)
     struct sock_filter *at = mempcpy(program, filter_head, sizeof(filter_head));
 
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-        *at++ = (struct sock_filter)UNLESS_EQUAL((unsigned)refused[i], 1);
-        *at++ = (struct sock_filter)REFUSE(EPERM);
+        *at++ = (struct sock_filter)CALL_FILTER_UNLESS_EQUAL((unsigned)refused[i], 1);
+        *at++ = (struct sock_filter)CALL_FILTER_REFUSE(EPERM);
     }
     memcpy(at, filter_tail, sizeof(filter_tail));
     const struct sock_fprog filter = {.len = ARRAY_SIZE(program), .filter = program};

@@ -1,10 +1,7 @@
 #include "unpack/sealed.h"
 
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
 #include <linux/landlock.h>
-#include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -14,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/attributes.h"
+#include "base/call_filter.h"
 #include "unpack/wire.h"
 
 /* --- Limits --- */
@@ -111,12 +109,6 @@ static int seal_files(int folder, struct error **err)
 
 /* --- System calls --- */
 
-#if defined(__x86_64__)
-#define OWN_ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define OWN_ARCHITECTURE AUDIT_ARCH_AARCH64
-#endif
-
 static const int allowed[] = {
     SYS_brk,      SYS_clock_gettime, SYS_close,       SYS_exit,         SYS_exit_group, SYS_fstat,
     SYS_futex,    SYS_getrandom,     SYS_lseek,       SYS_madvise,      SYS_mkdirat,    SYS_mmap,
@@ -127,25 +119,19 @@ static const int allowed[] = {
 #endif
 };
 
-#ifdef OWN_ARCHITECTURE
-#define FIELD(name) ((unsigned)offsetof(struct seccomp_data, name))
-#define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at)
-#define ANSWER(value) BPF_STMT(BPF_RET | BPF_K, value)
-#define REFUSE ANSWER(SECCOMP_RET_ERRNO | EPERM)
-
+#ifdef CALL_FILTER_ARCHITECTURE
 static int seal_calls(struct error **err)
 {
-    struct sock_filter program[4 + 2 * ARRAY_SIZE(allowed) + 1] = {
-        LOAD(FIELD(arch)), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 1, 0), REFUSE,
-        LOAD(FIELD(nr)), /* those of x32 are none of the list */
+    struct sock_filter program[CALL_FILTER_HEAD_LEN + 2 * ARRAY_SIZE(allowed) + 1] = {
+        CALL_FILTER_HEAD, /* those of x32 are none of the list */
     };
-    struct sock_filter *at = program + 4;
+    struct sock_filter *at = program + CALL_FILTER_HEAD_LEN;
 
     for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) {
-        *at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i], 0, 1);
-        *at++ = (struct sock_filter)ANSWER(SECCOMP_RET_ALLOW);
+        *at++ = (struct sock_filter)CALL_FILTER_UNLESS_EQUAL((unsigned)allowed[i], 1);
+        *at++ = (struct sock_filter)CALL_FILTER_ALLOW;
     }
-    *at = (struct sock_filter)REFUSE;
+    *at = (struct sock_filter)CALL_FILTER_REFUSE(EPERM);
     const struct sock_fprog filter = {.len = ARRAY_SIZE(program), .filter = program};
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0 ? error_errno(err, errno, "filter system calls") : 0;
 }
