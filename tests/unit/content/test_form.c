@@ -10,56 +10,19 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "server/content/form.h"
+#include "support/form_text.h"
 
 #define TYPE "multipart/form-data; boundary=XX"
-
-static int begin(void *arg, const struct form_part *p, struct error **err)
-{
-    if (streq(p->name, "refused"))
-        return error_set(err, REASON_FORBIDDEN, "not this one");
-    buffer_printf(arg, "[%s|%s|", p->name, p->file_name ? p->file_name : "-");
-    return 0;
-}
-
-static int data(void *arg, const char *p, size_t n, struct error **err)
-{
-    buffer_append(arg, p, n);
-    return 0;
-}
-
-static int end(void *arg, struct error **err)
-{
-    buffer_puts(arg, "]");
-    return 0;
-}
-
-static const struct form_ops ops = {begin, data, end};
 
 /* Fed in pieces of that size. Returns the parts, or «error: …»; the caller frees. */
 static char *read_in(const char *type, const char *text, size_t n, size_t size)
 {
-    struct buffer b = BUFFER_MAX(1 << 20);
-    struct error *err = NULL;
-    struct form *f = form_new(type, &ops, &b, &err);
-    int rc = f ? 0 : -1;
+    _cleanup_buffer_ struct buffer b = BUFFER_MAX(1 << 20);
+    _cleanup_error_ struct error *err = NULL;
 
-    for (size_t at = 0; rc == 0 && at < n; at += size) {
-        /* A copy of just that size, so that a sanitizer sees whoever reads behind it. */
-        size_t m = n - at < size ? n - at : size;
-        char *piece = xmalloc(m);
-        memcpy(piece, text + at, m);
-        rc = form_feed(f, piece, m, &err);
-        free(piece);
-    }
-    if (rc == 0)
-        rc = form_finish(f, &err);
-    form_free(f);
-    if (rc == 0)
-        return buffer_steal(&b);
-    buffer_free(&b);
-    char *says = xasprintf("error: %s", err->message);
-    error_free(err);
-    return says;
+    if (form_text(type, text, n, size, &b, &err) < 0)
+        return xasprintf("error: %s", err->message);
+    return buffer_steal(&b);
 }
 
 static void expect(const char *type, const char *text, size_t n, const char *expected, bool whole)
