@@ -39,7 +39,7 @@ static void tell(struct api *a, const char *plural, const char *type, yyjson_val
 }
 
 /* Takes the document over, gives it the next revision. */
-static void store(struct api *a, const char *plural, yyjson_mut_doc *doc)
+static struct api_object *store(struct api *a, const char *plural, yyjson_mut_doc *doc)
 {
     char revision[24];
     yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
@@ -58,6 +58,7 @@ static void store(struct api *a, const char *plural, yyjson_mut_doc *doc)
     yyjson_doc_free(o->doc);
     o->doc = fresh;
     tell(a, plural, added ? "ADDED" : "MODIFIED", yyjson_doc_get_root(fresh));
+    return o;
 }
 
 static void object_free(struct api_object *o)
@@ -87,8 +88,7 @@ static void merge(struct api *a, struct api_object *o, yyjson_val *patch)
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 
     yyjson_mut_doc_set_root(doc, yyjson_merge_patch(doc, yyjson_doc_get_root(o->doc), patch));
-    store(a, o->plural, doc);
-    o = find(a, o->plural, o->name);
+    o = store(a, o->plural, doc);
     yyjson_val *root = yyjson_doc_get_root(o->doc);
     if (json_str_at(root, "metadata.deletionTimestamp") && yyjson_arr_size(json_at(root, "metadata.finalizers")) == 0)
         drop(a, o);
