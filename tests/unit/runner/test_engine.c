@@ -66,6 +66,9 @@ static void test_demultiplex_ends(void **state)
 
 /* --- what a container is made from ------------------------------------------------------------------------------ */
 
+/* What every specification says. */
+#define SOMEBODYS .device = "dev", .instance = "u", .device_uid = "u", .owner = "ada", .sandbox = "s"
+
 static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_as)
 {
     const struct prepared prepared = {.mounts = {{"/host/s", "/run/open-hydra", false, false},
@@ -205,13 +208,7 @@ static void test_quotas(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
             struct engine e = {
                 .libpod = libpod, .limits = true, .installation = (char[]){"i"}, .directory = (char[]){"/d"}};
-            const struct runtime_spec s = {.device = "d",
-                                           .instance = "u",
-                                           .device_uid = "u",
-                                           .owner = "o",
-                                           .sandbox = "s",
-                                           .image = "i",
-                                           .cpu_milli = cases[i].milli};
+            const struct runtime_spec s = {SOMEBODYS, .image = "i", .cpu_milli = cases[i].milli};
             const struct prepared prepared = {0};
             _cleanup_json_mut_ yyjson_mut_doc *mutable = engine_body(&e, &s, &prepared);
             _cleanup_json_ yyjson_doc *doc = yyjson_mut_doc_imut_copy(mutable, NULL);
@@ -226,8 +223,7 @@ static void test_network_of_the_body(void **state)
 {
     static const char *const allowed[] = {"10.0.0.0/8", "192.168.1.0/24"};
     struct engine e = {.libpod = true, .installation = (char[]){"i"}, .directory = (char[]){"/d"}};
-    struct runtime_spec s = {
-        .device = "d", .instance = "u", .device_uid = "u", .owner = "o", .sandbox = "s", .image = "i", .network = true};
+    struct runtime_spec s = {SOMEBODYS, .image = "i", .network = true};
     const struct prepared prepared = {0};
 
     for (size_t n = 0; n < 3; n++) {
@@ -271,7 +267,8 @@ static void test_podman_body(void **state)
 /* --- GPUs in it --- */
 
 static const char *const gpu_ids[] = {"GPU-a", "GPU-b"};
-static const struct runtime_variable loader_variables[] = {{"LD_LIBRARY_PATH", "/theirs"}, {"GCONV_PATH", "/theirs"}, {"A", "1"}};
+static const struct runtime_variable loader_variables[] = {
+    {"LD_LIBRARY_PATH", "/theirs"}, {"GCONV_PATH", "/theirs"}, {"A", "1"}};
 static const char *gpu_names[] = {"openhydra.io/gpu=i_GPU-a", "openhydra.io/gpu=i_GPU-b"};
 static const char *gpu_nodes[] = {"/dev/nvidia0"};
 static const struct gpu_file gpu_files[] = {{"/l/libcuda.so.1", "/opt/nvidia/libcuda.so.1"}};
@@ -279,16 +276,8 @@ static const struct gpu_file gpu_files[] = {{"/l/libcuda.so.1", "/opt/nvidia/lib
 static yyjson_doc *gpu_body(bool libpod, const struct container_gpus *gpus)
 {
     struct engine e = {.libpod = libpod, .installation = (char[]){"i"}, .directory = (char[]){"/d"}};
-    const struct runtime_spec s = {.device = "d",
-                                   .instance = "u",
-                                   .device_uid = "u",
-                                   .owner = "o",
-                                   .sandbox = "s",
-                                   .image = "i",
-                                   .gpus = gpu_ids,
-                                   .gpus_len = 2,
-                                   .variables = loader_variables,
-                                   .variables_len = 3};
+    const struct runtime_spec s = {
+        SOMEBODYS, .image = "i", .gpus = gpu_ids, .gpus_len = 2, .variables = loader_variables, .variables_len = 3};
     const struct prepared prepared = {.gpus = *gpus};
     _cleanup_json_mut_ yyjson_mut_doc *mutable = engine_body(&e, &s, &prepared);
     return yyjson_mut_doc_imut_copy(mutable, NULL);
@@ -298,7 +287,8 @@ static void test_gpus_by_name(void **state)
 {
     _cleanup_json_ yyjson_doc *ours =
         gpu_body(true, &(struct container_gpus){.names = gpu_names, .names_len = 2, .libraries = "/opt/nvidia"});
-    _cleanup_json_ yyjson_doc *administrators = gpu_body(true, &(struct container_gpus){.names = gpu_names, .names_len = 1});
+    _cleanup_json_ yyjson_doc *administrators =
+        gpu_body(true, &(struct container_gpus){.names = gpu_names, .names_len = 1});
     yyjson_val *r = yyjson_doc_get_root(ours), *list = json_at(r, "devices");
 
     assert_int_equal(yyjson_arr_size(list), 2);
@@ -320,7 +310,8 @@ static void test_gpus_one_by_one(void **state)
     _cleanup_json_ yyjson_doc *podman = gpu_body(true, &gpus), *docker = gpu_body(false, &gpus);
     yyjson_val *r = yyjson_doc_get_root(podman), *file;
 
-    assert_string_equal(json_str_at(yyjson_arr_get_first(json_at(r, "devices")), "path"), "/dev/nvidia0:/dev/nvidia0:rw");
+    assert_string_equal(json_str_at(yyjson_arr_get_first(json_at(r, "devices")), "path"),
+                        "/dev/nvidia0:/dev/nvidia0:rw");
     file = yyjson_arr_get_first(json_at(r, "mounts"));
     mount_is(file, "bind", "/l/libcuda.so.1", "/opt/nvidia/libcuda.so.1");
     HOLDS(json_at(file, "options"), "bind", "rprivate", "nosuid", "nodev", "ro");
@@ -451,6 +442,7 @@ static void test_service_conf(void **state)
 static const struct config config;
 static const struct runtime_port port = {.name = PORT_MAIN, .socket = "/run/open-hydra/s.sock", .ready = "/"};
 static const struct prepared prepared = {.sockets = {"/host/s/s.sock"}};
+#define PREPARED .ports = &port, .ports_len = 1, .prepared = &prepared
 
 struct setup {
     struct peer peer;
@@ -644,15 +636,7 @@ static void test_what_has_only_the_name_is_left_alone(void **state)
 {
     static const char *const answers[] = {OK_JSON(LABELS("i", "other")), OK_JSON(LABELS("another", "u")),
                                           OK_JSON("{\"Id\":\"abc\",\"Config\":{\"Labels\":null}}")};
-    const struct runtime_spec spec = {.device = "dev",
-                                      .instance = "u",
-                                      .device_uid = "u",
-                                      .owner = "ada",
-                                      .sandbox = "s",
-                                      .image = "i",
-                                      .ports = &port,
-                                      .ports_len = 1,
-                                      .prepared = &prepared};
+    const struct runtime_spec spec = {SOMEBODYS, PREPARED, .image = "i"};
     const struct runtime_log_options log = {.stop_fd = -1};
 
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
@@ -686,16 +670,7 @@ static void test_what_has_only_the_name_is_left_alone(void **state)
  * start is not even asked for. */
 static void test_without_rules_there_is_no_start(void **state)
 {
-    const struct runtime_spec spec = {.device = "dev",
-                                      .instance = "u",
-                                      .device_uid = "u",
-                                      .owner = "ada",
-                                      .sandbox = "s",
-                                      .image = "i",
-                                      .network = true,
-                                      .ports = &port,
-                                      .ports_len = 1,
-                                      .prepared = &prepared};
+    const struct runtime_spec spec = {SOMEBODYS, PREPARED, .image = "i", .network = true};
     _cleanup_free_ char *own = xasprintf(INITIALIZED("%d"), getpid());
     const char *const answers[] = {INITIALIZED("0"), INITIALIZED("-1"), INITIALIZED("999999999"), own, GONE};
 
@@ -801,15 +776,7 @@ static void test_an_image_that_is_missing(void **state)
          "known\"}",
          NULL, false},
     };
-    const struct runtime_spec spec = {.device = "dev",
-                                      .instance = "u",
-                                      .device_uid = "u",
-                                      .owner = "ada",
-                                      .sandbox = "s",
-                                      .image = "no",
-                                      .ports = &port,
-                                      .ports_len = 1,
-                                      .prepared = &prepared};
+    const struct runtime_spec spec = {SOMEBODYS, PREPARED, .image = "no"};
     _cleanup_error_ struct error *err = NULL;
     _cleanup_instance_ struct instance in = {0};
     struct setup s;
