@@ -18,7 +18,7 @@ import pytest
 
 from support.answers import fresh_name, is_status
 from support.instance import GROUP, SANITIZERS, Instance, wait_until
-from support.processes import children
+from support.processes import children, forget_peak, peak
 from support.uploads import PIECE, TUS, content, create, curl, go_on, metadata, offset, patch, send, settled, tarred, zipped
 
 FOLDERS = {"datasets": "public-dataset", "courses": "public-course"}
@@ -515,18 +515,6 @@ def test_as_large_as_the_configuration_says():
         assert curl(instance, "courses", "name=large", f"file=@{f.name}")[0] == 201
         is_status(create(admin, "datasets/large", (1 << 20) + 1), 413, "RequestEntityTooLarge", "datasetMaxSize")
         nothing_left(instance)
-
-
-def peak(pid):
-    """KiB, since the last call of forget_peak."""
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1])
-
-
-def forget_peak(pid):
-    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
-    return peak(pid)
 
 
 def send_zeros(instance, location, at, n):

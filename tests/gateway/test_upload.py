@@ -1,11 +1,11 @@
 """Bodies that are taken as they come, through a real nginx: to a file, with a bounded piece of memory, and noticed when their sender goes."""
 import json
 import os
-import pathlib
 import socket
 import time
 
 import pytest
+from support.processes import forget_peak, peak
 
 GIB = 1 << 30
 PIECE = bytes(1 << 20)
@@ -43,18 +43,6 @@ def answer(c):
         text += piece
     head, _, body = text.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body[body.index(b"{"):body.rindex(b"}") + 1])
-
-
-def peak(pid):
-    """KiB, since the last call of forget_peak."""
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1])
-
-
-def forget_peak(pid):
-    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
-    return peak(pid)
 
 
 def send_zeros(c, n):

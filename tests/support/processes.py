@@ -42,3 +42,15 @@ def of_user(uid):
             if f"\nUid:\t{uid}\t" in (folder / "status").read_text():
                 found.append(int(folder.name))
     return found
+
+
+def peak(pid):
+    """The most memory that it had in use, in KiB, since the last call of forget_peak."""
+    for line in (PROC / f"{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+
+
+def forget_peak(pid):
+    (PROC / f"{pid}/clear_refs").write_text("5")
+    return peak(pid)
