@@ -1,4 +1,5 @@
 """Into environments, as a student gets there: a kernel behind nginx, or the hostile image's server by its socket on the host."""
+import contextlib
 import json
 import pathlib
 import re
@@ -69,6 +70,15 @@ def processes(root):
         if pathlib.Path(f"/proc/{pid}").exists():
             found.append(pid)
             new += children(pid)
+    return found
+
+
+def statuses(root):
+    """Of `root` and what descends from it; what ends just then is left out."""
+    found = []
+    for pid in processes(root):
+        with contextlib.suppress(OSError):
+            found.append(status_of(pid))
     return found
 
 
