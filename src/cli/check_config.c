@@ -28,6 +28,13 @@ int command_check_config(const struct config *c, int argc, char **argv)
     print_listen("environmentListen", &c->environments);
     print_listen("apiListen", &c->api);
     printf("# dashboard: %s\n", dashboard);
+    print_set("publicAddress", c->public_address);
+    if (c->public_address)
+        printf("environmentPublicAddress: %s{port}%s\n", c->public_environments.before, c->public_environments.after);
+    if (c->trusted_proxies)
+        printf("trustedProxies:%s\n", c->trusted_proxies[0] ? "" : " []");
+    for (char **i = c->trusted_proxies; i && *i; i++)
+        printf("- %s\n", *i);
     printf("insecure: %s\ndisableAuth: %s\n", c->insecure ? "true" : "false", c->disable_auth ? "true" : "false");
     printf("workspacePath: %s\n", c->workspace_path);
     printf("defaultSandbox: %s\ndefaultCpuPerDevice: %llu\ndefaultRamPerDevice: %llu\npidsPerDevice: %u\n",

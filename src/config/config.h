@@ -6,6 +6,12 @@
 #include "base/error.h"
 #include "config/listen.h"
 
+/* The addresses of environments as browsers write origins, cut in two at the port (public.h). */
+struct public_pattern {
+    char *before, *after;
+    bool is_named; /* the port is in the host's name */
+};
+
 /*
  * Everything that can be set: configuration file, then flags. The original's keys are all read (open-hydra-server.md
  * §3.2); those without a meaning here are named in a warning. One structure, checked once, never changed afterwards.
@@ -21,6 +27,9 @@ struct config {
     /* NULL-terminated: by which names and addresses (no ports) browsers and kubectl come here. The first is in every
      * address that we show: from serverIP, else the listening address, else this machine's. */
     char **hosts;
+    char *public_address, *environment_public_address; /* by which browsers come instead; NULL: by these (public.h) */
+    struct public_pattern public_environments;
+    char **trusted_proxies; /* NULL-terminated networks whose word for a client's address is taken; NULL: nobody's */
     char *certificate, *certificate_key; /* for the browser ports; NULL: the own CA's where TLS is needed */
     bool disable_auth;
 
@@ -80,10 +89,14 @@ void config_free(struct config *c);
 /* Whether a request's Host («name:port», «[::1]:port») is one of `hosts` with that port: anything else is another name
  * that somebody's DNS points here (DNS rebinding). */
 bool config_host_allowed(const struct config *c, const char *host_header, uint16_t port);
-/* TLS on the browser ports: any address but loopback, unless `insecure`. */
+/* TLS on our ports for browsers: any address but loopback, unless `insecure`. */
 bool config_browser_tls(const struct config *c);
 /* "http://127.0.0.1:31001" for a port of the environments' range; "http://127.0.0.1:30001" for the dashboard's. The
  * caller frees. */
 char *config_environment_url(const struct config *c, uint16_t port);
 char *config_dashboard_url(const struct config *c);
 char *config_api_url(const struct config *c); /* always TLS */
+/* The same as browsers write origins, without the scheme's own port. The caller frees. */
+char *config_environment_origin(const struct config *c, uint16_t port);
+char *config_dashboard_origin(const struct config *c);
+bool config_is_proxied(const struct config *c); /* somebody's word for a client's address is taken */

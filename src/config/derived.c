@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "config/config.h"
+#include "config/public.h"
 #include "config/time_slicing.h"
 
 uint64_t config_max_cpu_milli(const struct config *c)
@@ -52,17 +52,42 @@ static char *url_of(const struct config *c, bool tls, uint16_t port)
 
 char *config_environment_url(const struct config *c, uint16_t port)
 {
-    return url_of(c, config_browser_tls(c), port);
+    return c->public_address ? public_environment_origin(c, port) : url_of(c, config_browser_tls(c), port);
 }
 
 char *config_dashboard_url(const struct config *c)
 {
-    return url_of(c, config_browser_tls(c), c->dashboard.first);
+    return c->public_address ? xstrdup(c->public_address) : url_of(c, config_browser_tls(c), c->dashboard.first);
+}
+
+/* As browsers write an origin: without the scheme's own port. */
+static char *origin_of(char *url)
+{
+    const char *own = starts_with(url, "https:") ? ":443" : ":80";
+
+    if (ends_with(url, own))
+        url[strlen(url) - strlen(own)] = '\0';
+    return url;
+}
+
+char *config_environment_origin(const struct config *c, uint16_t port)
+{
+    return origin_of(config_environment_url(c, port));
+}
+
+char *config_dashboard_origin(const struct config *c)
+{
+    return origin_of(config_dashboard_url(c));
 }
 
 char *config_api_url(const struct config *c)
 {
     return url_of(c, true, c->api.first);
+}
+
+bool config_is_proxied(const struct config *c)
+{
+    return c->trusted_proxies && c->trusted_proxies[0];
 }
 
 bool config_host_allowed(const struct config *c, const char *host_header, uint16_t port)

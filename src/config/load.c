@@ -8,9 +8,9 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/yaml.h"
-#include "config/config.h"
 #include "config/keys.h"
 #include "config/places.h"
+#include "config/public.h"
 #include "config/state.h"
 #include "config/time_slicing.h"
 
@@ -254,7 +254,7 @@ struct config *config_load(const struct config_flags *flags, struct error **err)
     c->server_id = c->host_id_base + 1;
     c->gateway_id = c->host_id_base + 2;
     if (read_time_slicing(c, err) < 0 || check_ids(c, err) < 0 || check_networks(c, err) < 0 ||
-        check_listeners(c, err) < 0 || places_check(c, err) < 0) {
+        check_listeners(c, err) < 0 || public_complete(c, err) < 0 || places_check(c, err) < 0) {
         config_free(c);
         return NULL;
     }
@@ -279,6 +279,10 @@ void config_free(struct config *c)
                              c->dashboard.host,
                              c->environments.host,
                              c->api.host,
+                             c->public_address,
+                             c->environment_public_address,
+                             c->public_environments.before,
+                             c->public_environments.after,
                              c->certificate,
                              c->certificate_key,
                              c->default_sandbox,
@@ -300,5 +304,6 @@ void config_free(struct config *c)
     free_strings(c->gpu_resources);
     time_slicing_free(c->gpu_time_slicing);
     free_strings(c->environment_networks);
+    free_strings(c->trusted_proxies);
     free(c);
 }

@@ -19,6 +19,7 @@
 #include "server/hooks/allocation.h"
 #include "server/hooks/content.h"
 #include "server/hooks/context.h"
+#include "server/hooks/device_addresses.h"
 #include "server/identity/nginx_headers.h"
 #include "server/identity/roles.h"
 #include "server/presence.h"
@@ -165,6 +166,8 @@ static int build(struct server *s, struct error **err)
     content_start(s->context.content, s->api);
     s->auth = (struct auth){s->accounts, s->identifier, s->api, served_find(&s->served, PLURAL_USERS)};
     if (shipped_create(s->api, s->store, s->served.kinds, s->served.n, err) < 0)
+        return -1;
+    if (store_run(s->store, device_renew_addresses, &s->context, err) < 0)
         return -1;
     return store_run(s->store, allocation_serve, &s->context, err);
 }

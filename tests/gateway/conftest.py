@@ -4,7 +4,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from world import World  # noqa: E402
+from world import World, arrange  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +27,6 @@ def narrow():
         yield w
     finally:
         w.close()
-
-
-def arrange(w):
-    for name, role in (("anna", 2), ("ben", 2), ("teacher", 1)):
-        w.user(name, role)
-    for index, name in enumerate(("anna", "ben")):
-        w.device(name, name, index)
-        w.environment(name)
-        w.endpoint(name)
 
 
 @pytest.fixture

@@ -123,8 +123,8 @@ class Environment:
 
 
 class WebSocket:
-    def __init__(self, port, path="/ws", **headers):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+    def __init__(self, port, path="/ws", connection=None, **headers):
+        self.socket = connection or socket.create_connection(("127.0.0.1", port), timeout=20)
         lines = {"Host": f"127.0.0.1:{port}", "Upgrade": "websocket", "Connection": "Upgrade",
                  "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", **headers}
         text = f"GET {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n"
@@ -185,6 +185,7 @@ class World:
         self.first = free_ports(ports + 2)
         self.dashboard, self.api = self.first + ports, self.first + ports + 1
         self.nofile = nofile
+        extra = extra(self) if callable(extra) else extra  # of what it says the ports are
         self.extra, self.stand, self.nginx, self.environments = extra, None, None, {}
         for name in ("data", "web", "web/assets", "run", "run/env", "nginx", "pki"):
             (self.folder / name).mkdir(mode=0o755)
@@ -327,3 +328,12 @@ class World:
         for s in self.sockets.values():
             s.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def arrange(w):
+    for name, role in (("anna", 2), ("ben", 2), ("teacher", 1)):
+        w.user(name, role)
+    for index, name in enumerate(("anna", "ben")):
+        w.device(name, name, index)
+        w.environment(name)
+        w.endpoint(name)

@@ -22,8 +22,9 @@ class Lab:
 
     def socket(self, path, timeout=60):
         header, cookie = self.headers()
+        verify = self.session.verify
         return websocket.create_connection(self.base.replace("http", "ws", 1) + path, header=header, cookie=cookie, timeout=timeout,
-                                           suppress_origin=True)
+                                           suppress_origin=True, sslopt={"ca_certs": verify} if isinstance(verify, str) else None)
 
     def kernel(self):
         """As Lab does it: the session of a notebook, in whose folder the kernel runs."""

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "config/public.h"
 #include "kinds/names.h"
 #include "server/accounts/password.h"
 
@@ -38,6 +39,8 @@ void accounts_free(struct accounts *a)
 
 bool accounts_secure_cookies(const struct accounts *a)
 {
+    if (a->config->public_address)
+        return public_is_secure(a->config);
     return config_browser_tls(a->config) || listen_is_loopback(&a->config->dashboard);
 }
 

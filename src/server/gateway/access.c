@@ -43,7 +43,7 @@ static bool is_administrator(const struct object *user)
 
 static pass_mark client_of(struct gateway *g, const struct gateway_request *r)
 {
-    const struct peer peer = {r->address, r->own_address, r->client_port, r->port};
+    const struct peer peer = {r->peer_address, r->own_address, r->peer_port, r->own_port};
     return client_mark(&g->keys, r, peers_uid(g->peers, &peer));
 }
 

@@ -2,7 +2,9 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
+#include "config/public.h"
 #include "server/gateway/gateway.h"
+#include "server/gateway/outer.h"
 #include "server/gateway/template.h"
 
 #define CONFIGURATION_MAX ((size_t)1 << 20)
@@ -163,10 +165,12 @@ static void write_servers(struct buffer *b, const char *socket)
 static void write_dashboard_hosts(struct buffer *b, const struct config *c)
 {
     unsigned port = c->dashboard.first;
-    bool own_port = port == (config_browser_tls(c) ? 443 : 80);
+    bool own_port = port == (config_browser_tls(c) ? 443 : 80), is_public = c->public_address != NULL;
 
+    if (is_public)
+        buffer_printf(b, "        \"%s\" own;\n", strstr(c->public_address, "//") + 2);
     for (char **h = c->hosts; *h; h++) {
-        const char *kind = h == c->hosts ? "own" : "known", *open = strchr(*h, ':') ? "[" : "",
+        const char *kind = h == c->hosts && !is_public ? "own" : "known", *open = strchr(*h, ':') ? "[" : "",
                    *close = *open ? "]" : "";
         buffer_printf(b, "        \"%s%s%s:%u\" %s;\n", open, *h, close, port, kind);
         if (own_port)
@@ -174,23 +178,32 @@ static void write_dashboard_hosts(struct buffer *b, const struct config *c)
     }
     /* Listening on every address, any literal one is ours: only names can be rebound by somebody's DNS. */
     if (streq(c->dashboard.host, "0.0.0.0"))
-        buffer_printf(b, "        \"~^[0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+:%u$\" own;\n", port);
+        buffer_printf(b, "        \"~^[0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+:%u$\" %s;\n", port,
+                      is_public ? "known" : "own");
+}
+
+/* The dashboard redeems tickets at the environments' ports. The policy's language knows no range of ports, and no IPv6
+ * addresses. */
+static char *environments_source(const struct config *c)
+{
+    const char *scheme = config_browser_tls(c) ? "https" : "http";
+
+    if (c->public_address)
+        return public_environment_source(c);
+    return strchr(c->hosts[0], ':') ? xasprintf("%s:", scheme) : xasprintf("%s://%s:*", scheme, c->hosts[0]);
 }
 
 /* Header lines are not inherited where a location has some of its own, so that each gets them all. */
 static void write_dashboard_headers(struct buffer *b, const struct config *c)
 {
-    /* The dashboard redeems tickets at the environments' ports. The policy's language knows no range of ports, and no
-     * IPv6 addresses. */
-    const char *scheme = config_browser_tls(c) ? "https" : "http", *host = c->hosts[0];
-    bool v6 = strchr(host, ':') != NULL;
+    _cleanup_free_ char *environments = environments_source(c);
 
     buffer_printf(
         b,
         "            add_header Content-Security-Policy \"default-src 'none'; script-src 'self'; style-src 'self'; "
-        "img-src 'self' data:; font-src 'self'; manifest-src 'self'; connect-src 'self' %s:%s%s%s; "
+        "img-src 'self' data:; font-src 'self'; manifest-src 'self'; connect-src 'self' %s; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'\" always;\n",
-        scheme, v6 ? "" : "//", v6 ? "" : host, v6 ? "" : ":*");
+        environments);
     buffer_puts(b, "            add_header Cross-Origin-Opener-Policy same-origin always;\n"
                    "            add_header Cross-Origin-Resource-Policy same-origin always;\n"
                    "            add_header Referrer-Policy same-origin always;\n"
@@ -206,6 +219,10 @@ enum {
     BROWSER_TLS,
     API_TLS,
     HOSTS,
+    REAL_IP,
+    TRUSTED,
+    PROXIED_HOSTS,
+    ENVIRONMENT_HOSTS,
     HEADERS,
     PAGES,
     API_SERVERS,
@@ -354,6 +371,10 @@ static void write_pieces(struct buffer *pieces, const struct nginx_options *o)
         write_tls(&pieces[BROWSER_TLS], o, c->certificate, c->certificate_key);
     write_api_tls(&pieces[API_TLS], o);
     write_dashboard_hosts(&pieces[HOSTS], c);
+    outer_write_real_ip(&pieces[REAL_IP], c);
+    outer_write_trusted(&pieces[TRUSTED], c);
+    outer_write_proxied_hosts(&pieces[PROXIED_HOSTS], c);
+    outer_write_environment_hosts(&pieces[ENVIRONMENT_HOSTS], c);
     write_dashboard_headers(&pieces[HEADERS], c);
     write_pages(&pieces[PAGES], o->pages);
     write_servers(&pieces[API_SERVERS], o->gateway_socket);
@@ -383,6 +404,7 @@ static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_
     _cleanup_free_ char *each = xasprintf("%u", worker_connections);
     _cleanup_free_ char *upload = xasprintf("%llu", (unsigned long long)upload_max(o->config));
     _cleanup_free_ char *dashboard = config_dashboard_url(o->config);
+    bool proxied = config_is_proxied(o->config);
     _cleanup_free_ char *pid = o->pid ? xstrdup(o->pid) : xasprintf("%s/nginx.pid", o->prefix);
     const struct template_value values[] = {
         {"PREFIX", str_from(o->prefix)},
@@ -404,6 +426,16 @@ static int expand(struct buffer *out, struct buffer *pieces, const struct nginx_
         {"DASHBOARD_URL", str_from(dashboard)},
         {"DASHBOARD_LISTEN", buffer_str(&pieces[LISTEN_DASHBOARD])},
         {"DASHBOARD_HOSTS", buffer_str(&pieces[HOSTS])},
+        {"REAL_IP", buffer_str(&pieces[REAL_IP])},
+        {"TRUSTED_PROXIES", buffer_str(&pieces[TRUSTED])},
+        {"PROXIED_HOSTS", buffer_str(&pieces[PROXIED_HOSTS])},
+        {"ENVIRONMENT_HOSTS", buffer_str(&pieces[ENVIRONMENT_HOSTS])},
+        {"PEER_ADDRESS", str_from(proxied ? "$realip_remote_addr" : "$remote_addr")},
+        {"PEER_PORT", str_from(proxied ? "$realip_remote_port" : "$remote_port")},
+        {"PUBLIC_SCHEME", str_from(outer_scheme(o->config))},
+        {"ENVIRONMENT_SCHEME", str_from(outer_scheme(o->config))},
+        {"PLAIN_HTTP",
+         str_from(proxied ? "=502 /.open-hydra/pages/proxy.html" : "=308 https://$http_host$request_uri")},
         {"DASHBOARD_HEADERS", buffer_str(&pieces[HEADERS])},
         {"API_LISTEN", buffer_str(&pieces[LISTEN_API])},
         {"API_TLS", buffer_str(&pieces[API_TLS])},

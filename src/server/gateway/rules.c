@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/encoding.h"
+#include "config/public.h"
 #include "server/identity/source.h"
 
 /* An address beyond this is not worth coming back to: the answer's headers have to fit into a buffer of nginx's. */
@@ -16,21 +17,18 @@ static bool is_loopback_name(const char *host)
     return streq(host, "localhost") || streq(host, "::1") || starts_with(host, "127.");
 }
 
-/* As browsers write an origin: without the scheme's own port. */
-static void leave_out_default_port(char *url, uint16_t port)
+static bool keeps_secure_cookies(const struct config *c)
 {
-    if (port == (starts_with(url, "https:") ? 443 : 80))
-        *strrchr(url, ':') = '\0';
+    return c->public_address ? public_is_secure(c) : config_browser_tls(c) || is_loopback_name(c->hosts[0]);
 }
 
 void gateway_site_init(struct gateway_site *s, const struct config *config)
 {
     *s = (struct gateway_site){
         .config = config,
-        .dashboard = config_dashboard_url(config),
-        .secure_cookie = config_browser_tls(config) || is_loopback_name(config->hosts[0]),
+        .dashboard = config_dashboard_origin(config),
+        .secure_cookie = keeps_secure_cookies(config),
     };
-    leave_out_default_port(s->dashboard, config->dashboard.first);
 }
 
 void gateway_site_clear(struct gateway_site *s)
@@ -88,10 +86,8 @@ bool is_visit(const struct gateway_request *r)
 
 const char *environment_origin(const struct gateway_site *s, struct arena *arena, uint16_t port)
 {
-    _cleanup_free_ char *url = config_environment_url(s->config, port);
-
-    leave_out_default_port(url, port);
-    return arena_strdup(arena, url);
+    _cleanup_free_ char *origin = config_environment_origin(s->config, port);
+    return arena_strdup(arena, origin);
 }
 
 static const char *host_of(const char *origin)
@@ -106,17 +102,29 @@ static struct gateway_verdict refusal(const char *page)
 
 static bool is_known_host(const struct gateway_site *s, const struct gateway_request *r, struct arena *arena)
 {
-    return r->host.p && config_host_allowed(s->config, arena_strndup(arena, r->host.p, r->host.n), r->port);
+    return r->host.p && config_host_allowed(s->config, arena_strndup(arena, r->host.p, r->host.n), r->own_port);
+}
+
+/* To the proxy before us, whose listener for plain HTTP passes it on as well. */
+static bool is_other_scheme(const struct gateway_site *s, const struct gateway_request *r)
+{
+    return s->config->public_address && r->proxied && !str_is(r->scheme, public_is_https(s->config) ? "https" : "http");
 }
 
 struct gateway_verdict request_check_host(const struct gateway_site *s, const struct gateway_request *r,
                                           struct arena *arena)
 {
     const char *origin = environment_origin(s, arena, r->port);
+    bool is_own = equal_nocase(r->host, host_of(origin));
 
-    if (equal_nocase(r->host, host_of(origin)))
+    if (is_own && !is_other_scheme(s, r))
         return (struct gateway_verdict){.kind = PASS};
-    if (!is_known_host(s, r, arena) || !str_is(r->method, "GET") || r->upgrade.p)
+    if (!is_own && !is_known_host(s, r, arena))
+        return refusal("bad-host");
+    /* It would come back by the same proxy under the same wrong name, for ever. */
+    if (!is_own && r->proxied && s->config->public_address)
+        return refusal("proxy");
+    if (!str_is(r->method, "GET") || r->upgrade.p)
         return refusal("bad-host");
     /* Cookies are tied to the first name, so that all others lead there. */
     return (struct gateway_verdict){.kind = REDIRECT,

@@ -12,11 +12,14 @@
  */
 struct gateway_request {
     struct str method, uri, host; /* as the client sent them; p == NULL: absent */
-    uint16_t port;                /* that the connection came to */
+    uint16_t port;                /* of the environment */
+    struct str scheme;            /* by which the client came */
+    bool proxied;                 /* by a proxy of trustedProxies */
     struct str origin, fetch_site, fetch_mode, fetch_dest, service_worker, upgrade, accept, cookie;
     struct str address, browser; /* the client's: X-Real-IP, which nginx writes, and its User-Agent */
-    struct str own_address;      /* that the connection came to, and the port that it came from */
-    uint16_t client_port;
+    /* Both ends of the connection, whose other end is a proxy's where one stands before us. */
+    struct str peer_address, own_address;
+    uint16_t peer_port, own_port;
 };
 /* From the headers that nginx writes (nginx.conf.in). Returns -1 where there is no port, method or address. */
 int gateway_request_read(const struct http_exchange *x, struct gateway_request *out) _must_check_;

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "kinds/sandbox.h"
+#include "server/hooks/device_addresses.h"
 #include "server/hooks/gpus.h"
 #include "server/hooks/objects.h"
 #include "server/hooks/stock.h"
@@ -70,15 +71,13 @@ static void write_ports(struct admission *a, yyjson_mut_val *status, struct stor
 
 static void write_addresses(struct allotment *al, struct admission *a, const char *const *ports, size_t n)
 {
-    const struct hook_context *context = a->context;
-    yyjson_mut_val *status = json_mut_make_obj(a->doc, a->object, "status"), *urls = yyjson_mut_arr(a->doc);
+    yyjson_mut_val *status = json_mut_make_obj(a->doc, a->object, "status");
+    uint16_t numbers[UNITS_MAX];
 
-    json_mut_set_int(a->doc, status, "port", n ? (int64_t)number_of(ports[0]) : 0);
-    for (size_t i = 0; i < n; i++) {
-        _cleanup_free_ char *url = config_environment_url(context->config, (uint16_t)number_of(ports[i]));
-        yyjson_mut_arr_add_strcpy(a->doc, urls, url);
-    }
-    json_mut_set(a->doc, status, "urls", urls);
+    for (size_t i = 0; i < n; i++)
+        numbers[i] = (uint16_t)number_of(ports[i]);
+    json_mut_set_int(a->doc, status, "port", n ? (int64_t)numbers[0] : 0);
+    device_write_urls(a, numbers, n);
     write_ports(a, status, al->t, ports, n);
 }
 

@@ -23,6 +23,7 @@ static struct origin_policy own_origin(const struct config *c)
         .any_address = streq(c->dashboard.host, "0.0.0.0") || streq(c->dashboard.host, "::"),
         .port = c->dashboard.first,
         .tls = config_browser_tls(c),
+        .public = c->public_address,
     };
 }
 

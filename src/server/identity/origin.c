@@ -56,10 +56,17 @@ static bool knows_host(const struct origin_policy *policy, const char *host)
     return policy->any_address && is_address(host);
 }
 
+static bool is_public(const struct origin_policy *policy, const char *host)
+{
+    return policy->public && host && strcasecmp(host, strstr(policy->public, "//") + 2) == 0;
+}
+
 int origin_check_host(const struct origin_policy *policy, const char *host, struct error **err)
 {
     struct host_port at;
 
+    if (is_public(policy, host))
+        return 0;
     if (host == NULL || parse_host(host, &at) < 0)
         return error_set(err, REASON_BAD_REQUEST, "the request names no valid Host");
     if (at.port == 0)
@@ -67,7 +74,7 @@ int origin_check_host(const struct origin_policy *policy, const char *host, stru
     if (at.port != policy->port || !knows_host(policy, at.host))
         return error_set(err, REASON_FORBIDDEN,
                          "this server is not known as \"%s\": use the address that it printed at its start, or set "
-                         "serverIP",
+                         "serverIP (behind a proxy: publicAddress)",
                          host);
     return 0;
 }
@@ -76,6 +83,8 @@ int origin_check_host(const struct origin_policy *policy, const char *host, stru
  * both. NULL: there is none. */
 static char *own_origin(const struct origin_policy *policy, const struct origin_request *r)
 {
+    if (policy && is_public(policy, r->host))
+        return xstrdup(policy->public);
     return policy && r->host ? xasprintf("%s://%s", policy->tls ? "https" : "http", r->host) : NULL;
 }
 

@@ -15,6 +15,7 @@ struct origin_policy {
     bool any_address;         /* listening on every address: any literal one is ours (only names can be rebound) */
     uint16_t port;
     bool tls;
+    const char *public; /* the origin by which browsers come where a proxy stands before us; NULL: none does */
 };
 
 struct origin_request {

@@ -267,6 +267,63 @@ static void taken_ports_are_found(void **state)
     config_free(c);
 }
 
+static char *written_for(const char *yaml)
+{
+    struct config *c = configured(yaml);
+    struct nginx_options o = options(c);
+    char *text = written(&o);
+
+    config_free(c);
+    return text;
+}
+
+#define ASSERT_IN(text, part) assert_non_null(strstr(text, part))
+
+static void without_trusted_proxies_nobody_is_believed(void **state)
+{
+    _cleanup_free_ char *text = written_for(LOOPBACK);
+    _cleanup_free_ char *empty = written_for(LOOPBACK "trustedProxies: []\n");
+    _cleanup_free_ char *address = written_for(LOOPBACK "publicAddress: https://hydra.school.example\n");
+
+    assert_string_equal(text, empty);
+    assert_null(strstr(text, "real_ip"));
+    assert_null(strstr(text, "realip"));
+    assert_null(strstr(address, "real_ip"));
+    ASSERT_IN(text, "geo $remote_addr $open_hydra_proxied {\n        default \"\";\n    }");
+    ASSERT_IN(text, "error_page 497 =308 https://$http_host$request_uri;");
+}
+
+static void trusted_proxies_are_believed(void **state)
+{
+    _cleanup_free_ char *text = written_for(LOOPBACK "publicAddress: https://hydra.school.example\n"
+                                                     "trustedProxies: [10.0.0.2, 'fd00::/64']\n");
+
+    ASSERT_IN(text,
+              "    set_real_ip_from 10.0.0.2;\n    set_real_ip_from fd00::/64;\n    real_ip_header X-Forwarded-For;\n"
+              "    real_ip_recursive on;\n");
+    ASSERT_IN(text, "geo $realip_remote_addr $open_hydra_proxied {\n        default \"\";\n        10.0.0.2 trusted;\n"
+                    "        fd00::/64 trusted;\n");
+    ASSERT_IN(text, "X-Original-Peer-Address $realip_remote_addr;");
+    ASSERT_IN(text, "X-Original-Peer-Port $realip_remote_port;");
+    ASSERT_IN(text, "\"hydra.school.example\" own;");
+    ASSERT_IN(text, "\"127.0.0.1:30001\" known;");
+    ASSERT_IN(text, "\"own trusted http\" known;");
+    ASSERT_IN(text, "return 307 https://hydra.school.example$request_uri;");
+    ASSERT_IN(text, "connect-src 'self' https://hydra.school.example:*;");
+    ASSERT_IN(text, "X-Forwarded-Proto https;");
+}
+
+static void environments_with_names(void **state)
+{
+    _cleanup_free_ char *text =
+        written_for(LOOPBACK "publicAddress: https://hydra.school.example\n"
+                             "environmentPublicAddress: https://env-{port}.hydra.school.example\n");
+
+    ASSERT_IN(text, "\"~*^env-(?<open_hydra_named_port>");
+    ASSERT_IN(text, ")\\.hydra\\.school\\.example$\" $open_hydra_named_port;");
+    ASSERT_IN(text, "connect-src 'self' https://*.hydra.school.example;");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +337,9 @@ int main(void)
         cmocka_unit_test(what_bounds_and_hides),
         cmocka_unit_test(template_knows_its_names),
         cmocka_unit_test(taken_ports_are_found),
+        cmocka_unit_test(without_trusted_proxies_nobody_is_believed),
+        cmocka_unit_test(trusted_proxies_are_believed),
+        cmocka_unit_test(environments_with_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,8 +39,11 @@ static int teardown(void **state)
 
 static struct gateway_request request(const char *method, const char *uri)
 {
-    return (struct gateway_request){
-        .method = str_from(method), .uri = str_from(uri), .host = STR("127.0.0.1:31001"), .port = PORT};
+    return (struct gateway_request){.method = str_from(method),
+                                    .uri = str_from(uri),
+                                    .host = STR("127.0.0.1:31001"),
+                                    .port = PORT,
+                                    .own_port = PORT};
 }
 
 static struct gateway_request fetched(struct gateway_request r, const char *site, const char *mode, const char *dest)
@@ -303,9 +306,10 @@ static void scheme_s_own_port_is_left_out(void **state)
     assert_string_equal(environment_origin(&s.site, s.arena, 80), "https://127.0.0.1:80");
     teardown(NULL);
     arrange("environmentListen: 127.0.0.1:80-90\n");
-    struct gateway_request r = {.method = STR("GET"), .uri = STR("/"), .host = STR("127.0.0.1"), .port = 80};
+    struct gateway_request r = {
+        .method = STR("GET"), .uri = STR("/"), .host = STR("127.0.0.1"), .port = 80, .own_port = 80};
     assert_int_equal(verdict(r), PASS);
-    r.port = 81;
+    r.port = r.own_port = 81;
     r.host = STR("127.0.0.1:81");
     assert_int_equal(verdict(r), PASS);
     assert_string_equal(environment_origin(&s.site, s.arena, 80), "http://127.0.0.1");
@@ -320,6 +324,100 @@ static void secure_cookies_need_tls_or_loopback(void **state)
     teardown(NULL);
     arrange(SCHOOL "insecure: true\n");
     assert_false(s.site.secure_cookie);
+}
+
+/* --- Behind another proxy --- */
+
+#define PUBLIC LOOPBACK "publicAddress: https://Hydra.school.example/\ntrustedProxies: [127.0.0.1]\n"
+
+static struct gateway_request proxied(const char *host, const char *scheme)
+{
+    struct gateway_request r = request("GET", "/lab?x=1");
+
+    r.host = str_from(host);
+    r.scheme = str_from(scheme);
+    r.proxied = true;
+    return r;
+}
+
+static void behind_a_proxy_its_address_counts(void **state)
+{
+    teardown(NULL);
+    arrange(PUBLIC);
+    struct gateway_request r = proxied("hydra.school.example:31001", "https");
+    assert_string_equal(s.site.dashboard, "https://hydra.school.example");
+    assert_true(s.site.secure_cookie);
+    assert_int_equal(verdict(r), PASS);
+    r.method = STR("POST");
+    r.origin = STR("https://hydra.school.example:31001");
+    assert_int_equal(verdict(r), PASS);
+    r.origin = STR("https://hydra.school.example");
+    assert_int_equal(verdict(r), REFUSE);
+    r.origin = STR("http://hydra.school.example:31001");
+    assert_int_equal(verdict(r), REFUSE);
+    r.host = STR("hydra.school.example");
+    assert_int_equal(verdict(r), REFUSE);
+}
+
+static void plain_http_at_the_proxy_leads_to_https(void **state)
+{
+    teardown(NULL);
+    arrange(PUBLIC);
+    struct gateway_request r = proxied("hydra.school.example:31001", "http");
+    struct gateway_verdict v = request_check_source(&s.site, &r, false, s.arena);
+    assert_int_equal(v.kind, REDIRECT);
+    assert_string_equal(v.location, "https://hydra.school.example:31001/lab?x=1");
+    r.method = STR("POST");
+    assert_int_equal(verdict(r), REFUSE);
+    r.method = STR("GET");
+    r.upgrade = STR("websocket");
+    assert_int_equal(verdict(r), REFUSE);
+}
+
+static void a_name_that_the_proxy_lost_is_said(void **state)
+{
+    teardown(NULL);
+    arrange(PUBLIC);
+    struct gateway_request r = proxied("127.0.0.1:31001", "https");
+    struct gateway_verdict v = request_check_source(&s.site, &r, false, s.arena);
+    assert_int_equal(v.kind, REFUSE);
+    assert_string_equal(v.page, "proxy");
+    r.proxied = false;
+    v = request_check_source(&s.site, &r, false, s.arena);
+    assert_int_equal(v.kind, REDIRECT);
+    assert_string_equal(v.location, "https://hydra.school.example:31001/lab?x=1");
+    r.host = STR("rebound.example:31001");
+    r.proxied = true;
+    v = request_check_source(&s.site, &r, false, s.arena);
+    assert_string_equal(v.page, "bad-host");
+}
+
+static void each_environment_may_have_a_name(void **state)
+{
+    teardown(NULL);
+    arrange(PUBLIC "environmentPublicAddress: https://env-{port}.hydra.school.example:8443\n");
+    struct gateway_request r = proxied("env-31001.hydra.school.example:8443", "https");
+    assert_string_equal(environment_origin(&s.site, s.arena, PORT), "https://env-31001.hydra.school.example:8443");
+    r.own_port = 31000; /* all may come by one */
+    assert_int_equal(verdict(r), PASS);
+    r.origin = STR("https://env-31002.hydra.school.example:8443");
+    r.method = STR("POST");
+    assert_int_equal(verdict(r), REFUSE);
+    r = proxied("env-31002.hydra.school.example:8443", "https");
+    assert_int_equal(verdict(r), REFUSE);
+}
+
+static void secure_cookies_follow_the_public_address(void **state)
+{
+    teardown(NULL);
+    arrange(SCHOOL "insecure: true\npublicAddress: https://hydra.school.example\n");
+    assert_true(s.site.secure_cookie);
+    teardown(NULL);
+    arrange(LOOPBACK "insecure: true\npublicAddress: http://hydra.school.example\n");
+    assert_false(s.site.secure_cookie);
+    teardown(NULL);
+    arrange(LOOPBACK "publicAddress: http://localhost:8080\n");
+    assert_true(s.site.secure_cookie);
 }
 
 int main(void)
@@ -341,6 +439,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(dashboard_and_visitors_redeem, setup, teardown),
         cmocka_unit_test_setup_teardown(scheme_s_own_port_is_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(secure_cookies_need_tls_or_loopback, setup, teardown),
+        cmocka_unit_test_setup_teardown(behind_a_proxy_its_address_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(plain_http_at_the_proxy_leads_to_https, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_name_that_the_proxy_lost_is_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_environment_may_have_a_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(secure_cookies_follow_the_public_address, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,9 +8,9 @@
 #include "server/identity/origin.h"
 
 static const char *const hosts[] = {"127.0.0.1", "localhost", "::1", "lab.school.edu", NULL};
-static const struct origin_policy plain = {hosts, false, 30001, false};
-static const struct origin_policy tls = {hosts, false, 443, true};
-static const struct origin_policy everywhere = {hosts, true, 30001, false};
+static const struct origin_policy plain = {hosts, false, 30001, false, NULL};
+static const struct origin_policy tls = {hosts, false, 443, true, NULL};
+static const struct origin_policy everywhere = {hosts, true, 30001, false, NULL};
 
 static bool host_ok(const struct origin_policy *p, const char *host)
 {
@@ -109,6 +109,27 @@ static void test_fetch_metadata(void **state)
     assert_true(source_ok(&plain, (struct origin_request){.method = HTTP_GET, .fetch_site = "none"}));
 }
 
+static void test_behind_another_proxy(void **state)
+{
+    static const struct origin_policy outside = {hosts, false, 30001, false, "https://hydra.school.example"};
+    struct origin_request r = {
+        .method = HTTP_POST, .host = "Hydra.school.example", .origin = "https://hydra.school.example"};
+
+    assert_true(host_ok(&outside, "hydra.school.example"));
+    assert_true(host_ok(&outside, "127.0.0.1:30001"));
+    assert_false(host_ok(&outside, "hydra.school.example:30001"));
+    assert_false(host_ok(&outside, "env-31000.hydra.school.example"));
+    assert_true(source_ok(&outside, r));
+    r.origin = "http://hydra.school.example";
+    assert_false(source_ok(&outside, r));
+    r.origin = "https://hydra.school.example:31000";
+    assert_false(source_ok(&outside, r));
+    r = (struct origin_request){.method = HTTP_POST, .origin = "http://127.0.0.1:30001"};
+    assert_true(source_ok(&outside, r));
+    r.origin = "https://hydra.school.example";
+    assert_false(source_ok(&outside, r));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +138,7 @@ int main(void)
         cmocka_unit_test(test_origin_of_writes),
         cmocka_unit_test(test_without_a_page_of_ours_every_origin_is_foreign),
         cmocka_unit_test(test_fetch_metadata),
+        cmocka_unit_test(test_behind_another_proxy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
