@@ -30,6 +30,7 @@ static const struct command commands[] = {
     {"upload", "KIND NAME FILE", "send FILE as the content of a data set or a course (KIND: dataset, course)",
      command_upload},
     {"images", "WORD… [--dry-run]", "list, pull, import, export and prune images of environments", command_images},
+    {"sandbox", "from-devcontainer FILE", "print a Sandbox made of a devcontainer.json", command_sandbox},
     {"usage", "", "print who has how much on the disk, and what is free", command_usage},
     {"check-config", "", "read and check the configuration, and print what holds", command_check_config},
     {"version", "", "print the version", NULL},
@@ -123,7 +124,7 @@ static int wrong_use(const char *what, const char *word)
     return 2;
 }
 
-/* Arguments in capitals are words, «…»: as many as one likes; the others are options, which have been read. */
+/* «…»: as many words as one likes. Options have been read. */
 static int words_of(const char *arguments)
 {
     if (strstr(arguments, "…"))
@@ -133,7 +134,7 @@ static int words_of(const char *arguments)
     int n = 0;
 
     while (str_split(&rest, ' ', &word))
-        n += word.n && word.p[0] >= 'A' && word.p[0] <= 'Z';
+        n += word.n && word.p[0] != '[' && word.p[0] != '-';
     return n;
 }
 
