@@ -31,16 +31,23 @@ static bool is_v6(struct str address)
     return str_is(address, V6_ANY) || str_is(address, V6_LOOPBACK);
 }
 
+/* From here on; the line goes on behind it. */
+static bool second_word(struct str *line, struct str *word)
+{
+    struct str first;
+
+    return str_split(line, ' ', &first) && str_split(line, ' ', word);
+}
+
 /* «   0: 00000000:22B8 00000000:0000 0A …»: the address that listens on the port; empty: none. */
 static struct str listener(struct str line, const char *port)
 {
     struct str word, address;
 
     line = str_trim(line);
-    if (!str_split(&line, ' ', &word) || !str_split(&line, ' ', &word) || !str_split(&word, ':', &address) ||
-        !str_is(word, port))
+    if (!second_word(&line, &word) || !str_split(&word, ':', &address) || !str_is(word, port))
         return (struct str){0};
-    if (!str_split(&line, ' ', &word) || !str_split(&line, ' ', &word) || !str_is(word, STATE_LISTEN))
+    if (!second_word(&line, &word) || !str_is(word, STATE_LISTEN))
         return (struct str){0};
     return address;
 }

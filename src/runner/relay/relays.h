@@ -36,10 +36,10 @@ struct relays;
 const char *relays_missing(void);
 /* `root`: a folder to be made (root.h). */
 struct relays *relays_new(const char *root, int stop_fd);
-void relays_start(struct relays *r);
+void relays_start(struct relays *all);
 /* The stop descriptor must be readable. Relays go on. */
-void relays_free(struct relays *r);
+void relays_free(struct relays *all);
 /* From now on its ports are relayed. Nothing new where they are already, for the same process. */
-void relays_serve(struct relays *r, const struct relay_target *target, const struct relay_port *ports, size_t n);
+void relays_serve(struct relays *all, const struct relay_target *target, const struct relay_port *ports, size_t n);
 /* It has been ended. */
-void relays_forget(struct relays *r, const char *instance);
+void relays_forget(struct relays *all, const char *instance);

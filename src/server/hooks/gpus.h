@@ -23,4 +23,4 @@ void gpus_write(struct allotment *al, struct admission *a, const char *const *un
 /* The units that are given have changed: into the Hosts, but for the one that is being written (host_given_write). */
 void gpus_say_given(struct allotment *al);
 /* What the server says in a Host's status: of each GPU given, free and devices, of all gpuCount and gpuUnits. */
-void host_given_write(struct allotment *al, yyjson_mut_doc *doc, yyjson_mut_val *host);
+void host_given_write(struct allotment *al, yyjson_mut_doc *doc, yyjson_mut_val *object);

@@ -221,12 +221,12 @@ static void run_publish(struct publisher *p, struct job *j)
 {
     _cleanup_error_ struct error *err = NULL;
     _cleanup_upload_ struct upload *u = upload_open(j->library, j->name, &err);
-    const struct content_object o = {j->library->plural, u ? u->name : NULL, u ? u->uid : NULL};
 
     if (u && !u->whole)
         (void)(error_set(&err, REASON_INTERNAL, "the upload is not whole") < 0);
-    if (err)
+    if (u == NULL || err)
         return tell(j, err);
+    const struct content_object o = {j->library->plural, u->name, u->uid};
     int rc = publish_upload(p, u, &o, &err);
     /* What was ended goes on at the next start. */
     if (rc < 0 && is_stopping(p))
