@@ -48,6 +48,8 @@ struct device {
     const char *url;   /* status.urls[0] */
     const char *idle_stop, *keep_until; /* spec.idleStop, spec.keepUntil as sent; NULL: not said */
     const char *last_activity;          /* status.lastActivity; NULL: nothing is known */
+    uint32_t former_host_id;            /* status.formerHostId: of somebody who had that name before; 0: none */
+    const char *owner_uid;              /* status.ownerUid; NULL: of before there was one */
 };
 void device_read(yyjson_val *object, struct device *out);
 /* All ports that it has, the first of which is status.port; returns how many. */

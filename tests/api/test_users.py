@@ -127,7 +127,7 @@ def test_delete_takes_the_device_along(hydra, admin, user, device):
     is_status(admin.get(f"openhydrausers/{user}"), 404, "NotFound")
 
 
-def test_user_made_again_gets_its_files_back(hydra, admin, imageless):
+def test_user_made_again_is_somebody_else(hydra, admin, imageless):
     name = fresh_name()
     hydra.create_user(name)
     first = hydra.create_device(name, sandboxName=imageless)
@@ -136,7 +136,15 @@ def test_user_made_again_gets_its_files_back(hydra, admin, imageless):
     answer = admin.post("openhydrausers", json={"metadata": {"name": name}, "spec": {"role": 2, "password": "password"}})
     assert any("existed before" in w for w in warnings(answer)), answer.headers
     again = hydra.create_device(name, sandboxName=imageless)
-    assert again["status"]["hostId"] == first["status"]["hostId"], "the owner of the files"
+    assert again["status"]["hostId"] > first["status"]["hostId"], "the owner of the files is another"
+    assert again["status"]["formerHostId"] == first["status"]["hostId"] and "formerHostId" not in first["status"]
+    assert first["status"]["ownerUid"] != again["status"]["ownerUid"] == admin.get(f"openhydrausers/{name}").json()["metadata"]["uid"]
+    # The first is remembered, whoever comes after.
+    admin.delete(f"openhydrausers/{name}")
+    wait_until(lambda: admin.get(f"openhydrausers/{name}").status_code == 404, 60, what="user gone")
+    hydra.create_user(name)
+    third = hydra.create_device(name, sandboxName=imageless)["status"]
+    assert third["formerHostId"] == first["status"]["hostId"] < again["status"]["hostId"] < third["hostId"]
 
 
 def test_last_administrator(fresh):

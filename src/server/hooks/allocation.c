@@ -323,7 +323,14 @@ void allocation_release(struct store_txn *t, struct hook_context *context, enum 
         serve_all(&al, holder == HOLDER_DEVICE ? name : NULL);
 }
 
-bool has_host_ids(struct store_txn *t, const char *user)
+bool allocation_retire_host_ids(struct store_txn *t, const char *user)
 {
-    return txn_secret(t, HOST_IDS, str_from(user)).p != NULL;
+    struct str ranges = txn_secret(t, HOST_IDS, str_from(user));
+
+    if (ranges.p == NULL)
+        return txn_secret(t, FORMER_HOST_IDS, str_from(user)).p != NULL;
+    if (txn_secret(t, FORMER_HOST_IDS, str_from(user)).p == NULL)
+        txn_secret_put(t, FORMER_HOST_IDS, str_from(user), ranges);
+    txn_secret_delete(t, HOST_IDS, str_from(user));
+    return true;
 }

@@ -29,5 +29,5 @@ void allocation_changed(struct admission *a, struct store_txn *t, bool goes);
  * a struct hook_context (a store_fn, so that it runs as a transaction). */
 int allocation_serve(struct store_txn *t, void *context, struct error **err);
 
-/* Files of a user of that name are there, or may be. */
-bool has_host_ids(struct store_txn *t, const char *user);
+/* A new user of that name gets none of the ids that the files of a former one bear. Whether there was a former one. */
+bool allocation_retire_host_ids(struct store_txn *t, const char *user);

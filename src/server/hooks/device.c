@@ -18,6 +18,7 @@ static void write_owner(struct admission *a, const struct user *owner)
 {
     yyjson_mut_val *spec = json_mut_at(a->object, "spec");
 
+    json_mut_set_str(a->doc, json_mut_make_obj(a->doc, a->object, "status"), "ownerUid", owner->uid);
     json_mut_set_int(a->doc, spec, "role", owner->role);
     json_mut_set_str(a->doc, spec, "chineseName", owner->chinese_name);
     json_mut_set_str(a->doc, spec, "lineNo", "0");
@@ -131,7 +132,8 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
 /* What the server gave at creation is not the runner's to change. */
 static int admit_status(struct admission *a)
 {
-    static const char *const kept[] = {"port", "ports", "hostId", "urls", "sandboxName", "queue"};
+    static const char *const kept[] = {"port",     "ports", "hostId",      "formerHostId",
+                                       "ownerUid", "urls",  "sandboxName", "queue"};
     yyjson_mut_val *status = json_mut_make_obj(a->doc, a->object, "status");
     yyjson_val *old = json_at(a->old, "status");
 

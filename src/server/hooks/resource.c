@@ -94,13 +94,23 @@ static struct resource_range host_id_range(const struct config *c)
     return (struct resource_range){1, c->host_id_count - 1};
 }
 
-static void write_host_id(struct allotment *al, struct admission *a, const char *const *ranges, size_t n)
+static void write_range(struct admission *a, const char *field, const char *range)
 {
     const struct config *c = ((const struct hook_context *)a->context)->config;
 
+    json_mut_set_int(a->doc, json_mut_make_obj(a->doc, a->object, "status"), field,
+                     (int64_t)(c->host_id_base + number_of(range) * c->host_id_size));
+}
+
+static void write_host_id(struct allotment *al, struct admission *a, const char *const *ranges, size_t n)
+{
+    struct str former =
+        txn_secret(al->t, FORMER_HOST_IDS, str_from(json_mut_str_at(a->object, "spec.openHydraUsername")));
+
     if (n)
-        json_mut_set_int(a->doc, json_mut_make_obj(a->doc, a->object, "status"), "hostId",
-                         (int64_t)(c->host_id_base + number_of(ranges[0]) * c->host_id_size));
+        write_range(a, "hostId", ranges[0]);
+    if (former.p)
+        write_range(a, "formerHostId", arena_strndup(al->arena, former.p, former.n));
 }
 
 static int refuse_host_ids(const struct config *c, struct error **err)
@@ -137,7 +147,7 @@ static const char *say_gpus(const struct claim *c, struct arena *arena)
 }
 
 const struct resource limited_resources[] = {
-    /* A user's files bear them, and are there when the user is made again. */
+    /* A user's files bear them, and are there after the user: whoever has the name next has others (allocation.h). */
     {.name = HOST_IDS,
      .holder = HOLDER_USER,
      .stock = &stock_counted,

@@ -8,3 +8,6 @@ extern const struct resource limited_resources[];
 extern const size_t limited_resources_len;
 
 #define HOST_IDS "host-id"
+/* Secret scope: a name → the range of the first who had it and is gone. Homes from before homes had a mark of whose they
+ * are are told by it. */
+#define FORMER_HOST_IDS "former-host-id"

@@ -116,8 +116,11 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
 {
     const char *name = json_mut_str_at(a->object, "metadata.name");
 
-    if (has_host_ids(t, name))
-        admission_warn(a, "a user named %s existed before: the new one gets its files", name);
+    if (allocation_retire_host_ids(t, name))
+        admission_warn(a,
+                       "a user named %s existed before: its files are kept apart, and the new one begins without any "
+                       "(on the server: open-hydra-server homes list)",
+                       name);
     if (a->secrets[0] == NULL && !streq(a->who->name, SETUP_USER))
         admission_warn(a, "spec.password is not set: nobody can log in as %s until it is", name);
     return admit_password(a, t, err);

@@ -204,7 +204,7 @@ static void nothing_stays_of_a_user(void **state)
     get(404, "openhydrausers/bert");
     assert_null(secret(SECRET_PASSWORD, second));
     assert_false(is_logged_in(other));
-    /* The files stay, and whoever gets them by the name is told. */
+    /* The files stay; whoever has the name next does not get them, and whoever made that one is told. */
     struct answer *a = create(201, "openhydrausers",
                               "{\"metadata\":{\"name\":\"anna\"},\"spec\":{\"role\":2,\"password\":\"long enough\"}}");
     assert_true(answer_has_header(a, "a user named anna existed before"));
