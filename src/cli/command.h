@@ -19,6 +19,7 @@ int command_upload(const struct config *config, int argc, char **argv);
 int command_down(const struct config *config, int argc, char **argv);
 int command_images(const struct config *config, int argc, char **argv);
 int command_sandbox(const struct config *config, int argc, char **argv);
+int command_homes(const struct config *config, int argc, char **argv);
 int command_usage(const struct config *config, int argc, char **argv);
 int command_check_config(const struct config *config, int argc, char **argv);
 

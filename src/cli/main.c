@@ -16,6 +16,8 @@
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/title.h"
+#include "runner/homes.h"
+#include "runner/images.h"
 
 static const struct command commands[] = {
     {"run", "", "start server, runner and gateway on this machine, until Ctrl-C", command_run},
@@ -31,6 +33,8 @@ static const struct command commands[] = {
      command_upload},
     {"images", "WORD… [--dry-run]", "list, pull, import, export and prune images of environments", command_images},
     {"sandbox", "from-devcontainer FILE", "print a Sandbox made of a devcontainer.json", command_sandbox},
+    {"homes", "WORD… [--dry-run] [--yes] [-o json]", "list homes; attach, archive and remove those that nobody has",
+     command_homes},
     {"usage", "", "print who has how much on the disk, and what is free", command_usage},
     {"check-config", "", "read and check the configuration, and print what holds", command_check_config},
     {"version", "", "print the version", NULL},
@@ -79,16 +83,20 @@ static int run_command(const struct command *command, const struct options *o, c
 {
     struct error *err = NULL;
     struct config *config = config_load(&o->flags, &err);
-    static char renew[] = "--renew", dry_run[] = "--dry-run";
+    static char renew[] = "--renew", dry_run[] = "--dry-run", yes[] = "--yes", json[] = "--output=json";
 
     if (config == NULL)
         return command_fail(err);
-    char **words = xcalloc((size_t)n + 3, sizeof(*words));
+    char **words = xcalloc((size_t)n + 5, sizeof(*words));
     memcpy(words, rest, (size_t)n * sizeof(*words));
     if (o->renew)
         words[n++] = renew;
     if (o->dry_run)
         words[n++] = dry_run;
+    if (o->yes)
+        words[n++] = yes;
+    if (o->output)
+        words[n++] = json;
     int rc = command->run(config, n, words);
     free(words);
     config_free(config);
@@ -106,11 +114,29 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Commands of several words say more of themselves. */
+static const struct {
+    const char *name;
+    void (*describe)(FILE *out);
+} described[] = {{"homes", homes_describe}, {"images", images_describe}};
+
+static void print_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        for (size_t k = 0; k < ARRAY_SIZE(described); k++)
+            if (streq(argv[i], described[k].name)) {
+                fputs("Usage:\n", stdout);
+                described[k].describe(stdout);
+                return;
+            }
+    print_usage(stdout);
+}
+
 /* Returns the exit code of what was answered, or -1 where a command is to be run. */
-static int answer_without_command(const struct options *o, int argc)
+static int answer_without_command(const struct options *o, int argc, char **argv)
 {
     if (o->help)
-        print_usage(stdout);
+        print_help(argc, argv);
     else if (o->words == argc)
         print_usage(stderr);
     else
@@ -151,6 +177,10 @@ static int answer_command(const struct options *o, char **words, int n)
     }
     if (o->dry_run && !strstr(command->arguments, "--dry-run"))
         return wrong_use(command->name, " does not take --dry-run");
+    if (o->yes && !strstr(command->arguments, "--yes"))
+        return wrong_use(command->name, " does not take --yes");
+    if (o->output && (!strstr(command->arguments, "-o json") || !streq(o->output, "json")))
+        return wrong_use(command->name, " does not take that --output");
     int allowed = words_of(command->arguments);
     if (n - 1 > allowed) {
         _cleanup_free_ char *word = xasprintf("%s does not take \"%s\"", command->name, words[1 + allowed]);
@@ -176,6 +206,6 @@ int main(int argc, char **argv)
     }
     if (options.debug)
         log_set_level(LOG_DEBUG);
-    int answered = answer_without_command(&options, argc);
+    int answered = answer_without_command(&options, argc, argv);
     return answered >= 0 ? answered : answer_command(&options, argv + options.words, argc - options.words);
 }

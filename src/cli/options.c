@@ -36,6 +36,8 @@ static const struct option_row option_rows[] = {
     {"debug", NULL, INTO(debug), "more lines in the log"},
     {"renew", NULL, INTO(renew), NULL}, /* of one subcommand, which lists it */
     {"dry-run", NULL, INTO(dry_run), NULL},
+    {"yes", NULL, INTO(yes), NULL},
+    {"output", "FORMAT", INTO(output), NULL},
     {"help", NULL, INTO(help), "this text"},
 };
 
@@ -58,11 +60,13 @@ int options_read(int argc, char **argv, struct options *out)
         known[i] = (struct option){option_rows[i].name, option_rows[i].argument ? required_argument : no_argument, NULL,
                                    FIRST_VALUE + (int)i};
     *out = (struct options){0};
-    while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "ho:", known, NULL)) != -1) {
         if (c == '?')
             return -1;
         if (c == 'h')
             out->help = true;
+        else if (c == 'o')
+            out->output = optarg;
         else
             set_option(&option_rows[c - FIRST_VALUE], optarg, out);
         /* Whatever is wrong behind it. */

@@ -89,6 +89,20 @@ static void add_home_usage(struct homes *h, int folder, const char *sandbox, con
     count_entry(folder, user, st.st_dev, 0, &home->usage);
 }
 
+/* Of former users, beside those of the present ones. */
+static void find_kept(struct homes *h, int folder, const char *sandbox)
+{
+    int fd = openat(folder, ".open-hydra/kept", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if (is_entry(e))
+            add_home_usage(h, dirfd(d), sandbox, e->d_name);
+    if (d)
+        closedir(d);
+}
+
 /* <base>/<user>, or <base>/<sandbox>/<user>. */
 static void find_homes(struct homes *h, int fd, const char *sandbox, bool by_sandbox)
 {
@@ -100,16 +114,19 @@ static void find_homes(struct homes *h, int fd, const char *sandbox, bool by_san
         return;
     }
     while ((e = readdir(d))) {
-        int below = is_entry(e) ? openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+        if (e->d_name[0] == '.') /* no home's name begins so */
+            continue;
+        int below = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (below >= 0 && by_sandbox) {
             find_homes(h, below, e->d_name, false);
             continue;
         }
         if (below >= 0)
             close(below);
-        if (is_entry(e))
-            add_home_usage(h, dirfd(d), sandbox, e->d_name);
+        add_home_usage(h, dirfd(d), sandbox, e->d_name);
     }
+    if (!by_sandbox)
+        find_kept(h, dirfd(d), sandbox);
     closedir(d);
 }
 

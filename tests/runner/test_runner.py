@@ -461,17 +461,6 @@ def test_a_planted_link_is_not_followed(stack):
     assert e.value.errno == errno.ELOOP
 
 
-def test_the_home_of_somebody_else_is_refused(stack):
-    home = stack.data / "workspace/plain/ada"
-    home.mkdir(parents=True, mode=0o700)
-    (home / "secret").write_text("x")
-    os.chown(home, 1234, 1234)
-    stack.create("ada")
-    status = stack.wait("ada", "Failed", reason="HomeRefused")
-    assert "uid 1234" in status["message"]
-    assert stack.mounts() == [] and stack.places() == []
-
-
 def test_a_home_that_is_a_link_is_refused(stack):
     parent = stack.data / "workspace/plain"
     parent.mkdir(parents=True, mode=0o700)

@@ -9,6 +9,7 @@
 #include "client/transport.h"
 #include "config/config.h"
 #include "runner/gpu/gpu.h"
+#include "runner/homes/menders.h"
 #include "runner/relay/relays.h"
 #include "runner/runtime/runtime.h"
 
@@ -51,6 +52,7 @@ struct engine {
     struct engine_facts facts;          /* under the lock; found out anew each time the engine comes back */
     atomic_bool podman, libpod, limits; /* of these, for who holds no lock */
     struct relays *relays;
+    struct menders *menders;
     struct map *guarded;     /* instance → for what its rules were made; under the lock */
     struct map *gpu_holders; /* instance → id of its container, where it has GPUs; under the lock */
     struct gpus *gpus;       /* NULL: nobody looks for any */

@@ -106,8 +106,12 @@ static int prepare(struct runtime *r, struct arena *a, struct runtime_spec *spec
     struct engine_facts f;
 
     *reason = "EngineError";
-    if (engine_get_facts(engine_of(r), &f, err) < 0 || host_prepare(engine_of(r), &f, a, spec, p, reason, err) < 0 ||
-        engine_gpus_prepare(engine_of(r), a, spec, &p->gpus, reason, err) < 0)
+    if (engine_get_facts(engine_of(r), &f, err) < 0)
+        return -1;
+    int rc = host_prepare(engine_of(r), &f, a, spec, p, reason, err);
+    if (rc)
+        return rc;
+    if (engine_gpus_prepare(engine_of(r), a, spec, &p->gpus, reason, err) < 0)
         return -1;
     spec->prepared = p;
     return 0;
@@ -190,6 +194,7 @@ static void engine_free(struct runtime *r)
     gpus_free(e->gpus);
     engine_service_stop(e);
     relays_free(e->relays);
+    menders_free(e->menders);
     transport_free(e->transport);
     pthread_mutex_destroy(&e->lock);
     free(e->places);
@@ -245,6 +250,7 @@ struct runtime *engine_new(const struct engine_options *options)
     e->installation = xstrdup(options->installation);
     e->guarded = map_new();
     e->relays = relays_new(relay_root, options->stop_fd);
+    e->menders = menders_new();
     e->gpu_holders = map_new();
     e->gpu_places = gpu_places_or_default(options->gpu_places);
     e->stop_fd = options->stop_fd;

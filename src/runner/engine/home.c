@@ -10,31 +10,7 @@
 #include "base/beneath.h"
 #include "base/io.h"
 #include "base/str.h"
-
-static int open_below(int folder, const char *name, int flags)
-{
-    return open_beneath(folder, name, flags | O_DIRECTORY, 0);
-}
-
-/* A folder of ours that nobody else can change: only we may put names into it. */
-static int open_private(int parent, const char *name, struct error **err)
-{
-    struct stat st;
-
-    if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "create folder %s", name);
-    _cleanup_close_ int fd = open_below(parent, name, O_RDONLY);
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return error_errno(err, errno, "open folder %s", name);
-    if (st.st_uid != geteuid())
-        return error_set(err, REASON_FORBIDDEN,
-                         "folder %s belongs to uid %u; homes are kept only in a folder of the runner's own", name,
-                         st.st_uid);
-    /* Homes keep their privacy even where their parent was made by somebody less careful. */
-    if ((st.st_mode & 077) && fchmod(fd, 0700) < 0)
-        return error_errno(err, errno, "chmod %s", name);
-    return steal_fd(fd);
-}
+#include "runner/homes/private.h"
 
 static int open_base(const struct home_options *o, struct error **err)
 {
@@ -78,24 +54,37 @@ static bool is_half_made(const struct stat *st, int fd)
     return st->st_uid == geteuid() && (st->st_mode & 07777) == 0700 && is_empty(fd);
 }
 
-static int check_owner(const struct home_options *o, int fd, struct error **err)
+/* Whose a home is says its place. But for a folder that others may enter, made for another end perhaps: /srv for a base,
+ * and in it /srv/www. */
+static bool may_mend(int parent, const struct home_record *record)
 {
+    struct stat st;
+    return *record->uid && fstat(parent, &st) == 0 && (st.st_mode & 077) == 0;
+}
+
+static int check_owner(const struct home_options *o, struct home *h, struct error **err)
+{
+    const struct mend_order order = home_mend_order(o, h);
     struct stat st;
 
     if (!o->chown)
         return 0;
-    if (fstat(fd, &st) < 0)
+    if (fstat(h->fd, &st) < 0)
         return error_errno(err, errno, "home of %s", o->user);
-    if (is_owner(o, st.st_uid))
-        return 0;
-    if (is_half_made(&st, fd)) {
-        if (fchown(fd, o->owner, o->owner) < 0)
+    if (!is_owner(o, st.st_uid) && is_half_made(&st, h->fd)) {
+        if (fchown(h->fd, o->owner, o->owner) < 0)
             return error_errno(err, errno, "chown the home of %s", o->user);
         return 0;
     }
-    return error_set(err, REASON_FORBIDDEN,
-                     "the home of %s belongs to uid %u, which is not in that user's range of host ids (%u to %u)",
-                     o->user, st.st_uid, o->range_first, o->range_first + o->range_size - 1);
+    h->mend = mend_is_needed(h->fd, &order) && may_mend(h->parent, &h->record);
+    if (h->mend || is_owner(o, st.st_uid))
+        return 0;
+    return error_set(
+        err, REASON_FORBIDDEN,
+        "the home of %s belongs to uid %u, which is not in that user's range of host ids (%u to %u), and it "
+        "lies in a folder that others may enter: chmod 0700 on that folder says that it holds homes alone, "
+        "which are given to their users",
+        o->user, st.st_uid, o->range_first, o->range_first + o->range_size - 1);
 }
 
 /* What is root's may have been put there under another name, and be renamed by whoever owns the folder around it. */
@@ -109,7 +98,7 @@ static bool is_their_own(const struct home_options *o, int fd)
 static int make_folder(const struct home_options *o, int in, const char *name)
 {
     bool fresh = is_their_own(o, in) && mkdirat(in, name, 0700) == 0;
-    _cleanup_close_ int fd = open_below(in, name, O_RDONLY);
+    _cleanup_close_ int fd = open_beneath(in, name, O_RDONLY | O_DIRECTORY, 0);
 
     if (fd < 0 || (fresh && o->chown && fchown(fd, o->owner, o->owner) < 0))
         return -1;
@@ -130,27 +119,62 @@ static void make_folders(const struct home_options *o, int home, const char *pat
     }
 }
 
-int home_open(const struct home_options *o, struct error **err)
+/* A descriptor of the folder that homes lie side by side in. */
+static int open_parent(const struct home_options *o, struct error **err)
 {
     _cleanup_close_ int base = open_base(o, err);
-    if (base < 0)
-        return -1;
-    _cleanup_close_ int sandbox = o->sandbox ? open_private(base, o->sandbox, err) : -1;
-    if (o->sandbox && sandbox < 0)
-        return error_wrap(err, "%s", o->base);
-    int parent = o->sandbox ? sandbox : base;
 
-    bool fresh = mkdirat(parent, o->user, 0700) == 0;
-    if (!fresh && errno != EEXIST)
+    if (base < 0 || o->sandbox == NULL)
+        return steal_fd(base);
+    int parent = open_private(base, o->sandbox, err);
+    return parent < 0 ? error_wrap(err, "%s", o->base) : parent;
+}
+
+static int settle(const struct home_options *o, struct home *h, struct error **err)
+{
+    const struct home_claim claim = {o->user, o->uid, {o->range_first, o->range_size}, o->former};
+    return o->uid ? whose_settle(h->parent, &claim, &h->record, h->kept, err) : 0;
+}
+
+static int open_or_make(const struct home_options *o, struct home *h, struct error **err)
+{
+    if (mkdirat(h->parent, o->user, 0700) < 0 && errno != EEXIST)
         return error_errno(err, errno, "create the home of %s", o->user);
-    _cleanup_close_ int home = open_below(parent, o->user, O_RDONLY);
-    if (home < 0 && (errno == ELOOP || errno == ENOTDIR || errno == EXDEV))
+    h->fd = open_beneath(h->parent, o->user, O_RDONLY | O_DIRECTORY, 0);
+    if (h->fd < 0 && (errno == ELOOP || errno == ENOTDIR || errno == EXDEV))
         return error_set(err, REASON_FORBIDDEN, "the home of %s is no folder but something else", o->user);
-    if (home < 0)
-        return error_errno(err, errno, "open the home of %s", o->user);
-    if (check_owner(o, home, err) < 0)
-        return -1;
+    return h->fd < 0 ? error_errno(err, errno, "open the home of %s", o->user) : 0;
+}
+
+struct mend_order home_mend_order(const struct home_options *o, const struct home *h)
+{
+    return (struct mend_order){.owner = o->owner, .ids = {o->range_first, o->range_size}, .from = h->record.seen};
+}
+
+void home_close(struct home *h)
+{
+    if (h->fd >= 0)
+        close(h->fd);
+    if (h->parent >= 0)
+        close(h->parent);
+    h->fd = h->parent = -1;
+}
+
+void home_make_folders(const struct home_options *o, const struct home *h)
+{
     for (size_t i = 0; i < o->folders_len; i++)
-        make_folders(o, home, o->folders[i]);
-    return steal_fd(home);
+        make_folders(o, h->fd, o->folders[i]);
+}
+
+int home_open(const struct home_options *o, struct home *out, int *lock, struct error **err)
+{
+    _cleanup_home_ struct home h = {.fd = -1, .parent = open_parent(o, err)};
+    _cleanup_close_ int held = h.parent < 0 ? -1 : homes_lock(h.parent, err);
+
+    if (held < 0 || settle(o, &h, err) < 0 || open_or_make(o, &h, err) < 0 || check_owner(o, &h, err) < 0)
+        return -1;
+    *out = h;
+    h.fd = h.parent = -1;
+    *lock = steal_fd(held);
+    return 0;
 }

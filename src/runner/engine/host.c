@@ -15,10 +15,20 @@
 struct making {
     struct engine *e;
     struct arena *a;
-    const struct runtime_spec *spec;
+    struct runtime_spec *spec;
     char place[PLACE_NAME_SIZE];
     struct prepared *out;
+    struct home home;
+    int home_lock; /* nobody renames the home until it is mounted */
+    const char *home_path;
 };
+
+static void making_end(struct making *m)
+{
+    home_close(&m->home);
+    if (m->home_lock >= 0)
+        close(m->home_lock);
+}
 
 /* --- Ids outside --- */
 
@@ -165,31 +175,92 @@ static size_t home_folders(const struct runtime_spec *s, const char *out[1 + CON
     return n;
 }
 
-static int make_home(const struct making *m, struct error **err)
+static const char *home_path(struct arena *a, const struct home_options *o)
+{
+    return o->sandbox ? arena_printf(a, "%s/%s/%s", o->base, o->sandbox, o->user)
+                      : arena_printf(a, "%s/%s", o->base, o->user);
+}
+
+static const char *say_kept(const struct making *m)
+{
+    return arena_printf(
+        m->a,
+        "a former user had the name %s: the files of that one are kept apart, and this one began without "
+        "any (an administrator: open-hydra-server homes list)",
+        m->spec->owner);
+}
+
+/* Without root all users have the same ids, which tell nobody apart. */
+static struct home_ids former_ids(const struct making *m)
+{
+    if (m->spec->former_owner_id == 0)
+        return (struct home_ids){0};
+    return m->e->rootless ? (struct home_ids){0, UINT32_MAX}
+                          : (struct home_ids){m->spec->former_owner_id, m->e->config->host_id_size};
+}
+
+static int mend(const struct making *m, const struct home_options *o, struct error **err)
+{
+    const struct mend_request r = {.path = m->home_path,
+                                   .parent = m->home.parent,
+                                   .home = m->home.fd,
+                                   .user = o->user,
+                                   .order = home_mend_order(o, &m->home),
+                                   .record = m->home.record};
+    int rc = menders_ask(m->e->menders, &r, m->home.mend, m->a, &m->spec->progress, err);
+
+    if (rc == 0 && *r.record.uid)
+        menders_look(m->e->menders, &r);
+    return rc;
+}
+
+static struct home_options home_options(const struct making *m, const char *const *folders, size_t n)
 {
     const struct runtime_spec *s = m->spec;
-    const char *base = own_base(m->e->config, s->sandbox), *folders[1 + CONTENT_MAX];
-    struct home_options o = {.base = base ? base : m->e->config->workspace_path,
-                             .sandbox = base ? NULL : s->sandbox,
-                             .user = s->owner,
-                             .owner = outside_user(m),
-                             .range_first = m->out->host_id ? m->out->host_id : 1, /* see take_subordinate() */
-                             .range_size = m->out->host_id_size,
-                             .chown = geteuid() == 0,
-                             .folders = folders,
-                             .folders_len = home_folders(s, folders)};
-    _cleanup_close_ int home = home_open(&o, err);
+    const struct config *c = m->e->config;
+    const char *base = own_base(c, s->sandbox);
 
-    if (home < 0)
+    return (struct home_options){.base = base ? base : c->workspace_path,
+                                 .sandbox = base ? NULL : s->sandbox,
+                                 .user = s->owner,
+                                 .uid = s->owner_uid,
+                                 .former = former_ids(m),
+                                 .owner = outside_user(m),
+                                 .range_first = m->out->host_id ? m->out->host_id : 1, /* see take_subordinate() */
+                                 .range_size = m->out->host_id_size,
+                                 .chown = geteuid() == 0,
+                                 .folders = folders,
+                                 .folders_len = n};
+}
+
+/* The home, and that all in it is its user's. 1: it is being made so. */
+static int take_home(struct making *m, struct error **err)
+{
+    const char *folders[1 + CONTENT_MAX];
+    size_t n = home_folders(m->spec, folders);
+    const struct home_options o = home_options(m, folders, n);
+
+    if (home_open(&o, &m->home, &m->home_lock, err) < 0)
         return -1;
-    const char *source = base ? arena_printf(m->a, "%s/%s", o.base, s->owner)
-                              : arena_printf(m->a, "%s/%s/%s", o.base, s->sandbox, s->owner);
-    if (o.chown) {
-        if (place_ensure_home(m->e->places, m->place, home, err) < 0)
+    m->home_path = home_path(m->a, &o);
+    if (*m->home.kept)
+        m->spec->kept_apart = say_kept(m);
+    int mending = o.chown ? mend(m, &o, err) : 0;
+    if (mending == 0)
+        home_make_folders(&o, &m->home);
+    return mending;
+}
+
+static int mount_home(struct making *m, struct error **err)
+{
+    const char *source = m->home_path;
+
+    if (geteuid() == 0) {
+        if (place_ensure_home(m->e->places, m->place, m->home.fd, err) < 0)
             return -1;
         source = place_home_path(m->a, m->e->places, m->place);
     }
-    add_mount(m, (struct mount_point){source, s->home, false, true});
+    add_mount(m, (struct mount_point){source, m->spec->home, false, true});
     return 0;
 }
 
@@ -226,10 +297,33 @@ static int refuse(const char **reason, const char *name)
     return -1;
 }
 
-int host_prepare(struct engine *e, const struct engine_facts *f, struct arena *a, const struct runtime_spec *s,
+static int make_all(struct making *m, const struct engine_facts *f, const char **reason, struct error **err)
+{
+    const struct config *c = m->e->config;
+
+    if (choose_ids(m, f, err) < 0)
+        return refuse(reason, "HostIdRefused");
+    if (choose_relay(m, err) < 0)
+        return refuse(reason, "HostIdRefused");
+    int home = take_home(m, err);
+    *reason = "MendingHome";
+    if (home)
+        return home > 0 ? 1 : refuse(reason, "HomeRefused");
+    if (make_socket_folder(m, err) < 0 || make_ports_folder(m, err) < 0)
+        return refuse(reason, "SocketDirectoryRefused");
+    if (mount_home(m, err) < 0)
+        return refuse(reason, "HomeRefused");
+    if (copy_shared(m, PLACE_DATA_SET, c->dataset_path, CONTENT_DATA_SETS, err) < 0)
+        return refuse(reason, "DataSetsRefused");
+    if (copy_shared(m, PLACE_COURSE, c->course_path, CONTENT_COURSES, err) < 0)
+        return refuse(reason, "CoursesRefused");
+    return make_log_folder(m, err) < 0 ? refuse(reason, "LogRefused") : 0;
+}
+
+int host_prepare(struct engine *e, const struct engine_facts *f, struct arena *a, struct runtime_spec *s,
                  struct prepared *out, const char **reason, struct error **err)
 {
-    struct making m = {.e = e, .a = a, .spec = s, .out = out};
+    struct making m = {.e = e, .a = a, .spec = s, .out = out, .home = {.fd = -1, .parent = -1}, .home_lock = -1};
 
     assert(s->ports_len >= 1 && s->ports_len <= PORTS_MAX);
     for (size_t i = 0; i < s->ports_len; i++) /* the first alone may be a socket of its own */
@@ -237,19 +331,9 @@ int host_prepare(struct engine *e, const struct engine_facts *f, struct arena *a
 
     *out = (struct prepared){0};
     place_name(m.place, s->instance);
-    if (choose_ids(&m, f, err) < 0)
-        return refuse(reason, "HostIdRefused");
-    if (choose_relay(&m, err) < 0)
-        return refuse(reason, "HostIdRefused");
-    if (make_socket_folder(&m, err) < 0 || make_ports_folder(&m, err) < 0)
-        return refuse(reason, "SocketDirectoryRefused");
-    if (make_home(&m, err) < 0)
-        return refuse(reason, "HomeRefused");
-    if (copy_shared(&m, PLACE_DATA_SET, e->config->dataset_path, CONTENT_DATA_SETS, err) < 0)
-        return refuse(reason, "DataSetsRefused");
-    if (copy_shared(&m, PLACE_COURSE, e->config->course_path, CONTENT_COURSES, err) < 0)
-        return refuse(reason, "CoursesRefused");
-    return make_log_folder(&m, err) < 0 ? refuse(reason, "LogRefused") : 0;
+    int rc = make_all(&m, f, reason, err);
+    making_end(&m);
+    return rc;
 }
 
 char *host_socket(struct engine *e, struct arena *a, const char *instance, const char *inside)

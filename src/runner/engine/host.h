@@ -25,8 +25,8 @@ struct prepared {
     struct container_gpus gpus;
 };
 
-/* Makes all of it. `reason` is for the status. Everything lives in the arena. */
-int host_prepare(struct engine *e, const struct engine_facts *f, struct arena *a, const struct runtime_spec *s,
+/* Makes all of it. `reason` is for the status. Everything lives in the arena. 1: not yet, as runtime.h says. */
+int host_prepare(struct engine *e, const struct engine_facts *f, struct arena *a, struct runtime_spec *s,
                  struct prepared *out, const char **reason, struct error **err) _must_check_;
 /* Where a port on TCP of one that runs is reached. NULL: the folder was lost. */
 char *host_port_socket(struct engine *e, struct arena *a, const char *instance, const char *port);

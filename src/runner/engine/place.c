@@ -169,6 +169,21 @@ int place_ensure_home(const char *root, const char *name, int home, struct error
     return 0;
 }
 
+bool place_shows_home(const char *root, int home)
+{
+    DIR *d = opendir(root);
+    const struct dirent *e;
+    bool found = false;
+
+    while (d && !found && (e = readdir(d))) {
+        _cleanup_free_ char *path = ends_with(e->d_name, HOME_SUFFIX) ? xasprintf("%s/%s", root, e->d_name) : NULL;
+        found = path && same_folder(path, home);
+    }
+    if (d)
+        closedir(d);
+    return found;
+}
+
 char *place_home_path(struct arena *a, const char *root, const char *name)
 {
     return arena_printf(a, "%s/%s" HOME_SUFFIX, root, name);

@@ -34,6 +34,8 @@ bool place_has_socket(const char *root, const char *name);
 int place_ensure_ports(const struct place_options *o, struct error **err) _must_check_;
 bool place_has_ports(const char *root, const char *name);
 char *place_ports_path(struct arena *a, const char *root, const char *name);
+/* Whether that folder is some environment's home now. */
+bool place_shows_home(const char *root, int home);
 /* Puts a bind mount of the folder behind `home` at <root>/<name>.home. */
 int place_ensure_home(const char *root, const char *name, int home, struct error **err) _must_check_;
 char *place_home_path(struct arena *a, const char *root, const char *name);

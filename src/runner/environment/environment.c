@@ -36,6 +36,7 @@ static void environment_free(void *p)
     free(e->gpus);
     runtime_free_endpoints(e->endpoints, e->endpoints_len);
     free(e->readiness_path);
+    free(e->kept_apart);
     free(e);
 }
 

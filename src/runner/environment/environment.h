@@ -60,6 +60,7 @@ struct environment {
     size_t endpoints_len;
     uint64_t told_epoch;  /* in which the server was told of these; 0: never */
     char *readiness_path; /* as the sandbox said when it was started */
+    char *kept_apart;     /* what was done with the files of a former owner of that name; NULL: nothing */
 
     unsigned restarts, restarts_in_window;
     int64_t window_since_us, not_before_us;

@@ -2,6 +2,7 @@
 
 struct limits limits = {
     .preparing_seconds = 60,
+    .prepared_poll_ms = 1000,
     .starting_seconds = 180,
     .turn_seconds = 10,
     .stopping_seconds = 120,

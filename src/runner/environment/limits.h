@@ -4,6 +4,7 @@
  * them. */
 struct limits {
     unsigned preparing_seconds;  /* image looked for, home and socket directory made */
+    unsigned prepared_poll_ms;   /* between two looks at what takes long before it: a home that is mended */
     unsigned starting_seconds;   /* container made and started, until it answers: sixty at once on a slow disk */
     unsigned starts_at_once;     /* the others wait in the queue; 0: one more than there are processors */
     unsigned turn_seconds;       /* a start that takes longer lets the next begin */

@@ -62,6 +62,8 @@ static int check_names(const struct device *d, const struct sandbox *s, struct e
 {
     if (!is_label(d->owner) || !is_label(d->sandbox))
         return error_set(err, REASON_INVALID, "the names of owner and sandbox must be DNS labels");
+    if (d->owner_uid && !is_plain_id(str_from(d->owner_uid)))
+        return error_set(err, REASON_INVALID, "the uid of the owner is none");
     if (s->socket == NULL && yyjson_arr_size(s->ports) == 0)
         return error_set(err, REASON_INVALID,
                          "sandbox %s says neither by spec.socket nor by spec.ports where it listens", s->name);
@@ -214,6 +216,8 @@ static struct runtime_spec *describe(struct environments *es, struct arena *a, c
         .image = arena_strdup(a, device_image(d, s)),
         .run_as = (uint32_t)s->run_as_user,
         .owner_id = d->host_id,
+        .owner_uid = d->owner_uid,
+        .former_owner_id = d->former_host_id,
         .home = arena_strdup(a, s->home),
         .content = arena_alloc(a, CONTENT_MAX * sizeof(struct runtime_content)),
         .memory_bytes = device_memory_mib(c, d->ram) << 20,

@@ -92,6 +92,27 @@ static void launch(struct environments *es, struct environment *e, const struct 
     environment_await(es, e, object);
 }
 
+/* It holds nobody's turn meanwhile, and its time begins anew with each look: what takes long says how far it is. */
+static void await_prepared(struct environments *es, struct environment *e, const char *reason, const char *progress)
+{
+    int64_t now = clock_monotonic_us();
+
+    turns_leave(es->turns, e->name);
+    e->deadline_us = now + (int64_t)limits.preparing_seconds * 1000000;
+    e->not_before_us = now + (int64_t)limits.prepared_poll_ms * 1000; /* the status that says so is no reason to look */
+    environment_set(e, PHASE_PREPARING, reason, "%s", progress);
+    queue_add_after(es->queue, e->name, limits.prepared_poll_ms);
+}
+
+static void note_kept_apart(struct environment *e, const struct runtime_spec *spec)
+{
+    if (spec == NULL || spec->kept_apart == NULL)
+        return;
+    log_warning("%s: %s", e->name, spec->kept_apart);
+    free(e->kept_apart);
+    e->kept_apart = xstrdup(spec->kept_apart);
+}
+
 void environment_start(struct environments *es, struct environment *e, const struct device *d, yyjson_val *object)
 {
     _cleanup_arena_ struct arena *a = arena_new();
@@ -119,8 +140,12 @@ void environment_start(struct environments *es, struct environment *e, const str
         enter_preparing(es, e, object);
     make_token(e);
     struct runtime_spec *spec = spec_make(es, a, e, d, &s, &facts, &reason, &err);
-    if (spec && es->runtime->ops->prepare(es->runtime, a, spec, &reason, &err) == 0)
+    int prepared = spec ? es->runtime->ops->prepare(es->runtime, a, spec, &reason, &err) : -1;
+    note_kept_apart(e, spec);
+    if (prepared == 0)
         launch(es, e, spec, object);
+    else if (prepared > 0)
+        await_prepared(es, e, reason, spec->progress);
     else if (err->reason == REASON_INTERNAL || err->reason == REASON_SERVICE_UNAVAILABLE)
         environment_stumble(es, e, reason, err);
     else

@@ -74,6 +74,13 @@ static void collect_gpu_conditions(struct filling *f)
     add_condition(f, "GPUMemoryWithinShare", !greedy, greedy ? t.reason : "WithinShare", greedy ? t.message : NULL);
 }
 
+/* Said once; it stays in the status as long as the device. */
+static void add_home_condition(struct filling *f)
+{
+    if (f->e->kept_apart)
+        add_condition(f, "HomeContinued", false, "FormerUser", f->e->kept_apart);
+}
+
 /* What runs keeps the image that it was made from. */
 static void add_image_condition(struct filling *f, yyjson_val *object)
 {
@@ -255,6 +262,7 @@ void status_write(struct environments *es, struct environment *e, yyjson_val *ob
     collect_gpu_conditions(&f);
     add_image_condition(&f, object);
     collect_use_conditions(&f, object);
+    add_home_condition(&f);
     /* What the informer has may be older than what was written last. */
     bool stale = object_version(object) < e->written;
     if (stale ? !e->dirty : !client_status_differs(object, fill_status, &f)) {

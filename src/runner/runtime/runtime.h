@@ -65,7 +65,10 @@ struct runtime_spec {
     size_t variables_len;
     uint32_t run_as;   /* user and group inside */
     uint32_t owner_id; /* a number that the server gave to this owner alone, as long as the home exists; 0: none */
-    const char *home;  /* where the owner's files of this sandbox are inside */
+    /* The person, whoever had the name before or gets it after: the files are that one's alone. NULL: not known. */
+    const char *owner_uid;
+    uint32_t former_owner_id; /* the number of one who had the name before files said whose they are; 0: nobody */
+    const char *home;         /* where the owner's files of this sandbox are inside */
     const struct runtime_content *content; /* read-only */
     size_t content_len;
     const struct runtime_scratch *scratch; /* /tmp and /dev/shm are there in any case */
@@ -81,6 +84,9 @@ struct runtime_spec {
     size_t network_allow_len;
     unsigned stop_seconds;
     const struct prepared *prepared; /* the runtime's own, from `prepare` for `ensure`; in the same arena */
+    /* Said by `prepare`, in the arena: */
+    const char *progress;   /* where it is not done yet: how far it is */
+    const char *kept_apart; /* what it did with the files of a former owner of that name; NULL: there were none */
 };
 
 /* Where a port is reached: «unix:/path», «http://10.0.0.7:8888». */
@@ -256,6 +262,7 @@ struct runtime_ops {
     char *(*name_of)(struct runtime *r, const char *id);
     /* Makes what must be there before it starts: the owner's home where there is none, what is shared, where it
      * listens. What an earlier instance left of that is taken over or replaced. `reason` is for the status, static.
+     * 0: done. 1: not yet, something that takes long is under way (`reason`, spec->progress): to be asked again.
      * Pods: the PersistentVolumeClaim of the home, a Secret with the token. */
     int (*prepare)(struct runtime *r, struct arena *a, struct runtime_spec *spec, const char **reason,
                    struct error **err);

@@ -296,14 +296,15 @@ static const struct runtime_ops ops = {.name = "fake",
 
 void fake_init(struct fake *f, const struct config *c, const char *places)
 {
-    *f = (struct fake){.base = {&ops},
-                       .host = {.config = c, .places = xstrdup(places), .gateway_gid = getegid()},
-                       .facts = {.seen = {.user_namespace = true, .limits = true, .owner_ids = true}},
-                       .image = true,
-                       .pull_percent = 100,
-                       .stop_fd = -1,
-                       .status = 200,
-                       .log = BUFFER_MAX(1 << 20)};
+    *f = (struct fake){
+        .base = {&ops},
+        .host = {.config = c, .places = xstrdup(places), .gateway_gid = getegid(), .menders = menders_new()},
+        .facts = {.seen = {.user_namespace = true, .limits = true, .owner_ids = true}},
+        .image = true,
+        .pull_percent = 100,
+        .stop_fd = -1,
+        .status = 200,
+        .log = BUFFER_MAX(1 << 20)};
     pthread_mutex_init(&f->lock, NULL);
 }
 
@@ -312,6 +313,7 @@ void fake_end(struct fake *f)
     for (size_t i = 0; i < ARRAY_SIZE(f->containers); i++)
         hush(&f->containers[i]);
     free(f->host.places);
+    menders_free(f->host.menders);
     buffer_free(&f->log);
     pthread_mutex_destroy(&f->lock);
 }

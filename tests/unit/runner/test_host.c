@@ -100,7 +100,16 @@ static int open_home(const char *base, const char *user, struct error **err)
                              .range_first = FIRST,
                              .range_size = 65536,
                              .chown = geteuid() == 0};
-    return home_open(&o, err);
+    struct home home;
+    int lock;
+
+    if (home_open(&o, &home, &lock, err) < 0)
+        return -1;
+    home_make_folders(&o, &home);
+    close(lock);
+    close(home.parent);
+    assert_false(home.mend); /* nobody knows whose it is: nothing in it is given away */
+    return home.fd;
 }
 
 static void test_home(void **state)
@@ -187,6 +196,34 @@ static void test_a_folder_of_roots_is_no_home(void **state)
         assert_int_equal(stat(home, &st), 0);
         assert_true(st.st_uid == 0 && (st.st_mode & 07777) == modes[i]);
     }
+}
+
+/* A folder that others enter, and not one for homes alone, perhaps: nothing in it is given to anybody. */
+static void test_whose_it_is_says_its_place_where_that_is_closed(void **state)
+{
+    _cleanup_free_ char *base = in_folder("srv"), *home = in_folder("srv/www"), *file = in_folder("srv/www/index.html");
+    struct home_options o = {.base = base,
+                             .user = "www",
+                             .uid = "a-uid",
+                             .owner = FIRST + 1000,
+                             .range_first = FIRST,
+                             .range_size = 65536,
+                             .chown = true};
+    _cleanup_error_ struct error *err = NULL;
+    struct home opened;
+    int lock;
+
+    if (skip_without_root())
+        return;
+    assert_true(mkdir(base, 0755) == 0 && mkdir(home, 0755) == 0 && write_file_atomic(file, STR("x"), 0644, NULL) == 0);
+    assert_int_equal(home_open(&o, &opened, &lock, &err), -1);
+    assert_int_equal(err->reason, REASON_FORBIDDEN);
+    assert_non_null(strstr(err->message, "chmod 0700"));
+    assert_int_equal(chmod(base, 0700), 0);
+    assert_int_equal(home_open(&o, &opened, &lock, NULL), 0);
+    assert_true(opened.mend);
+    home_close(&opened);
+    close(lock);
 }
 
 /* The student can give these names to folders of somebody else's that are in the home. */
@@ -620,6 +657,7 @@ int main(void)
         TEST(test_home_of_others),
         TEST(test_home_half_made),
         TEST(test_a_folder_of_roots_is_no_home),
+        TEST(test_whose_it_is_says_its_place_where_that_is_closed),
         TEST(test_folders_of_roots_in_a_home_are_left_alone),
         TEST(test_the_folder_of_homes_is_closed_again),
         TEST(test_links_are_refused),

@@ -51,7 +51,7 @@ static int set_up(void **state)
                              .host_id_size = 65536,
                              .host_id_count = 10};
     all = (struct environments){.config = &config};
-    host = (struct engine){.config = &config, .places = env, .gateway_gid = 4242};
+    host = (struct engine){.config = &config, .places = env, .gateway_gid = 4242, .menders = menders_new()};
     environments_init(&all);
     arena = arena_new();
     return place_prepare_root(env, getegid(), NULL);
@@ -72,6 +72,7 @@ static int take_down(void **state)
         free(names[i]);
     }
     free(names);
+    menders_free(host.menders);
     environments_clear(&all);
     arena_free(arena);
     return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);

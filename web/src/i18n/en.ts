@@ -198,6 +198,8 @@ export const en = {
     EngineRefused: 'The container engine refuses to start it. Please tell your administrator.',
     EngineError: 'The container engine reports an error. Please tell your administrator.',
     DiskFull: 'The disk of the server is full. Please tell your administrator.',
+    MendingHome: 'Some of your files belonged to another account; they are given back to you.',
+    FormerUser: 'Somebody else had this name before. Those files are kept apart from yours.',
     HomeRefused: 'Your files cannot be used as they are. Please tell your administrator.',
     GPUUnknown: 'The GPU that this environment was given is not on this server. Please tell your administrator.',
     GPUUnhealthy: 'The GPU that this environment was given does not work. Delete the environment and create it again for another one.',

@@ -198,6 +198,8 @@ export const zh: Messages = {
     EngineRefused: '容器引擎拒绝启动，请告诉管理员。',
     EngineError: '容器引擎报告错误，请告诉管理员。',
     DiskFull: '服务器磁盘已满，请告诉管理员。',
+    MendingHome: '您的部分文件属于其他账号，正在归还给您。',
+    FormerUser: '此前有人用过这个用户名，其文件已另行保管，不与您的文件混在一起。',
     HomeRefused: '无法使用您现有的文件目录，请告诉管理员。',
     GPUUnknown: '分配给该环境的 GPU 不在这台服务器上，请告诉管理员。',
     GPUUnhealthy: '分配给该环境的 GPU 无法工作。请删除并重新创建环境，以换用另一块。',

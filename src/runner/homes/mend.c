@@ -1,0 +1,221 @@
+#include "runner/homes/mend.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/beneath.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/map.h"
+
+#define DEEPEST 512                 /* each level is an open folder; what is deeper is left alone */
+#define NEAR_ENTRIES 4096           /* of one folder */
+#define LINKS_MAX ((size_t)1 << 20) /* files with several names that are remembered */
+
+/* --- What is wrong --- */
+
+static bool is_strange(const struct mend_order *o, const struct stat *st)
+{
+    return !home_ids_have(o->ids, st->st_uid) || !home_ids_have(o->ids, st->st_gid);
+}
+
+static uint32_t right_id(const struct mend_order *o, uint32_t id)
+{
+    if (home_ids_have(o->ids, id))
+        return id;
+    if (home_ids_have(o->from, id) && id - o->from.first < o->ids.size)
+        return o->ids.first + (id - o->from.first);
+    return o->owner;
+}
+
+static bool is_device(const struct stat *st)
+{
+    return S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
+}
+
+static bool has_more_names(const struct stat *st)
+{
+    return !S_ISDIR(st->st_mode) && st->st_nlink > 1;
+}
+
+static bool is_entry(const struct dirent *e)
+{
+    return !streq(e->d_name, ".") && !streq(e->d_name, "..");
+}
+
+/* --- At a glance --- */
+
+bool mend_top_is_strange(int home, const struct mend_order *o)
+{
+    struct stat st;
+    return fstat(home, &st) == 0 && !home_ids_have(o->ids, st.st_uid);
+}
+
+/* A group that is another's stops nobody. What would be left alone is nothing to wait for. */
+static bool has_strange_entry(int folder, const struct mend_order *o)
+{
+    DIR *d = folder < 0 ? NULL : fdopendir(folder);
+    const struct dirent *e;
+    struct stat st;
+    bool found = false;
+
+    for (unsigned n = 0; d && !found && n < NEAR_ENTRIES && (e = readdir(d)); n++)
+        found = is_entry(e) && fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                !home_ids_have(o->ids, st.st_uid) && !is_device(&st) && !has_more_names(&st);
+    if (d)
+        closedir(d);
+    else if (folder >= 0)
+        close(folder);
+    return found;
+}
+
+bool mend_is_needed(int home, const struct mend_order *o)
+{
+    static const char *const near[] = {".",       ".local",   ".local/share", ".local/share/jupyter",
+                                       ".config", ".jupyter", ".ipython",     ".cache"};
+
+    if (mend_top_is_strange(home, o))
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(near); i++)
+        if (has_strange_entry(open_beneath_unmounted(home, near[i], O_RDONLY | O_DIRECTORY), o))
+            return true;
+    return false;
+}
+
+/* --- All of it --- */
+
+struct walk {
+    const struct mend_order *o;
+    struct mend_count *count;
+    DIR *levels[DEEPEST];
+    size_t depth;
+    struct map *links; /* inode → names of it that were seen, as a number: another's, and not all names seen yet */
+    bool told;         /* why something was left */
+};
+
+static void leave_alone(struct walk *w, const char *name, const char *why)
+{
+    w->count->left++;
+    if (!w->told)
+        log_warning("in a home, %s is another's and stays so: %s", name, why);
+    w->told = true;
+}
+
+/* This is the last of its names that was missing. */
+static bool is_last_name(struct walk *w, const struct stat *st)
+{
+    const struct str key = {(const char *)&st->st_ino, sizeof(st->st_ino)};
+    uintptr_t n = (uintptr_t)map_get(w->links, key) + 1;
+
+    if (n >= st->st_nlink) {
+        map_remove(w->links, key);
+        return true;
+    }
+    if (n > 1 || map_size(w->links) < LINKS_MAX)
+        map_set(w->links, key, (void *)n); /* NOLINT(performance-no-int-to-ptr) */
+    return false;
+}
+
+/* By a descriptor: what has the name now need not have it a moment later. */
+static void give(struct walk *w, int fd, const char *name)
+{
+    const struct mend_order *o = w->o;
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || !is_strange(o, &st))
+        return;
+    if (has_more_names(&st) && !is_last_name(w, &st))
+        return;
+    if (is_device(&st))
+        leave_alone(w, name, "it is a device");
+    else if (fchownat(fd, "", right_id(o, st.st_uid), right_id(o, st.st_gid), AT_EMPTY_PATH) < 0)
+        leave_alone(w, name, strerror(errno));
+    else
+        w->count->mended++;
+}
+
+static bool enter(struct walk *w, int folder)
+{
+    DIR *d = folder >= 0 && w->depth < DEEPEST ? fdopendir(folder) : NULL;
+
+    if (d == NULL) {
+        if (folder >= 0)
+            close(folder);
+        return false;
+    }
+    w->levels[w->depth++] = d;
+    return true;
+}
+
+static void leave(struct walk *w, bool done)
+{
+    DIR *d = w->levels[--w->depth];
+
+    if (done)
+        give(w, dirfd(d), "a folder");
+    closedir(d);
+}
+
+static void visit(struct walk *w, int folder, const char *name)
+{
+    struct stat st;
+
+    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return;
+    w->count->looked++;
+    if (S_ISDIR(st.st_mode)) {
+        int below = open_beneath_unmounted(folder, name, O_RDONLY | O_DIRECTORY);
+        /* What is mounted there has owners of its own; what went meanwhile is gone. */
+        if (below < 0 && (errno == EXDEV || errno == ENOENT || errno == ENOTDIR))
+            return;
+        if (!enter(w, below))
+            leave_alone(w, name, "it cannot be entered, or is too deep");
+        return;
+    }
+    if (!is_strange(w->o, &st))
+        return;
+    _cleanup_close_ int fd = open_beneath_unmounted(folder, name, O_PATH);
+    if (fd >= 0)
+        give(w, fd, name);
+}
+
+static bool walk(struct walk *w, int home, const atomic_bool *stop)
+{
+    const struct dirent *e;
+
+    if (!enter(w, openat(home, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)))
+        return true;
+    while (w->depth && !atomic_load(stop)) {
+        DIR *d = w->levels[w->depth - 1];
+        e = readdir(d);
+        if (e == NULL)
+            leave(w, true);
+        else if (is_entry(e))
+            visit(w, dirfd(d), e->d_name);
+    }
+    bool whole = w->depth == 0;
+    while (w->depth)
+        leave(w, false);
+    return whole;
+}
+
+bool mend_home(int home, const struct mend_order *o, const atomic_bool *stop, struct mend_count *count)
+{
+    struct walk *w = xcalloc(1, sizeof(*w));
+
+    *w = (struct walk){.o = o, .count = count, .links = map_new()};
+    bool whole = walk(w, home, stop);
+    count->left += map_size(w->links);
+    if (map_size(w->links))
+        log_warning("in a home, %zu files are another's and stay so: they have further names outside of the home",
+                    map_size(w->links));
+    map_free(w->links, NULL);
+    free(w);
+    return whole;
+}
