@@ -24,6 +24,7 @@
 #define CALL_SECONDS 120
 #define FAILURES_MAX 40 /* in a row; 15 s between the last */
 #define PAUSE_MAX 15
+#define NAME_BYTES_MAX 255
 
 struct sending {
     struct administrator *server;
@@ -306,7 +307,9 @@ static int upload_file(const char *kubeconfig, const char *plural, const char *n
     struct sending s = {.file = -1, .shows = isatty(STDERR_FILENO)};
     int rc = open_file(&s, path, err);
 
-    s.object = xasprintf(COLLECTIONS "%s/%s", plural, name);
+    _cleanup_buffer_ struct buffer quoted = BUFFER_MAX(3 * NAME_BYTES_MAX + 1);
+    buffer_percent_encode(&quoted, str_from(name));
+    s.object = xasprintf(COLLECTIONS "%s/%s", plural, quoted.p);
     if (rc == 0)
         s.server = administrator_new(kubeconfig, err);
     if (rc == 0 && s.server == NULL)
@@ -319,6 +322,12 @@ static int upload_file(const char *kubeconfig, const char *plural, const char *n
     return rc;
 }
 
+static bool is_folder_name(const char *name)
+{
+    return *name && *name != '.' && strchr(name, '/') == NULL && strlen(name) <= NAME_BYTES_MAX &&
+           text_is_plain(str_from(name), "");
+}
+
 int command_upload(const struct config *config, int argc, char **argv)
 {
     struct error *err = NULL;
@@ -329,8 +338,9 @@ int command_upload(const struct config *config, int argc, char **argv)
 
     if (plural == NULL)
         return wrong_use();
-    if (!is_dns_subdomain(str_from(argv[2]))) {
-        fprintf(stderr, "open-hydra-server: \"%s\" is no name: small letters, digits, - and . are\n", argv[2]);
+    if (!is_folder_name(argv[2])) {
+        fprintf(stderr, "open-hydra-server: this is no name: one has no slash, no dot at its begin, at most %d bytes\n",
+                NAME_BYTES_MAX);
         return 2;
     }
     struct layout *l = layout_new(config);

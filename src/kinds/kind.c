@@ -104,6 +104,7 @@ static int read_spec(struct loader *l)
         return refuse_definition(l, "spec.x-open-hydra-name knows \"label\" alone");
     k->name_is_label = name_rule != NULL;
     k->owner = json_str_at(l->spec, "x-open-hydra-owner");
+    k->name_text = json_str_at(l->spec, "x-open-hydra-name-text");
     k->has_status = json_at(l->version, "subresources.status") != NULL;
     if (read_size(l, "x-open-hydra-max-bytes", KIND_MAX_BYTES, &k->max_bytes) < 0)
         return -1;

@@ -23,6 +23,9 @@
  *
  *   x-open-hydra-owner: PATH         names the user to whom an object belongs: spec.openHydraUsername
  *   x-open-hydra-name: label         names are DNS labels, not subdomains
+ *   x-open-hydra-name-text: PATH     where an object is created with any text as its name, or asked for by it, it is one
+ *                                    that is made of the text (server/model/text_name.h), which goes into that field:
+ *                                    spec.folder
  *   x-open-hydra-max-bytes: N        how large an object may be (its JSON, without the status), …
  *   x-open-hydra-owner-max-bytes: N  … and one that is written by who reaches own objects alone; KIND_MAX_BYTES where
  *                                    left out
@@ -72,6 +75,7 @@ struct kind {
     const char **short_names;          /* NULL-terminated */
     const char **categories;           /* NULL-terminated */
     const char *owner;                 /* path or NULL */
+    const char *name_text;             /* path or NULL */
     bool has_status;                   /* subresource /status */
     bool name_is_label;                /* metadata.name is a DNS label */
     size_t max_bytes, owner_max_bytes; /* of an object's JSON without its status */

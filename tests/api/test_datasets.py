@@ -12,9 +12,11 @@ import stat
 import subprocess
 import tempfile
 import time
+import urllib.parse
 import zipfile
 
 import pytest
+from tusclient.client import TusClient
 
 from support.answers import fresh_name, is_status
 from support.instance import GROUP, SANITIZERS, Instance, wait_until
@@ -95,7 +97,9 @@ def test_forms_that_are_refused(hydra, admin, archive, tmp_path):
         ([f"name={name}"], 400, "no such file"),
         ([f"name={name}", f"file=@{archive}", f"file=@{archive}"], 400, "more than one file"),
         ([f"name={name}", f"file=@{text}"], 400, ""),
-        (["name=Not A Name", f"file=@{archive}"], 422, "metadata.name"),
+        (["name=not/a name", f"file=@{archive}"], 422, "metadata.name"),
+        (["name=.hidden", f"file=@{archive}"], 422, "metadata.name"),
+        ([f"name={'名' * 86}", f"file=@{archive}"], 422, "metadata.name"),
         ([f"name={name}", "description=" + "x" * 5000, f"file=@{archive}"], 422, "spec.description"),
     ]
     for fields, code, says in cases:
@@ -252,7 +256,7 @@ def test_creations_that_are_refused(admin):
     is_status(admin.post(f"datasets/{name}/upload", headers={**TUS, "Upload-Length": "1", "Upload-Metadata": "filename %%%"}), 400,
               "BadRequest", "filename")
     assert create(admin, f"datasets/{name}", 1).status_code == 201
-    assert create(admin, "datasets/Not%20A%20Name", 1).status_code == 422
+    assert create(admin, "datasets/.hidden", 1).status_code == 422
     assert admin.delete(f"datasets/{name}/upload", headers=TUS).status_code == 204
     assert admin.get(f"datasets/{name}").json()["status"]["phase"] == "Pending"
     assert admin.head(f"datasets/{name}/upload", headers=TUS).status_code == 404
@@ -423,7 +427,7 @@ def test_the_command(hydra, admin, archive, tmp_path):
     assert content(hydra, name) == {"a.txt": "one", "dir/b.txt": "two"}
     assert upload(hydra, "course", name, str(tmp_path)).returncode == 1
     assert upload(hydra, "film", name, str(archive)).returncode == 2
-    assert upload(hydra, "dataset", "Not A Name", str(archive)).returncode == 2
+    assert upload(hydra, "dataset", "not/a name", str(archive)).returncode == 2
     assert upload(hydra, "dataset", name).returncode == 2
 
 
@@ -615,3 +619,122 @@ def test_json_is_as_large_as_ever(admin):
     answer = admin.post("datasets", data=json.dumps({"metadata": {"name": "x"}, "spec": {"description": "x" * (4 << 20)}}),
                         headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
+
+
+# ---- names in any language --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["datasets", "courses"])
+def test_a_form_with_a_name_in_chinese(hydra, admin, archive, tmp_path, kind):
+    title = "深度学习 " + fresh_name("x")[-6:]
+    code, made = curl(hydra, kind, f"name={title}", f"file=@{archive}")
+    assert code == 201, made
+    name = made["metadata"]["name"]
+    assert made["spec"]["folder"] == title and made["spec"]["displayTitle"] == title and name.isascii()
+    assert content(hydra, title, FOLDERS[kind]) == {"a.txt": "one", "dir/b.txt": "two"}
+    code, answer = curl(hydra, kind, f"name={title}", f"file=@{archive}")
+    assert code == 409 and "already exists" in answer["message"]
+    # It goes by both.
+    quoted = urllib.parse.quote(title)
+    assert admin.get(f"{kind}/{quoted}").json()["metadata"]["uid"] == admin.get(f"{kind}/{name}").json()["metadata"]["uid"]
+    other = tmp_path / "other.zip"
+    other.write_bytes(zipped(**{"c.txt": "three"}))
+    code, made = curl(hydra, f"{kind}/{quoted}", f"file=@{other}", method="PUT")
+    assert code == 200 and made["metadata"]["name"] == name and made["status"]["version"] == 2
+    assert content(hydra, title, FOLDERS[kind]) == {"c.txt": "three"}
+    set_version(admin, f"{kind}/{quoted}", 1)
+    wait_until(lambda: admin.get(f"{kind}/{name}").json()["status"]["version"] == 1, 30, what="the former content")
+    assert content(hydra, title, FOLDERS[kind]) == {"a.txt": "one", "dir/b.txt": "two"}
+    assert admin.delete(f"{kind}/{quoted}").status_code == 200
+    wait_until(lambda: not (hydra.data / FOLDERS[kind] / title).exists(), 30, what="its content gone")
+    assert admin.get(f"{kind}/{name}").status_code == 404
+    nothing_left(hydra, FOLDERS[kind])
+
+
+def test_tus_and_the_command_with_a_name_in_chinese(hydra, admin, archive):
+    title = "手写数字 " + fresh_name("x")[-6:]
+    quoted = urllib.parse.quote(title)
+    send(admin, f"datasets/{quoted}", archive.read_bytes(), filename="a.zip")
+    made = settled(admin, f"datasets/{quoted}")
+    assert made["spec"]["folder"] == title and content(hydra, title) == {"a.txt": "one", "dir/b.txt": "two"}
+    out = upload(hydra, "dataset", title, str(archive))
+    assert out.returncode == 0 and out.stdout.startswith("version 2:"), out.stdout + out.stderr
+    assert admin.get(f"datasets/{made['metadata']['name']}").json()["status"]["version"] == 2
+
+
+def test_kubectl_with_names_in_chinese(hydra, admin, tmp_path):
+    title = "机器学习 " + fresh_name("x")[-6:]
+    manifest = f"apiVersion: open-hydra-server.openhydra.io/v1\nkind: Course\nmetadata: {{name: {title}}}\nspec: {{titles: {{en: Machine learning}}}}\n"
+    name = hydra.kubectl("create", "-f", "-", "-o", "name", input=manifest).stdout.strip().partition("/")[2]
+    assert hydra.kubectl("get", "course", title, "-o", "jsonpath={.spec.folder}|{.metadata.name}").stdout == f"{title}|{name}"
+    assert title in hydra.kubectl("get", "courses").stdout
+    hydra.kubectl("patch", "course", title, "--type", "merge", "-p", '{"spec":{"description":"new"}}')
+    hydra.kubectl("replace", "-f", "-", input=manifest)
+    assert hydra.kubectl("get", "course", name, "-o", "jsonpath={.spec.displayTitle}").stdout in ("", title)
+    # For apply, which compares names: one of its own, and the folder said.
+    plain = fresh_name("named")
+    manifest = f"apiVersion: open-hydra-server.openhydra.io/v1\nkind: Course\nmetadata: {{name: {plain}}}\nspec: {{folder: {title} 2}}\n"
+    for _ in range(2):
+        hydra.kubectl("apply", "-f", "-", input=manifest)
+    answer = admin.patch(f"courses/{plain}", json={"spec": {"folder": "another"}}, headers={"Content-Type": "application/merge-patch+json"})
+    is_status(answer, 422, "Invalid", "spec.folder")
+    for wanted in (title, plain):
+        hydra.kubectl("delete", "course", wanted)
+
+
+def test_no_two_have_one_folder(hydra, admin, archive):
+    title, plain = "图像 " + fresh_name("x")[-6:], fresh_name("plain")
+    assert curl(hydra, "datasets", f"name={title}", f"file=@{archive}")[0] == 201
+    assert curl(hydra, "datasets", f"name={plain}", f"file=@{archive}")[0] == 201
+    for folder in (title, plain):
+        answer = admin.post("datasets", json={"metadata": {"name": fresh_name("second")}, "spec": {"folder": folder}})
+        is_status(answer, 409, "AlreadyExists", folder)
+    for folder in ("a/b", ".open-hydra", "..", "名" * 86):
+        answer = admin.post("datasets", json={"metadata": {"name": fresh_name("second")}, "spec": {"folder": folder}})
+        is_status(answer, 422, "Invalid", "spec.folder")
+    # A course may have it: that is another folder.
+    assert admin.post("courses", json={"metadata": {"name": fresh_name("other")}, "spec": {"folder": title}}).status_code == 201
+    # What somebody put there by hand is nobody's.
+    (hydra.data / "public-dataset/照片").mkdir()
+    code, answer = curl(hydra, "datasets", "name=照片", f"file=@{archive}")
+    assert code == 409 and "照片 is there already" in answer["message"]
+
+
+# ---- tus as its clients speak it --------------------------------------------------------------------------------------
+
+
+def test_what_tus_is_spoken(hydra, admin, user):
+    for resource in (f"datasets/{fresh_name('none')}", f"courses/{urllib.parse.quote('没有')}"):
+        answer = admin.options(f"{resource}/upload")
+        assert answer.status_code == 204, answer.text
+        assert answer.headers["Tus-Version"] == answer.headers["Tus-Resumable"] == "1.0.0"
+        assert set(answer.headers["Tus-Extension"].split(",")) == {"creation", "expiration", "termination", "checksum"}
+        assert answer.headers["Tus-Max-Size"] == str(10 << 30) and "sha256" in answer.headers["Tus-Checksum-Algorithm"]
+    assert admin.options("datasets").status_code == 405
+    assert hydra.login(user, "password").options("datasets/none/upload").status_code == 403
+
+
+def test_a_real_tus_client(hydra, admin, tmp_path, monkeypatch):
+    """tuspy: creates, sends in pieces with a checksum for each, and goes on elsewhere after a cut."""
+    files = hydra.certificate_files()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(files["ca"]))
+    name, path = fresh_name("tuspy"), tmp_path / "数据.tar.gz"
+    data = tarred({"big.bin": os.urandom(3 << 20), "a.txt": b"one"})
+    path.write_bytes(data)
+    url = f"https://127.0.0.1:{hydra.api_port}{GROUP}/datasets/{name}/upload"
+    client = TusClient(url, client_cert=(str(files["crt"]), str(files["key"])))
+    first = client.uploader(str(path), chunk_size=1 << 20, metadata={"filename": path.name, "description": "数字"}, upload_checksum=True)
+    first.upload(stop_at=1 << 20)
+    # The connection ends in the middle of the second piece.
+    location = first.url.removeprefix(f"https://127.0.0.1:{hydra.api_port}")
+    cut = Cut(hydra, location, 1 << 20, len(data) - (1 << 20), data[1 << 20:(1 << 20) + 300000])
+    body = own(hydra) / "uploads" / admin.get(f"datasets/{name}").json()["metadata"]["uid"] / "body"
+    wait_until(lambda: body.stat().st_size > 1 << 20, 30, what="some of the second piece")
+    cut.close()
+    rest = client.uploader(str(path), chunk_size=1 << 20, url=first.url, retries=5, retry_delay=1)
+    assert rest.offset >= 1 << 20
+    rest.upload()
+    made = settled(admin, f"datasets/{name}")
+    assert made["status"]["checksum"] == hashlib.sha256(data).hexdigest() and made["spec"]["description"] == "数字"
+    assert made["status"]["fileName"] == path.name
+    assert (hydra.data / "public-dataset" / name / "a.txt").read_text() == "one"

@@ -9,6 +9,7 @@
 #include "server/model/metadata.h"
 #include "server/model/same.h"
 #include "server/model/schema.h"
+#include "server/model/text_name.h"
 
 /* Kubernetes conventions: what is sent to the main resource says nothing about status, and the other way round. */
 static bool is_for_status(const struct admission *a)
@@ -35,6 +36,7 @@ static int check_revision(const struct attempt *t, const struct object *present,
 
 static int check_name(struct admission *a, const char *expected, struct error **err)
 {
+    text_name_replace(a->kind, a->doc, a->object);
     const char *name = metadata_name(a->object);
 
     if (name && !streq(name, expected))

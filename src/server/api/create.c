@@ -8,6 +8,7 @@
 #include "server/api/verbs.h"
 #include "server/model/metadata.h"
 #include "server/model/schema.h"
+#include "server/model/text_name.h"
 
 static int already_exists(const struct attempt *t, const struct object *present, struct error **err)
 {
@@ -49,6 +50,7 @@ static int build_new(struct write *w, yyjson_val *sent, struct error **err)
     if (k->has_status)
         json_mut_remove(a->object, "status");
     schema_default(k, a->doc, a->object);
+    text_name_replace(k, a->doc, a->object);
     metadata_generate_name(a->doc, a->object);
     w->name = metadata_name(a->object);
     int rc = metadata_validate(k, a->object, err);

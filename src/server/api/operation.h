@@ -40,6 +40,7 @@ struct operation {
     enum verb verb;
     const struct kind *kind; /* one of api_options.resources; NULL: no resource but a document at `path` */
     const char *name;        /* NULL: the collection */
+    const char *text;        /* what was asked for, where `name` was made of it (server/model/text_name.h); or NULL */
     const char *subresource; /* NULL: the main resource */
     const char *path;        /* without a slash at its end; of what is no resource, and for the audit */
     struct identity who;     /* its strings live as long as the arena */

@@ -114,13 +114,15 @@ static void read_resuming(struct http_exchange *x, struct operation *op)
         {"uploadChecksum", "Upload-Checksum"},
     };
     size_t n = op->parameters_len;
-    struct parameter *all = arena_alloc(op->arena, (n + ARRAY_SIZE(known)) * sizeof(*all));
+    struct parameter *all = arena_alloc(op->arena, (n + ARRAY_SIZE(known) + 1) * sizeof(*all));
 
     if (n)
         memcpy(all, op->parameters, n * sizeof(*all));
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         if (http_header(x, known[i].value))
             all[n++] = (struct parameter){known[i].name, http_header(x, known[i].value)};
+    if (http_method(x) == HTTP_OPTIONS)
+        all[n++] = (struct parameter){"tusOptions", "true"};
     op->parameters = all;
     op->parameters_len = n;
 }

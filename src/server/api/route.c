@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/encoding.h"
+#include "server/model/text_name.h"
 
 struct route {
     struct operation *op;
@@ -81,12 +82,14 @@ static const char *allowed_methods(const struct kind_subresource *s, struct aren
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         if (kind_subresource_has(s, known[i].verb))
             all = arena_printf(a, "%s%s%s", all, *all ? ", " : "", known[i].methods);
-    return all;
+    return s->resumes ? arena_printf(a, "%s, OPTIONS", all) : all;
 }
 
 static int route_own(struct route *r, const struct kind_subresource *s, struct error **err)
 {
-    enum verb verb = r->method == HTTP_POST ? VERB_CREATE : object_verb(r->method);
+    /* What tus asks before it begins is for whoever may begin. */
+    bool creates = r->method == HTTP_POST || (r->method == HTTP_OPTIONS && s->resumes);
+    enum verb verb = creates ? VERB_CREATE : object_verb(r->method);
 
     if (verb != VERB_NONE && !kind_subresource_has(s, verb_name(verb)))
         verb = VERB_NONE;
@@ -144,6 +147,17 @@ static enum verb document_verb(enum http_method method)
     return method == HTTP_GET || method == HTTP_HEAD ? VERB_GET : VERB_NONE;
 }
 
+static void name_object(struct operation *op, const char *asked)
+{
+    bool is_text = op->kind->name_text && text_name_is_text(asked);
+    char *name = is_text ? text_name_make(op->kind->singular, asked) : NULL;
+
+    op->text = name ? asked : NULL;
+    op->name = name ? name : asked;
+    if (name)
+        arena_defer(op->arena, free, name);
+}
+
 int route_operation(const struct api_resource *resources, size_t n, enum http_method method, struct str path,
                     struct operation *op, const char **allow, struct error **err)
 {
@@ -157,7 +171,7 @@ int route_operation(const struct api_resource *resources, size_t n, enum http_me
         op->verb = document_verb(method);
         return 0;
     }
-    op->name = segment[4];
+    name_object(op, segment[4]);
     op->subresource = segment[5];
     if (op->subresource)
         return route_subresource(&r, err);

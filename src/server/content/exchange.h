@@ -20,8 +20,8 @@
  *                               folder of that name with another inode is what came back, number P
  *     versions/NAME/back.N.P.I  the same of a kept version that becomes the present one again
  *
- * One thread at a time for each shelf. Numbers are the caller's, from 1, and never come twice for one NAME. NAME is a
- * Kubernetes name.
+ * One thread at a time for each shelf. Numbers are the caller's, from 1, and never come twice for one NAME. NAME has no
+ * slash in it, and no dot at its begin.
  */
 
 /* new/ID, empty, in which to unpack: its descriptor. What was there under that id goes to the trash. */

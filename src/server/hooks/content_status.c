@@ -24,6 +24,18 @@ enum content_phase content_phase(yyjson_val *object)
     return CONTENT_PENDING;
 }
 
+const char *content_folder(yyjson_val *object)
+{
+    const char *folder = json_str_at(object, "spec.folder");
+    return folder ? folder : json_str_at(object, "metadata.name");
+}
+
+const char *content_folder_mut(yyjson_mut_val *object)
+{
+    const char *folder = json_mut_str_at(object, "spec.folder");
+    return folder ? folder : json_mut_str_at(object, "metadata.name");
+}
+
 bool content_has_version(yyjson_val *object, uint64_t version)
 {
     yyjson_val *list = json_at(object, "status.versions"), *one;

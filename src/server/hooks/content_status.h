@@ -29,6 +29,10 @@ int content_say_published(struct store *store, const struct content_object *o, c
 int content_say_rolled_back(struct store *store, const struct content_object *o, const struct content_shelved *shelved,
                             struct error **err) _must_check_;
 
+/* What its folder is called: as it says, or by its name. */
+const char *content_folder(yyjson_val *object);
+const char *content_folder_mut(yyjson_mut_val *object);
+
 /* Of a new object. */
 void content_begin_status(struct admission *a);
 /* The content that the specification asks for: 0 where there is none. */

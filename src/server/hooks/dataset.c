@@ -1,6 +1,7 @@
 /* Dataset and Course: objects beside which a content lies on the disk (content.h). */
 #include "kinds/names.h"
 
+#include <string.h>
 #include <strings.h>
 
 #include "base/alloc.h"
@@ -8,6 +9,8 @@
 #include "server/hooks/form_upload.h"
 #include "server/hooks/objects.h"
 #include "server/hooks/tus_upload.h"
+
+#define FOLDER_BYTES_MAX 255
 
 static struct library *library_of(const struct admission *a)
 {
@@ -71,8 +74,52 @@ static int admit_version(struct admission *a, struct store_txn *t, struct error 
     return 0;
 }
 
+struct same_folder {
+    const char *folder;
+    const char *name; /* of who has it */
+    struct arena *arena;
+};
+
+static bool look_for_folder(void *arg, struct object *o)
+{
+    struct same_folder *s = arg;
+    _cleanup_json_ yyjson_doc *doc = json_parse(o->json, NULL);
+
+    if (streq(content_folder(yyjson_doc_get_root(doc)), s->folder))
+        s->name = arena_strdup(s->arena, o->name);
+    return s->name == NULL;
+}
+
+/* A place in one folder on the disk, which no two may have. */
+static int check_folder(struct admission *a, struct store_txn *t, struct error **err)
+{
+    const char *said = json_mut_str_at(a->object, "spec.folder");
+    struct same_folder s = {.folder = content_folder_mut(a->object), .arena = a->arena};
+
+    if (said && (*said == '.' || strchr(said, '/') || strlen(said) > FOLDER_BYTES_MAX))
+        return error_add_cause(err, "spec.folder", "FieldValueInvalid",
+                               "the name of a folder is expected: no slash, no dot at its begin, at most %d bytes",
+                               FOLDER_BYTES_MAX);
+    txn_list(t, a->kind->plural, look_for_folder, &s);
+    if (s.name == NULL)
+        return 0;
+    return error_set(err, REASON_ALREADY_EXISTS, "the folder %s is that of %s/%s", s.folder, a->kind->plural, s.name);
+}
+
+/* What was named by a text is called so. */
+static void show_title(struct admission *a)
+{
+    const char *folder = json_mut_str_at(a->object, "spec.folder");
+
+    if (folder && json_mut_str_at(a->object, "spec.displayTitle") == NULL)
+        json_mut_set_str(a->doc, json_mut_make_obj(a->doc, a->object, "spec"), "displayTitle", folder);
+}
+
 static int admit_create(struct admission *a, struct store_txn *t, struct error **err)
 {
+    if (check_folder(a, t, err) < 0)
+        return -1;
+    show_title(a);
     if (yyjson_mut_get_uint(json_mut_at(a->object, "spec.version")))
         return error_add_cause(err, "spec.version", "FieldValueInvalid", "there is no content yet");
     content_begin_status(a);
@@ -98,7 +145,7 @@ static int content_removed(struct admission *a, struct store_txn *t, struct erro
 {
     const struct hook_context *context = a->context;
 
-    publisher_remove_in_txn(context->content->publisher, t, library_of(a), json_mut_str_at(a->object, "metadata.name"),
+    publisher_remove_in_txn(context->content->publisher, t, library_of(a), content_folder_mut(a->object),
                             json_mut_str_at(a->object, "metadata.uid"));
     return 0;
 }

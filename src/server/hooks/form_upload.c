@@ -8,6 +8,7 @@
 #include "server/content/form.h"
 #include "server/hooks/intake.h"
 #include "server/hooks/objects.h"
+#include "server/model/text_name.h"
 
 #define FIELD_MAX ((size_t)16 << 10)
 #define ID_BYTES 16
@@ -30,6 +31,7 @@ struct form_upload {
     struct library *library;
     bool creates;
     char *name, *uid; /* of the object; of a new one as soon as they are known */
+    char *folder;     /* what it is called where users see it; NULL: not known yet */
     char id[2 * ID_BYTES + 1];
     struct intake intake;
     struct upload *upload;
@@ -100,6 +102,19 @@ static int check_description(struct str value, struct error **err)
     return error_add_cause(err, "spec.description", "FieldValueInvalid", "may not be longer than %d", DESCRIPTION_MAX);
 }
 
+/* Any text that can be a folder's name is one of an object, too. */
+static void take_name(struct form_upload *f, struct str value)
+{
+    const struct kind *k = request_operation(f->request)->kind;
+
+    free(f->name);
+    free(f->folder);
+    f->folder = xstrndup(value.p, value.n);
+    bool is_text = text_name_is_text(f->folder);
+    f->name = is_text ? text_name_make(k->singular, f->folder) : xstrdup(f->folder);
+    json_mut_set_str(f->doc, f->spec, "folder", is_text ? f->folder : NULL);
+}
+
 static int take_field(struct form_upload *f, struct error **err)
 {
     const struct form_field *field = find_field(f, f->field);
@@ -111,8 +126,7 @@ static int take_field(struct form_upload *f, struct error **err)
     if (!text_is_plain(value, "\n\t"))
         return error_set(err, REASON_BAD_REQUEST, "the field %s is no UTF-8, or holds control characters", f->field);
     if (streq(f->field, "name") && f->creates) {
-        free(f->name);
-        f->name = xstrndup(value.p, value.n);
+        take_name(f, value);
         return 0;
     }
     if (field == NULL || (!f->creates && !streq(field->name, "description")))
@@ -145,10 +159,11 @@ static int check_free(const struct form_upload *f, struct error **err)
     _cleanup_object_ struct object *present = store_get(f->content->store, f->library->plural, str_from(f->name));
     if (present)
         return error_set(err, REASON_ALREADY_EXISTS, "%s \"%s\" already exists", f->library->plural, f->name);
-    if (exchange_is_foreign(&f->library->shelf, f->name))
+    /* What is no name is refused when the object is made. */
+    if (is_dns_subdomain(str_from(f->name)) && exchange_is_foreign(&f->library->shelf, f->folder))
         return error_set(err, REASON_ALREADY_EXISTS,
                          "%s/%s is there already, and was not uploaded: move it away, or choose another name",
-                         f->library->path, f->name);
+                         f->library->path, f->folder);
     return 0;
 }
 
@@ -260,7 +275,7 @@ static int remove_object(struct store_txn *t, void *arg, struct error **err)
     if (streq(json_str_at(yyjson_doc_get_root(doc), "metadata.uid"), f->uid)) {
         txn_essential(t);
         object_remove(t, f->library->plural, f->name);
-        publisher_remove_in_txn(f->content->publisher, t, f->library, f->name, f->uid);
+        publisher_remove_in_txn(f->content->publisher, t, f->library, f->folder, f->uid);
     }
     return 0;
 }
@@ -344,6 +359,7 @@ static void form_upload_free(struct form_upload *f)
     pthread_mutex_destroy(&f->lock);
     free(f->field);
     free(f->name);
+    free(f->folder);
     free(f->uid);
     free(f);
 }

@@ -13,7 +13,7 @@
 #include "server/content/unpack.h"
 #include "server/hooks/objects.h"
 
-#define SCOPE_GONE "content-gone" /* private records: «datasets/NAME» of contents that are to be removed */
+#define SCOPE_GONE "content-gone" /* private records: «datasets/FOLDER» of contents that are to be removed */
 #define ENTRIES_MAX 1000000
 #define DEPTH_MAX 64
 #define RATIO_MAX 1000
@@ -26,7 +26,7 @@ struct job {
     struct job *next;
     void (*run)(struct publisher *p, struct job *j);
     struct library *library;
-    char *name; /* of the object; of an upload its id */
+    char *name; /* of the object; of an upload its id; of what is to be removed its folder */
     char *uid;
     void (*done)(void *arg, const struct error *err);
     void *done_arg;
@@ -102,9 +102,9 @@ static bool is_stopping(struct publisher *p)
 
 /* --- What there is --- */
 
-static void look_at_shelf(const struct library *l, const char *name, struct content_shelved *out)
+static void look_at_shelf(const struct library *l, const char *folder, struct content_shelved *out)
 {
-    out->n = exchange_versions(&l->shelf, name, out->kept, ARRAY_SIZE(out->kept), &out->present);
+    out->n = exchange_versions(&l->shelf, folder, out->kept, ARRAY_SIZE(out->kept), &out->present);
 }
 
 static yyjson_doc *read_object(struct publisher *p, const struct library *l, const char *name)
@@ -165,21 +165,20 @@ static int unpack_upload(struct publisher *p, struct upload *u, const struct con
                   err);
 }
 
-static int exchange_upload(struct publisher *p, struct upload *u, const struct content_object *o,
+static int exchange_upload(struct publisher *p, struct upload *u, const struct content_object *o, yyjson_val *object,
                            struct content_shelved *shelved, struct error **err)
 {
     struct unpack_result result;
-    _cleanup_json_ yyjson_doc *doc = read_object(p, u->library, u->name);
-    yyjson_val *object = yyjson_doc_get_root(doc);
+    const char *folder = content_folder(object);
     unsigned keep = (unsigned)json_int_at(object, "spec.versions", 3);
 
     if (unpack_upload(p, u, o, &result, err) < 0)
         return -1;
     const struct upload_outcome outcome = {next_version(shelved, object), result.bytes, result.files};
     if (upload_publishes(u, &outcome, err) < 0 ||
-        exchange_publish(&u->library->shelf, u->id, u->name, outcome.version, keep, err) < 0)
+        exchange_publish(&u->library->shelf, u->id, folder, outcome.version, keep, err) < 0)
         return -1;
-    look_at_shelf(u->library, u->name, shelved);
+    look_at_shelf(u->library, folder, shelved);
     return 0;
 }
 
@@ -189,10 +188,14 @@ static int publish_upload(struct publisher *p, struct upload *u, const struct co
 
     if (content_say(p->store, o, CONTENT_UNPACKING, NULL, NULL, err) < 0)
         return -1;
-    look_at_shelf(u->library, u->name, &shelved);
+    _cleanup_json_ yyjson_doc *doc = read_object(p, u->library, u->name);
+    yyjson_val *object = yyjson_doc_get_root(doc);
+    if (doc == NULL)
+        return error_set(err, REASON_NOT_FOUND, "%s/%s was deleted meanwhile", o->plural, o->name);
+    look_at_shelf(u->library, content_folder(object), &shelved);
     /* Killed between the exchange and its mention, it is there already. */
     bool there = u->outcome.version && shelved.present == u->outcome.version;
-    if (!there && exchange_upload(p, u, o, &shelved, err) < 0)
+    if (!there && exchange_upload(p, u, o, object, &shelved, err) < 0)
         return -1;
     return content_say_published(p->store, o, u, &shelved, err);
 }
@@ -252,17 +255,18 @@ void publisher_publish(struct publisher *p, struct library *l, const char *id,
 static int roll_back(struct publisher *p, struct library *l, const char *name, yyjson_val *object, struct error **err)
 {
     const struct content_object o = {l->plural, name, json_str_at(object, "metadata.uid")};
+    const char *folder = content_folder(object);
     uint64_t wanted = content_wanted(object);
     struct content_shelved shelved;
 
-    look_at_shelf(l, name, &shelved);
+    look_at_shelf(l, folder, &shelved);
     if (wanted == 0 || shelved.present == 0)
         return 0;
-    if (wanted != shelved.present && exchange_roll_back(&l->shelf, name, wanted, err) < 0)
+    if (wanted != shelved.present && exchange_roll_back(&l->shelf, folder, wanted, err) < 0)
         return -1;
     if (wanted == shelved.present && wanted == (uint64_t)json_int_at(object, "status.version", 0))
         return 0;
-    look_at_shelf(l, name, &shelved);
+    look_at_shelf(l, folder, &shelved);
     return content_say_rolled_back(p->store, &o, &shelved, err);
 }
 
@@ -325,21 +329,21 @@ static void free_removal(void *arg)
     free(r);
 }
 
-static struct job *removal_job(struct library *l, const char *name, const char *uid)
+static struct job *removal_job(struct library *l, const char *folder, const char *uid)
 {
-    struct job *j = job_new(l, name, run_remove);
+    struct job *j = job_new(l, folder, run_remove);
 
     j->uid = xstrdup(uid);
     return j;
 }
 
-void publisher_remove_in_txn(struct publisher *p, struct store_txn *t, struct library *l, const char *name,
+void publisher_remove_in_txn(struct publisher *p, struct store_txn *t, struct library *l, const char *folder,
                              const char *uid)
 {
-    _cleanup_free_ char *key = xasprintf("%s/%s", l->plural, name);
+    _cleanup_free_ char *key = xasprintf("%s/%s", l->plural, folder);
     struct removal *r = xcalloc(1, sizeof(*r));
 
-    *r = (struct removal){p, removal_job(l, name, uid)};
+    *r = (struct removal){p, removal_job(l, folder, uid)};
     txn_secret_put(t, SCOPE_GONE, str_from(key), str_from(uid));
     txn_after_commit(t, enqueue_removal, r, free_removal);
 }
@@ -358,10 +362,10 @@ static bool recover_gone(void *arg, struct str key, struct str value)
 
     if (!str_split(&rest, '/', &plural))
         return true;
-    _cleanup_free_ char *name = xstrndup(rest.p, rest.n), *uid = xstrndup(value.p, value.n);
+    _cleanup_free_ char *folder = xstrndup(rest.p, rest.n), *uid = xstrndup(value.p, value.n);
     for (size_t i = 0; i < p->libraries_len; i++)
         if (str_is(plural, p->libraries[i].plural))
-            enqueue(p, removal_job(&p->libraries[i], name, uid));
+            enqueue(p, removal_job(&p->libraries[i], folder, uid));
     return true;
 }
 

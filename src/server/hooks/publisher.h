@@ -25,5 +25,5 @@ void publisher_publish(struct publisher *p, struct library *l, const char *id,
 /* Makes what users see what spec.version says. */
 void publisher_roll_back(struct publisher *p, struct library *l, const char *name);
 /* In the transaction in which an object goes: its content does too, whatever happens meanwhile. */
-void publisher_remove_in_txn(struct publisher *p, struct store_txn *t, struct library *l, const char *name,
+void publisher_remove_in_txn(struct publisher *p, struct store_txn *t, struct library *l, const char *folder,
                              const char *uid);

@@ -1,16 +1,14 @@
 #include "server/hooks/tus_upload.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/encoding.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "base/text.h"
 #include "base/thread.h"
+#include "server/content/tus.h"
 #include "server/hooks/intake.h"
 #include "server/hooks/objects.h"
 
@@ -18,7 +16,6 @@
 #define PIECE_TYPE "application/offset+octet-stream"
 #define TAG_BYTES 16
 #define SAY_EVERY_US INT64_C(2000000)
-#define METADATA_MAX 4096
 #define CODE_PRECONDITION_FAILED 412
 #define CODE_CHECKSUM_MISMATCH 460
 
@@ -27,12 +24,14 @@ struct tus_upload {
     struct request *request;
     struct library *library;
     char *name, *uid; /* of the object */
+    char *folder;     /* … once it is found or made */
     struct transfer transfer;
     bool has_taken;
     struct intake intake;
     struct upload *upload;
-    unsigned code;    /* of an answer that is no error */
-    EVP_MD_CTX *hash; /* of this piece, where its sender said what it should be */
+    unsigned code;                /* of an answer that is no error */
+    struct tus_checksum checksum; /* what its sender says that this piece is … */
+    EVP_MD_CTX *hash;             /* … and what it is */
     int64_t said_us;
 };
 
@@ -41,41 +40,6 @@ struct tus_upload {
 static const char *asked(const struct tus_upload *t, const char *name)
 {
     return operation_parameter(request_operation(t->request), name);
-}
-
-static int asked_number(const struct tus_upload *t, const char *name, const char *header, uint64_t *out,
-                        struct error **err)
-{
-    unsigned long long n;
-    const char *text = asked(t, name);
-
-    if (text == NULL || str_to_u64(str_from(text), INT64_MAX, &n) < 0)
-        return error_set(err, REASON_BAD_REQUEST, "%s: expected a whole number of bytes", header);
-    *out = n;
-    return 0;
-}
-
-/* «filename d29ybGQ=,description …»; the caller frees. NULL: not said. */
-static int metadata_of(const struct tus_upload *t, const char *wanted, char **out, struct error **err)
-{
-    const char *text = asked(t, "uploadMetadata");
-    struct str rest = str_from(text ? text : ""), pair, key;
-    size_t n;
-
-    *out = NULL;
-    if (rest.n > METADATA_MAX)
-        return error_set(err, REASON_BAD_REQUEST, "Upload-Metadata: at most %d bytes are read", METADATA_MAX);
-    while (*out == NULL && str_split(&rest, ',', &pair)) {
-        pair = str_trim(pair);
-        if (!str_split(&pair, ' ', &key) || !str_is(key, wanted))
-            continue;
-        *out = base64_decode(str_trim((struct str){pair.p ? pair.p : "", pair.n}), &n);
-        if (*out == NULL || strlen(*out) != n || !text_is_plain(str_from(*out), "\n\t")) {
-            free(*out);
-            return error_set(err, REASON_BAD_REQUEST, "Upload-Metadata: %s is no base64 of a text", wanted);
-        }
-    }
-    return 0;
 }
 
 /* --- The object --- */
@@ -99,7 +63,8 @@ static yyjson_mut_doc *new_object(const struct creation *c)
     yyjson_mut_doc_set_root(doc, root);
     json_mut_set_str(doc, root, "apiVersion", k->api_version);
     json_mut_set_str(doc, root, "kind", k->kind);
-    json_mut_set_str(doc, json_mut_make_obj(doc, root, "metadata"), "name", c->upload->name);
+    const struct operation *op = request_operation(c->upload->request);
+    json_mut_set_str(doc, json_mut_make_obj(doc, root, "metadata"), "name", op->text ? op->text : op->name);
     json_mut_set_str(doc, json_mut_make_obj(doc, root, "spec"), "description", c->description);
     return doc;
 }
@@ -119,8 +84,11 @@ static int find_or_create(struct store_txn *txn, void *arg, struct error **err)
             return -1;
         o = txn_get(txn, t->library->plural, str_from(t->name));
     }
+    _cleanup_json_ yyjson_doc *doc = json_parse(o->json, NULL);
     free(t->uid);
+    free(t->folder);
     t->uid = xstrdup(o->uid);
+    t->folder = xstrdup(content_folder(yyjson_doc_get_root(doc)));
     return 0;
 }
 
@@ -203,10 +171,10 @@ static int check_free(const struct tus_upload *t, struct error **err)
 
     if (present && present->whole)
         return error_set(err, REASON_CONFLICT, "what was uploaded before is still being unpacked: try again later");
-    if (exchange_is_foreign(&t->library->shelf, t->name))
+    if (exchange_is_foreign(&t->library->shelf, t->folder))
         return error_set(err, REASON_ALREADY_EXISTS,
                          "%s/%s is there already, and was not uploaded: move it away, or choose another name",
-                         t->library->path, t->name);
+                         t->library->path, t->folder);
     return 0;
 }
 
@@ -243,8 +211,9 @@ static int run_create(struct tus_upload *t, struct error **err)
     _cleanup_free_ char *file_name = NULL, *description = NULL;
     uint64_t length;
 
-    if (asked_number(t, "uploadLength", "Upload-Length", &length, err) < 0 ||
-        metadata_of(t, "filename", &file_name, err) < 0 || metadata_of(t, "description", &description, err) < 0)
+    if (tus_number(asked(t, "uploadLength"), "Upload-Length", &length, err) < 0 ||
+        tus_metadata(asked(t, "uploadMetadata"), "filename", &file_name, err) < 0 ||
+        tus_metadata(asked(t, "uploadMetadata"), "description", &description, err) < 0)
         return -1;
     if (length > t->library->max_bytes)
         return error_set(err, REASON_REQUEST_TOO_LARGE, "the file has %llu bytes; at most %llu are taken (%s)",
@@ -277,31 +246,14 @@ static int run_head(struct tus_upload *t, struct error **err)
 
 /* --- PATCH --- */
 
-static const EVP_MD *known_digest(struct str name)
-{
-    static const struct {
-        const char *name;
-        const EVP_MD *(*digest)(void);
-    } known[] = {{"sha1", EVP_sha1}, {"sha256", EVP_sha256}, {"sha512", EVP_sha512}};
-
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        if (str_is(name, known[i].name))
-            return known[i].digest();
-    return NULL;
-}
-
 static int begin_checksum(struct tus_upload *t, struct error **err)
 {
-    const char *text = asked(t, "uploadChecksum");
-    struct str rest = str_from(text), name;
-
-    if (text == NULL)
+    if (tus_checksum(asked(t, "uploadChecksum"), &t->checksum, err) < 0)
+        return -1;
+    if (t->checksum.digest == NULL)
         return 0;
-    const EVP_MD *digest = str_split(&rest, ' ', &name) ? known_digest(name) : NULL;
-    if (digest == NULL)
-        return error_set(err, REASON_BAD_REQUEST, "Upload-Checksum: sha1, sha256 and sha512 are known");
     t->hash = EVP_MD_CTX_new();
-    if (t->hash == NULL || EVP_DigestInit_ex(t->hash, digest, NULL) != 1)
+    if (t->hash == NULL || EVP_DigestInit_ex(t->hash, t->checksum.digest, NULL) != 1)
         return error_set(err, REASON_BAD_REQUEST, "Upload-Checksum: this one is not offered here");
     return 0;
 }
@@ -310,15 +262,11 @@ static bool checksum_fits(struct tus_upload *t)
 {
     unsigned char sum[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    const char *text = asked(t, "uploadChecksum");
-    size_t sent_n;
 
     if (t->hash == NULL)
         return true;
     EVP_DigestFinal_ex(t->hash, sum, &n);
-    const char *blank = strchr(text, ' ');
-    _cleanup_free_ char *sent = blank ? base64_decode(str_from(blank + 1), &sent_n) : NULL;
-    return sent && sent_n == n && memcmp(sent, sum, n) == 0;
+    return t->checksum.n == n && memcmp(t->checksum.sum, sum, n) == 0;
 }
 
 /* Bytes, whatever becomes of them afterwards. */
@@ -355,7 +303,7 @@ static int check_piece(struct tus_upload *t, struct error **err)
 
     if (!streq(type, PIECE_TYPE))
         return error_set(err, REASON_UNSUPPORTED_MEDIA_TYPE, "the body is of the media type " PIECE_TYPE);
-    if (asked_number(t, "uploadOffset", "Upload-Offset", &offset, err) < 0 || begin_checksum(t, err) < 0 ||
+    if (tus_number(asked(t, "uploadOffset"), "Upload-Offset", &offset, err) < 0 || begin_checksum(t, err) < 0 ||
         open_upload(t, err) < 0 || check_tag(t, asked(t, "tag"), err) < 0)
         return -1;
     if (t->upload->whole)
@@ -431,6 +379,7 @@ static void tus_upload_free(struct tus_upload *t)
     EVP_MD_CTX_free(t->hash);
     intake_free(&t->intake);
     free(t->name);
+    free(t->folder);
     free(t->uid);
     free(t);
 }
@@ -450,6 +399,17 @@ static void run_tus_upload(void *arg)
     tus_upload_free(t);
 }
 
+/* OPTIONS: of whatever version its sender is. */
+static void say_what_is_spoken(struct request *r, const struct library *l)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)l->max_bytes);
+    request_add_header(r, "Tus-Max-Size", text);
+    request_add_header(r, "Tus-Checksum-Algorithm", TUS_CHECKSUMS);
+    request_reply(r, 204, NULL, STR(""));
+}
+
 static bool speaks_another_version(const struct request *r)
 {
     const char *version = operation_parameter(request_operation(r), "tusResumable");
@@ -464,6 +424,8 @@ void tus_upload(struct request *r, struct object *object, struct content *conten
     request_add_header(r, "Tus-Resumable", VERSION);
     request_add_header(r, "Tus-Version", VERSION);
     request_add_header(r, "Tus-Extension", "creation,expiration,termination,checksum");
+    if (operation_flag(request_operation(r), "tusOptions"))
+        return say_what_is_spoken(r, content_library(content, request_operation(r)->kind->plural));
     if (speaks_another_version(r))
         return request_reply(r, CODE_PRECONDITION_FAILED, "text/plain", STR("tus " VERSION " is spoken here\n"));
     struct tus_upload *t = xcalloc(1, sizeof(*t));

@@ -6,6 +6,7 @@
  * A data set or a course in as many requests as it takes: tus 1.0 (https://tus.io/protocols/resumable-upload) at
  * OBJECT/upload, with creation, expiration, termination and checksum.
  *
+ *     OPTIONS what is spoken, and how large it may be
  *     POST    begins it, and makes the object where there is none; Location says where it goes on
  *     HEAD    how much is here, on disk
  *     PATCH   some more
