@@ -9,12 +9,14 @@
 #include "base/io.h"
 #include "base/thread.h"
 #include "kinds/names.h"
+#include "runner/course.h"
 #include "runner/environment/environment.h"
 
 #define MAX_REQUESTS 64
 #define BUFFER_BYTES (64u << 10)
 #define MAX_TAIL 100000
 #define IDLE_SECONDS 60
+#define MAX_COURSE_WORK ((size_t)512 << 10)
 
 /* Each request has a thread of its own, since the engine's answers block; there are few. */
 struct logs {
@@ -31,7 +33,8 @@ struct request {
     struct logs *logs;
     struct http_exchange *x;
     char *instance;
-    bool usage;
+    void (*serve)(struct request *r);
+    char *course, *version;             /* where it is about one */
     struct runtime_log_options options; /* stop_fd: readable once the peer is gone */
     pthread_mutex_t lock;
     pthread_cond_t room;
@@ -51,6 +54,8 @@ static void request_free(struct request *r)
     pthread_cond_destroy(&r->room);
     pthread_mutex_destroy(&r->lock);
     free(r->instance);
+    free(r->course);
+    free(r->version);
     free(r);
     LOCK_SCOPE(&l->lock);
     l->requests--;
@@ -183,16 +188,24 @@ static void serve_usage(struct request *r)
     http_reply(r->x, 200, "application/json", str_from(text));
 }
 
+static void serve_course(struct request *r)
+{
+    _cleanup_error_ struct error *err = NULL;
+    _cleanup_buffer_ struct buffer result = BUFFER_MAX(MAX_COURSE_WORK);
+
+    if (course_work(r->logs->runtime, r->instance, r->course, r->version, &result, &err) < 0)
+        reply_error(r->x, err);
+    else
+        http_reply(r->x, 200, "application/json", str_trim(buffer_str(&result)));
+}
+
 static void *serve_request(void *arg)
 {
     struct request *r = arg;
 
-    if (r->usage) {
-        serve_usage(r);
+    r->serve(r);
+    if (r->serve != serve_log)
         count_answered(r);
-    } else {
-        serve_log(r);
-    }
     request_unref(r);
     return NULL;
 }
@@ -209,6 +222,12 @@ static bool take_request_place(struct logs *l)
     return true;
 }
 
+static const struct question {
+    const char *name;
+    enum http_method method;
+    void (*serve)(struct request *r);
+} questions[] = {{"log", HTTP_GET, serve_log}, {"usage", HTTP_GET, serve_usage}, {"course", HTTP_POST, serve_course}};
+
 /* "/devices/UID/log" */
 static bool parse_path(struct str path, struct str *uid, struct str *what)
 {
@@ -216,7 +235,19 @@ static bool parse_path(struct str path, struct str *uid, struct str *what)
 
     return str_split(&path, '/', &part) && part.n == 0 && str_split(&path, '/', &part) &&
            str_is(part, PLURAL_DEVICES) && str_split(&path, '/', uid) && is_plain_id(*uid) &&
-           str_split(&path, '/', what) && path.n == 0 && (str_is(*what, "log") || str_is(*what, "usage"));
+           str_split(&path, '/', what) && path.n == 0;
+}
+
+static const struct question *find_question(const struct http_exchange *x, struct str *uid)
+{
+    struct str what;
+
+    if (!parse_path(http_path(x), uid, &what))
+        return NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(questions); i++)
+        if (str_is(what, questions[i].name) && http_method(x) == questions[i].method)
+            return &questions[i];
+    return NULL;
 }
 
 static int parse_options(struct http_exchange *x, struct runtime_log_options *o)
@@ -231,20 +262,26 @@ static int parse_options(struct http_exchange *x, struct runtime_log_options *o)
     return 0;
 }
 
-static void begin_request(struct logs *l, struct http_exchange *x, struct str uid, bool usage,
+static void begin_request(struct logs *l, struct http_exchange *x, struct str uid, const struct question *q,
                           struct runtime_log_options options)
 {
     struct request *r = xcalloc(1, sizeof(*r));
     _cleanup_free_ char *device_uid = xstrndup(uid.p, uid.n);
 
-    *r = (struct request){
-        .logs = l, .x = x, .instance = environment_instance(device_uid), .usage = usage, .options = options, .refs = 1};
+    *r = (struct request){.logs = l,
+                          .x = x,
+                          .instance = environment_instance(device_uid),
+                          .serve = q->serve,
+                          .course = xstrdup_or_null(http_query(x, "name")),
+                          .version = xstrdup_or_null(http_query(x, "version")),
+                          .options = options,
+                          .refs = 1};
     r->text = BUFFER_MAX(BUFFER_BYTES);
     r->options.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&r->lock, NULL);
     cond_init_monotonic(&r->room);
     if (r->options.stop_fd >= 0) {
-        pthread_detach(thread_start("log", serve_request, r));
+        pthread_detach(thread_start(q->name, serve_request, r));
         return;
     }
     /* Without it nobody could end the log. */
@@ -256,14 +293,15 @@ static void begin_request(struct logs *l, struct http_exchange *x, struct str ui
 static void answer_call(struct http_exchange *x, void *arg)
 {
     struct logs *l = arg;
-    struct str uid, what;
+    struct str uid;
     struct runtime_log_options options;
 
     if (str_is(http_path(x), "/healthz")) {
         http_reply(x, 200, "text/plain", STR("ok"));
         return;
     }
-    if (http_method(x) != HTTP_GET || !parse_path(http_path(x), &uid, &what)) {
+    const struct question *q = find_question(x, &uid);
+    if (q == NULL) {
         http_reply(x, 404, "text/plain", STR("not found\n"));
         return;
     }
@@ -275,7 +313,7 @@ static void answer_call(struct http_exchange *x, void *arg)
         http_reply(x, 429, "text/plain", STR("too many logs are being read\n"));
         return;
     }
-    begin_request(l, x, uid, str_is(what, "usage"), options);
+    begin_request(l, x, uid, q, options);
 }
 
 struct logs *logs_start(int listen_fd, uid_t server_uid, struct runtime *runtime, struct error **err)

@@ -256,6 +256,18 @@ def test_a_flood_of_output_costs_little(stack, engine):
     assert not group.exists() and not folder.exists()
 
 
+def test_a_course_in_an_image_without_python_says_so(stack):
+    stack.create("ada")
+    stack.wait("ada", "Running")
+    status, answer = stack.api("POST", "devices/ada/course", {"spec": {"course": "lesson"}})
+    assert status == 422 and "no program python3" in answer["message"], answer
+    status, answer = stack.api("POST", "devices/nobody/course", {"spec": {"course": "lesson"}})
+    assert status == 404, answer
+    assert stack.status("ada")["phase"] == "Running" and stack.inside("ada", "/")[0] == 200
+    stack.delete("ada")
+    stack.wait_gone("ada")
+
+
 # ---- the network --------------------------------------------------------------------------------------------------
 
 

@@ -243,6 +243,36 @@ test('it opens in a tab of its own, and a cell and a terminal run there', async 
   assert.equal(await runInTerminal(lab, 'echo $((40 + 2))', 'from-the-terminal.txt'), '42');
 });
 
+test('a student begins to work on a course, and asks for what is new', async () => {
+  const made = standIn || (await upload(at.admin, 'courses', 'lesson-1', 'lesson.py', 'print("one")\n'));
+  assert.equal(made, standIn || 201);
+  const page = at.anna;
+  await page.reload();
+  const begin = button(page, /^Start working on/);
+  await begin.click();
+  const report = page.getByRole('status').filter({ hasText: 'The course is among your files' });
+  await report.getByText('~/courses/lesson-1').waitFor();
+  await report.getByText('1 new file, 0 updated.').waitFor();
+  await assertAccessibleAsItIs(page, 'my environment with a course');
+  await begin.click();
+  await page.getByRole('status').filter({ hasText: 'Nothing new' }).waitFor();
+});
+
+/** As a form sends it. */
+function upload(page, plural, name, fileName, text) {
+  return page.evaluate(
+    async ({ plural, name, fileName, text }) => {
+      const headers = { 'X-Open-Hydra-Session-Key': localStorage.getItem('open-hydra.session-key') ?? '' };
+      const body = new FormData();
+      body.set('name', name);
+      body.set('file', new File([text], fileName));
+      const response = await fetch(`/apis/open-hydra-server.openhydra.io/v1/${plural}`, { method: 'POST', headers, body });
+      return response.status;
+    },
+    { plural, name, fileName, text },
+  );
+}
+
 test('two students at once see only their own', async () => {
   const page = await visitor(browser, base, { locale: 'zh-CN' });
   at.bruno = page;

@@ -26,7 +26,7 @@ const dist = process.env.DIST ?? fileURLToPath(new URL('../dist/', import.meta.u
 
 let revision = 1000;
 let oldest = 1000;
-const kinds = { openhydrausers: new Map(), devices: new Map(), sandboxes: new Map() };
+const kinds = { openhydrausers: new Map(), devices: new Map(), sandboxes: new Map(), courses: new Map() };
 const log = [];
 const watchers = new Set();
 const passwords = new Map();
@@ -62,6 +62,7 @@ write('ADDED', 'sandboxes', object('Sandbox', 'jupyter-lab', { displayTitle: 'Ju
 if (process.env.SANDBOXES === '2') {
   write('ADDED', 'sandboxes', object('Sandbox', 'vscode', { displayTitle: 'VS Code', description: 'A code editor with a terminal' }));
 }
+write('ADDED', 'courses', { ...object('Course', 'lesson-1', { displayTitle: 'Lesson 1', titles: { zh: '第一课' } }), status: { version: 1 } });
 if (process.env.SETUP !== '1') {
   addUser('teacher', '王老师', 1, 'teacher');
   addUser('admin', 'admin', 1, 'openhydra');
@@ -231,7 +232,7 @@ function checkPassword(password, field) {
 }
 
 function maySee(user, plural, object) {
-  if (user.spec.role === 1 || plural === 'sandboxes') return true;
+  if (user.spec.role === 1 || plural === 'sandboxes' || plural === 'courses') return true;
   const owner = plural === 'devices' ? object.spec.openHydraUsername : object.metadata.name;
   return owner === user.metadata.name;
 }
@@ -248,6 +249,7 @@ async function api(request, response, url, body) {
   const found = kinds[plural].get(name);
   if (!found || !maySee(user, plural, found)) throw new Refusal(404, 'NotFound', `${plural} "${name}" not found`);
   if (part === 'ticket') return ticket(response, found);
+  if (part === 'course') return workOnCourse(response, found, body.spec.course);
   if (part === 'log') return followLog(request, response, name);
   if (request.method === 'GET') return answer(response, 200, found);
   if (request.method === 'PATCH') {
@@ -319,6 +321,17 @@ function create(response, user, plural, body) {
   const device = write('ADDED', plural, object('Device', name, body.spec));
   startEnvironment(device);
   return answer(response, 201, device);
+}
+
+const worked = new Set();
+
+function workOnCourse(response, device, course) {
+  if (!kinds.courses.has(course)) throw new Refusal(404, 'NotFound', `course ${course}: there is no course of that name here`);
+  const again = worked.has(`${device.metadata.uid} ${course}`);
+  worked.add(`${device.metadata.uid} ${course}`);
+  const counts = { new: again ? 0 : 1, updated: 0, both: 0, yours: 0, same: again ? 1 : 0, deleted: 0, withdrawn: 0, skipped: 0 };
+  const files = again ? [] : [{ path: 'lesson.py', what: 'new' }];
+  answer(response, 200, { apiVersion: group, kind: 'DeviceCourse', spec: { course }, status: { folder: `courses/${course}`, counts, files } });
 }
 
 function ticket(response, device) {

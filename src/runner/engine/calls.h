@@ -23,6 +23,7 @@
  *   gpus       which it gets of this machine's (runner/gpu)
  *   guard      the rules of its network (network)      image      found, pulled (pull_stream: what is said meanwhile);
  *                                                      image_list, image_archive
+ *   inside     programs that are run in it for a while
  *   conmon, oom, process, logs
  */
 

@@ -16,6 +16,7 @@
 #include "runner/engine/guard.h"
 #include "runner/engine/host.h"
 #include "runner/engine/image.h"
+#include "runner/engine/inside.h"
 #include "runner/engine/logs.h"
 #include "runner/engine/look.h"
 #include "runner/engine/ports.h"
@@ -228,6 +229,7 @@ static const struct runtime_ops ops = {
     .list = engine_list,
     .sweep = sweep,
     .logs = engine_logs,
+    .run_inside = engine_run_inside,
     .usage = engine_usage,
     .work = engine_work,
     .gpus = engine_gpus,

@@ -6,7 +6,7 @@
 #include "runner/environment/gpus.h"
 #include "runner/environment/image.h"
 
-#define MAX_VARIABLES 260
+#define MAX_VARIABLES 261
 
 /* What is not said, or no number, is the default, which is no more than the most that there is. */
 static uint64_t amount(const char *said, uint64_t otherwise, uint64_t most)
@@ -90,7 +90,7 @@ static void add_variable(struct runtime_spec *r, const char *name, const char *v
 
 /* Ours last: they win. */
 static void add_variables(struct arena *a, const struct environment *e, const struct device *d, const struct sandbox *s,
-                          struct runtime_spec *r)
+                          const char *courses, struct runtime_spec *r)
 {
     size_t i, max;
     yyjson_val *v;
@@ -98,11 +98,12 @@ static void add_variables(struct arena *a, const struct environment *e, const st
     r->variables = arena_alloc(a, MAX_VARIABLES * sizeof(struct runtime_variable));
     add_variable(r, "HOME", arena_strdup(a, s->home));
     yyjson_arr_foreach (s->env, i, max, v) {
-        if (r->variables_len == MAX_VARIABLES - 4)
+        if (r->variables_len == MAX_VARIABLES - 5)
             break;
         const char *name = json_str_at(v, "name"), *value = json_str_at(v, "value");
         add_variable(r, name ? arena_strdup(a, name) : NULL, arena_strdup(a, value ? value : ""));
     }
+    add_variable(r, "OPENHYDRA_COURSES", courses);
     if (s->socket)
         add_variable(r, "OPENHYDRA_SOCKET", arena_strdup(a, s->socket));
     add_variable(r, "OPENHYDRA_USER", arena_strdup(a, d->owner));
@@ -233,7 +234,7 @@ static struct runtime_spec *describe(struct environments *es, struct arena *a, c
     add_content(r, CONTENT_COURSES, c->course_mount);
     add_scratch(a, s, r);
     add_ports(a, s, r);
-    add_variables(a, e, d, s, r);
+    add_variables(a, e, d, s, c->course_mount, r);
     return r;
 }
 

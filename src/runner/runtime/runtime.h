@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/map.h"
 #include "base/str.h"
@@ -170,6 +171,15 @@ struct runtime_progress {
     uint64_t bytes, bytes_total;
 };
 
+/* A program that runs in an instance for a while, beside what it was made for: as its user, within its limits, with its
+ * variables. */
+struct runtime_program {
+    const char *const *arguments; /* the first names it */
+    size_t arguments_len;
+    unsigned silence_s; /* so long without a word on its standard output, and nobody waits for it any more */
+    int stop_fd;
+};
+
 struct runtime_usage {
     uint64_t memory_bytes, memory_limit, cpu_ns;
     unsigned pids;
@@ -286,6 +296,11 @@ struct runtime_ops {
      * it. Pods: GET …/pods/NAME/log. */
     int (*logs)(struct runtime *r, const char *id, const struct runtime_log_options *o,
                 int (*write)(void *arg, struct str text), void *arg, struct error **err);
+    /* Runs it to its end; what it says on its standard output goes into `out`, which may hold no more than its maximum:
+     * RequestTooLarge. Invalid: there is no such program. What does not end is left to end with the instance.
+     * Pods: POST …/pods/NAME/exec. */
+    int (*run_inside)(struct runtime *r, const char *id, const struct runtime_program *p, struct buffer *out,
+                      struct error **err);
     /* Pods: metrics.k8s.io. */
     int (*usage)(struct runtime *r, const char *id, struct runtime_usage *out, struct error **err);
     /* Asked of all that run, again and again: it must cost next to nothing. `pid`: of its first process. May be NULL:

@@ -71,6 +71,7 @@ struct library *content_library(struct content *c, const char *plural)
 
 struct run {
     struct content *content;
+    bool is_upload;
     void (*fn)(void *arg);
     void *arg;
 };
@@ -79,30 +80,51 @@ static void *run_thread(void *arg)
 {
     struct run *r = arg;
     struct content *c = r->content;
+    bool is_upload = r->is_upload;
 
     r->fn(r->arg);
     free(r);
     pthread_mutex_lock(&c->lock);
     c->threads--;
+    c->uploads -= is_upload;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
     return NULL;
 }
 
+static bool take_place(struct content *c)
+{
+    LOCK_SCOPE(&c->lock);
+    bool room = c->uploads < TRANSFERS_MAX;
+
+    c->uploads += room;
+    return room;
+}
+
+static void start_thread(struct content *c, const char *name, bool is_upload, void (*fn)(void *arg), void *arg)
+{
+    struct run *r = xcalloc(1, sizeof(*r));
+
+    *r = (struct run){c, is_upload, fn, arg};
+    pthread_mutex_lock(&c->lock);
+    c->threads++;
+    pthread_mutex_unlock(&c->lock);
+    pthread_detach(thread_start(name, run_thread, r));
+}
+
+void content_run_beside(struct content *c, void (*fn)(void *arg), void *arg)
+{
+    start_thread(c, "course", false, fn, arg);
+}
+
 int content_run(struct content *c, void (*fn)(void *arg), void *arg, struct error **err)
 {
-    pthread_mutex_lock(&c->lock);
-    bool room = c->threads < TRANSFERS_MAX;
-    c->threads += room;
-    pthread_mutex_unlock(&c->lock);
-    if (!room) {
+    if (!take_place(c)) {
         (void)(error_set(err, REASON_TOO_MANY_REQUESTS, "%d uploads are under way already", TRANSFERS_MAX) < 0);
         (*err)->retry_after = RETRY_SECONDS;
         return -1;
     }
-    struct run *r = xcalloc(1, sizeof(*r));
-    *r = (struct run){c, fn, arg};
-    pthread_detach(thread_start("upload", run_thread, r));
+    start_thread(c, "upload", true, fn, arg);
     return 0;
 }
 

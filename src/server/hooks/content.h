@@ -29,7 +29,7 @@ struct content {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct transfer *transfers; /* (lock) */
-    unsigned threads;           /* (lock) */
+    unsigned threads, uploads;  /* (lock) that run; of these with a place among TRANSFERS_MAX */
 };
 
 struct content *content_new(const struct config *config, struct store *store);
@@ -43,6 +43,8 @@ struct library *content_library(struct content *c, const char *plural);
 
 /* Runs fn(arg) in a thread of its own, or 429. */
 int content_run(struct content *c, void (*fn)(void *arg), void *arg, struct error **err) _must_check_;
+/* The same without taking a place: for who has a limit of its own. */
+void content_run_beside(struct content *c, void (*fn)(void *arg), void *arg);
 /* From such a thread: the upload is this one's alone from now on. Whoever has it is stopped, and waited for.
  * Conflict where that takes too long. */
 int content_take(struct content *c, struct transfer *t, struct error **err) _must_check_;

@@ -4,6 +4,7 @@
 #include "kinds/ide.h"
 #include "kinds/user.h"
 #include "server/hooks/allocation.h"
+#include "server/hooks/device_course.h"
 #include "server/hooks/device_endpoint.h"
 #include "server/hooks/device_gone.h"
 #include "server/hooks/device_gpu.h"
@@ -182,11 +183,9 @@ static int admit_device(struct admission *a, struct store_txn *t, struct error *
 }
 
 static const struct subresource_handler subresources[] = {
-    {"ticket", FLOW_REQUESTS, device_ticket},
-    {"log", FLOW_LOGS, device_log},
-    {"endpoint", FLOW_REQUESTS, device_endpoint},
-    {"visits", FLOW_REQUESTS, device_visits},
-    {0},
+    {"ticket", FLOW_REQUESTS, device_ticket}, {"log", FLOW_LOGS, device_log},
+    {"course", FLOW_REQUESTS, device_course}, {"endpoint", FLOW_REQUESTS, device_endpoint},
+    {"visits", FLOW_REQUESTS, device_visits}, {0},
 };
 
 const struct kind_hooks device_hooks = {.admit = admit_device, .removed = device_removed, .subresources = subresources};

@@ -28,6 +28,7 @@ static const struct role_rule role_rules[] = {
     {ROLE_USER, PLURAL_DEVICES, "status", "get", VERDICT_OWN},
     {ROLE_USER, PLURAL_DEVICES, "ticket", "create", VERDICT_OWN},
     {ROLE_USER, PLURAL_DEVICES, "log", "get", VERDICT_OWN},
+    {ROLE_USER, PLURAL_DEVICES, "course", "create", VERDICT_OWN},
     {ROLE_USER, PLURAL_SANDBOXES, "", "get list watch", VERDICT_ALLOW},
     {ROLE_USER, PLURAL_DATASETS, "", "get list watch", VERDICT_ALLOW},
     {ROLE_USER, PLURAL_COURSES, "", "get list watch", VERDICT_ALLOW},

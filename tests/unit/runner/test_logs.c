@@ -66,7 +66,25 @@ static int usage(struct runtime *r, const char *uid, struct runtime_usage *out, 
     return inspect(r, uid, NULL, err);
 }
 
-static const struct runtime_ops ops = {.inspect = inspect, .logs = read_log, .usage = usage};
+static char *ran; /* the arguments of the last program, but for its text */
+
+static int run_inside(struct runtime *r, const char *uid, const struct runtime_program *p, struct buffer *out,
+                      struct error **err)
+{
+    LOCK_SCOPE(&lock);
+
+    assert_int_equal(p->arguments_len, 7);
+    free(ran);
+    ran = xasprintf("%s %s %s %s … %s|%s", p->arguments[0], p->arguments[1], p->arguments[2], p->arguments[3],
+                    p->arguments[5], p->arguments[6]);
+    assert_non_null(strstr(p->arguments[4], "def main()"));
+    if (streq(uid, "bare"))
+        return error_set(err, REASON_INVALID, "there is no program python3 in the environment's image");
+    buffer_puts(out, "\n\n{\"counts\":{}}\n");
+    return inspect(r, uid, NULL, err);
+}
+
+static const struct runtime_ops ops = {.inspect = inspect, .logs = read_log, .usage = usage, .run_inside = run_inside};
 static struct runtime runtime = {&ops};
 
 static int setup(void **state)
@@ -135,6 +153,43 @@ static void paths(void **state)
     _cleanup_free_ char *posted = ask("POST", "/devices/u/log"), *used = ask("GET", "/devices/u/usage");
     assert_int_equal(status_of(posted), 404);
     assert_non_null(strstr(used, "{\"memoryBytes\":1,\"memoryLimitBytes\":2,\"cpuNanoseconds\":3,\"pids\":4}"));
+}
+
+static void a_course_is_copied(void **state)
+{
+    static const struct {
+        const char *path;
+        unsigned status;
+        const char *says, *ran;
+    } cases[] = {
+        {"/devices/u/course?name=lesson", 200, "\r\n\r\n{\"counts\":{}}", "lesson|"},
+        {"/devices/u/course?name=%E8%AF%BE%20a%26b&version=12", 200, "{\"counts\":{}}", "\xe8\xaf\xbe a&b|12"},
+        {"/devices/bare/course?name=lesson", 422, "no program python3", "lesson|"},
+        {"/devices/gone/course?name=lesson", 404, "no such container", "lesson|"},
+        {"/devices/u/course", 400, "name: ", NULL},
+        {"/devices/u/course?name=", 400, "name: ", NULL},
+        {"/devices/u/course?name=..", 400, "name: ", NULL},
+        {"/devices/u/course?name=.open-hydra", 400, "name: ", NULL},
+        {"/devices/u/course?name=a%2Fb", 400, "name: ", NULL},
+        {"/devices/u/course?name=a%0Ab", 400, "name: ", NULL},
+        {"/devices/u/course?name=a%FF", 400, "name: ", NULL},
+        {"/devices/u/course?name=lesson&version=-1", 400, "version: ", NULL},
+        {"/devices/u/course?name=lesson&version=1;x", 400, "version: ", NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *answer = ask("POST", cases[i].path), *program = NULL;
+        if (status_of(answer) != cases[i].status || strstr(answer, cases[i].says) == NULL)
+            fail_msg("%s: %s", cases[i].path, answer);
+        LOCK_SCOPE(&lock);
+        program = cases[i].ran ? xasprintf("%s -I -S -c … %s", cases[i].status == 422 ? "python3" : "/usr/bin/python3",
+                                           cases[i].ran)
+                               : NULL;
+        if (!streq(program, ran) && (program || ran))
+            fail_msg("%s: %s", cases[i].path, ran ? ran : "nothing");
+        free(steal_ptr(ran));
+    }
+    assert_int_equal(get("/devices/u/course?name=lesson"), 404);
 }
 
 static void what_is_asked_for(void **state)
@@ -210,6 +265,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(paths),
+        TEST(a_course_is_copied),
         TEST(what_is_asked_for),
         TEST(a_failure_in_the_midst_is_its_last_line),
         TEST(so_many_at_a_time),

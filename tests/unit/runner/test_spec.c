@@ -516,6 +516,7 @@ static void test_a_whole_one(void **state)
     assert_string_equal(variable(r, "B"), "");
     assert_string_equal(variable(r, "OPENHYDRA_SOCKET"), "/run/open-hydra/s.sock");
     assert_string_equal(variable(r, "OPENHYDRA_USER"), "ada");
+    assert_string_equal(variable(r, "OPENHYDRA_COURSES"), course_target);
     assert_string_equal(variable(r, "OPENHYDRA_TOKEN"), "the token");
     assert_string_equal(variable(r, "JUPYTER_TOKEN"), "the token");
 
@@ -619,7 +620,7 @@ static void test_many_variables(void **state)
         for (size_t i = 0; i < 4; i++)
             assert_string_equal(r->variables[r->variables_len - 4 + i].name, ours[i]);
         assert_string_equal(variable(r, "JUPYTER_TOKEN"), "the token");
-        assert_int_equal(r->variables_len, (counts[c] < 255 ? counts[c] : 255) + 5);
+        assert_int_equal(r->variables_len, (counts[c] < 255 ? counts[c] : 255) + 6);
     }
 }
 

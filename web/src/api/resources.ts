@@ -2,7 +2,7 @@ import { sendForJson, send } from './http';
 import { lineBatches } from './lines';
 import type { Source } from './list-watch';
 import { firstOf } from './signals';
-import type { Device, KubeObject, List, Role, Sandbox, User, WatchEvent } from './types';
+import type { Course, Device, DeviceCourse, KubeObject, List, Role, Sandbox, User, WatchEvent } from './types';
 
 const group = 'open-hydra-server.openhydra.io/v1';
 const root = `/apis/${group}`;
@@ -87,6 +87,7 @@ class Resource<T extends KubeObject> {
 export const users = new Resource<User>('openhydrausers', 'OpenHydraUser');
 export const devices = new Resource<Device>('devices', 'Device');
 export const sandboxes = new Resource<Sandbox>('sandboxes', 'Sandbox');
+export const courses = new Resource<Course>('courses', 'Course');
 
 export interface NewUser {
   name: string;
@@ -106,6 +107,12 @@ export function startDevice(owner: string, sandboxName: string): Promise<Device>
 /** It is not ended for being idle before that. */
 export function keepDevice(name: string, until: Date): Promise<Device> {
   return devices.patch(name, { spec: { keepUntil: until.toISOString() } });
+}
+
+/** Copies a course into the home of a running environment, or what is new in it. */
+export function workOnCourse(device: string, course: string): Promise<DeviceCourse> {
+  const body = { apiVersion: group, kind: 'DeviceCourse', spec: { course } };
+  return sendForJson<DeviceCourse>(`${devices.path(device)}/course`, { method: 'POST', body });
 }
 
 /** The log as it grows; ends with the environment. */

@@ -79,6 +79,29 @@ export interface Sandbox extends KubeObject {
   };
 }
 
+export interface Course extends KubeObject {
+  spec: {
+    displayTitle?: string;
+    description?: string;
+    /** By language: "zh", "en". */
+    titles?: Record<string, string>;
+    descriptions?: Record<string, string>;
+  };
+  /** `version` is absent as long as there is nothing in it. */
+  status?: { version?: number };
+}
+
+/** What came of copying a course into a home. */
+export type CourseOutcome = 'new' | 'updated' | 'both' | 'yours' | 'same' | 'deleted' | 'withdrawn' | 'skipped';
+
+export interface DeviceCourse {
+  status: {
+    folder: string;
+    counts: Record<CourseOutcome, number>;
+    files: { path: string; what: CourseOutcome; beside?: string }[];
+  };
+}
+
 export interface List<T> {
   metadata: { resourceVersion?: string; continue?: string };
   items: T[];

@@ -176,6 +176,25 @@ export const en = {
     popup: 'The browser did not allow a new tab. Allow pop-ups for this page and try again.',
     noSandboxes: 'No environment is offered at the moment. Please tell your teacher.',
   },
+  courses: {
+    title: 'Courses',
+    lead: 'A course is copied into your files. Ask again at any time for what is new: what you have changed stays as it is.',
+    work: 'Start working on it',
+    done: (title: string) => `${title} is among your files.`,
+    copied: 'The course is among your files',
+    nothingNew: 'Nothing new: you have all of it',
+    where: 'It lies in',
+    counts: (fresh: number, updated: number) => `${plural(fresh, 'new file', 'new files')}, ${number.format(updated)} updated.`,
+    both: (count: number) =>
+      `${plural(count, 'file', 'files')} that you have changed ${count === 1 ? 'has' : 'have'} a newer version. Yours stays; the new one lies beside it:`,
+    failed: 'The course could not be copied',
+    problems: {
+      NotFound: 'There is no such course in your environment. One that was added by hand is there after the next start.',
+      Invalid: 'This kind of environment cannot copy courses (its image has no Python). The course can be read in the folder of courses.',
+      InsufficientStorage: 'There is no room for it among your files. What has been copied stays; make room and ask again.',
+      ServiceUnavailable: 'The service that runs environments is not answering. Please try again in a moment.',
+    },
+  },
   reasons: {
     Queued: 'Waiting to be taken up.',
     WaitingForOthers: 'Others are started first; then it is your turn.',

@@ -11,6 +11,7 @@ import { useDevices } from '../../session/collections';
 import { restartDevice } from '../../session/device-actions';
 import { choosable, useSandboxes } from '../../session/sandboxes';
 import { useSession } from '../../session/session';
+import { Courses } from './courses';
 import { Failed } from './failed';
 import { Running } from './running';
 import { Restarting, Starting, Stopping } from './moving';
@@ -59,6 +60,7 @@ export function EnvironmentPage() {
       {sandboxError !== undefined && <Notice kind="error">{errorText(sandboxError)}</Notice>}
       {restartError !== undefined && <Notice kind="error">{errorText(restartError)}</Notice>}
       {body()}
+      {device && phase === 'Running' && <Courses device={device.metadata.name} />}
     </Page>
   );
 }
