@@ -233,10 +233,11 @@ static int put_words(struct conversion *c, struct buffer *b, yyjson_val *list, c
     if (yyjson_arr_size(list) == 0)
         return wrong(c, err, field, "expected a program and its arguments");
     yyjson_arr_foreach (list, i, n, one) {
-        if (!yyjson_is_str(one))
+        const char *word = yyjson_get_str(one);
+        if (word == NULL)
             return wrong(c, err, field, "expected a list of texts");
         buffer_puts(b, i ? " " : "");
-        put_quoted(b, yyjson_get_str(one));
+        put_quoted(b, word);
     }
     return 0;
 }

@@ -245,13 +245,16 @@ void homes_describe(FILE *out)
 
 int runner_homes(const struct runner_options *options, const struct homes_order *o, struct error **err)
 {
+    const struct deed *d = find_deed(o->deed);
     struct work w = {.options = options, .order = o};
 
+    if (d == NULL)
+        return error_set(err, REASON_NOT_FOUND, "there is no \"homes %s\"", o->deed);
     w.deed = (struct home_deed){options->environments, arena_new(), o->dry_run};
     int rc = read_roster(&w, err);
     if (rc == 0) {
         ask_users(&w);
-        rc = find_deed(o->deed)->run(&w, err);
+        rc = d->run(&w, err);
     }
     yyjson_doc_free(w.users);
     arena_free(w.deed.arena);

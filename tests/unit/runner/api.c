@@ -186,7 +186,7 @@ static bool parse(char *request, struct asked *q)
         return false;
     *path++ = *end = '\0';
     path += strlen(PREFIX);
-    snprintf(q->method, sizeof(q->method), "%s", request);
+    snprintf(q->method, sizeof(q->method), "%.7s", request);
     size_t n = strcspn(path, "/?");
     snprintf(q->plural, sizeof(q->plural), "%.*s", (int)n, path);
     snprintf(q->rest, sizeof(q->rest), "%s", path[n] == '?' ? path + n + 1 : "");
