@@ -18,6 +18,10 @@ def test_usage(fresh):
         (homes / user).mkdir(parents=True)
         if mebibytes:
             (homes / user / "large").write_bytes(b"x" * (mebibytes << 20))
+    kept = homes / ".open-hydra/kept/ann.20261128T083000Z.u"  # a former user's: it has room of the disk as well
+    kept.mkdir(parents=True)
+    (kept / "large").write_bytes(b"x" * (10 << 20))
+    (homes / ".open-hydra/owners").mkdir()
     # What is no file of theirs counts for nothing; a second name of one does not double it.
     (homes / "ann/elsewhere").symlink_to("/usr")
     os.link(homes / "bob/large", homes / "bob/again")
@@ -29,7 +33,7 @@ def test_usage(fresh):
     assert re.fullmatch(rf"{fresh.data}/workspace: [0-9.]+ of [0-9.]+ MiB free, \d+ more files", head)
     assert titles.split() == ["MiB", "FILES", "HOME"]
     found = {line.split()[-1]: line.split()[:2] for line in rest}
-    assert [line.split()[-1] for line in rest] == ["jupyter-lab/bob", "jupyter-lab/ann", "jupyter-lab/carl"], "the largest first"
+    assert [line.split()[-1] for line in rest] == ["jupyter-lab/bob", f"jupyter-lab/{kept.name}", "jupyter-lab/ann", "jupyter-lab/carl"], "the largest first"
     assert 20 <= float(found["jupyter-lab/bob"][0]) < 21 and found["jupyter-lab/bob"][1] == "3"
     assert 3 <= float(found["jupyter-lab/ann"][0]) < 4 and found["jupyter-lab/ann"][1] == "3"
     assert found["jupyter-lab/carl"][1] == "129+", "not all of it was looked at"

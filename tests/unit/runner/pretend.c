@@ -90,7 +90,12 @@ static int prepare(struct runtime *r, struct arena *a, struct runtime_spec *spec
 {
     LOCK_SCOPE(&of(r)->lock);
     of(r)->prepared++;
-    return 0;
+    if (!of(r)->unready)
+        return 0;
+    *reason = "MendingHome";
+    spec->progress = arena_printf(a, "look %u", of(r)->prepared);
+    spec->kept_apart = "of a former one";
+    return 1;
 }
 
 static const char *token_of(const struct runtime_spec *s)

@@ -13,6 +13,7 @@ struct pretend {
     struct runtime_listener listener;
     pthread_mutex_t lock;
     bool there, reachable;
+    bool unready; /* what it prepares takes long; and there were files of somebody else's */
     char *id, *device, *device_uid, *owner, *token, *home;
     unsigned prepared, removed;
     char address[64];

@@ -51,12 +51,12 @@ static void stop_controller(struct setup *s)
     close(s->stop_fd);
 }
 
-static int begin(void **state)
+static int begin_with(void **state, bool unready)
 {
     struct setup *s = xcalloc(1, sizeof(*s));
     struct config_flags flags = {0};
 
-    limits.ready_poll_ms = 5;
+    limits.ready_poll_ms = limits.prepared_poll_ms = 5;
     limits.ask_seconds = limits.check_seconds = 1;
     api_start(&s->api);
     snprintf(s->data, sizeof(s->data), "%s/data", s->api.directory);
@@ -68,11 +68,22 @@ static int begin(void **state)
     s->config = config_load(&flags, NULL);
     assert_non_null(s->config);
     pretend_init(&s->pretend);
+    s->pretend.unready = unready;
     api_put(&s->api, "sandboxes", SANDBOX);
     api_put(&s->api, "devices", DEVICE);
     run_controller(s);
     *state = s;
     return 0;
+}
+
+static int begin(void **state)
+{
+    return begin_with(state, false);
+}
+
+static int begin_unready(void **state)
+{
+    return begin_with(state, true);
 }
 
 static int finish(void **state)
@@ -131,6 +142,46 @@ static void told(struct setup *s, const char *address)
     assert_string_equal(json_str_at(one, "address"), address);
     LOCK_SCOPE(&s->pretend.lock);
     assert_string_equal(json_str_at(one, "token"), s->pretend.token);
+}
+
+static bool says_condition(struct setup *s, const char *type, const char *reason)
+{
+    _cleanup_json_ yyjson_doc *doc = api_get(&s->api, "devices", "ada");
+    size_t i, max;
+    yyjson_val *v;
+
+    yyjson_arr_foreach (json_at(yyjson_doc_get_root(doc), "status.conditions"), i, max, v) {
+        if (streq(json_str_at(v, "type"), type) && streq(json_str_at(v, "reason"), reason))
+            return streq(json_str_at(v, "status"), "False");
+    }
+    return false;
+}
+
+static unsigned looks(struct setup *s)
+{
+    LOCK_SCOPE(&s->pretend.lock);
+    return s->pretend.prepared;
+}
+
+/* It is asked again and again, says how far it is, and no deadline ends it. */
+static void test_what_takes_long_before_the_start(void **state)
+{
+    struct setup *s = *state;
+
+    UNTIL(says(s, "status.reason", "MendingHome"));
+    assert_true(says(s, "status.phase", "Preparing"));
+    unsigned before = looks(s);
+    UNTIL(looks(s) > before + 3);
+    UNTIL(!says(s, "status.message", "look 1") && says_condition(s, "HomeContinued", "FormerUser"));
+    assert_false(is_there(s));
+    {
+        LOCK_SCOPE(&s->pretend.lock);
+        s->pretend.unready = false;
+    }
+    UNTIL(is_there(s));
+    pretend_reach(&s->pretend);
+    UNTIL(says(s, "status.phase", "Running"));
+    assert_true(says_condition(s, "HomeContinued", "FormerUser"));
 }
 
 /* Its address comes after its start, and may be another one day. */
@@ -192,6 +243,7 @@ int main(void)
         TEST(test_an_address_that_comes_later),
         TEST(test_its_end),
         TEST(test_it_is_adopted),
+        cmocka_unit_test_setup_teardown(test_what_takes_long_before_the_start, begin_unready, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
