@@ -288,7 +288,7 @@ export const en = {
     you: 'you',
     leaving: 'being deleted',
     deleteTitle: (name: string) => `Delete ${name}?`,
-    deleteText: 'All sessions end and the environment is removed. The files stay on the server.',
+    deleteText: 'All sessions end and the environment is removed. The files stay on the server; a new user of the same name does not get them.',
     deleted: (name: string) => `${name} has been deleted.`,
     editTitle: (name: string) => `Edit ${name}`,
     displayName: 'Display name',

@@ -287,7 +287,7 @@ export const zh: Messages = {
     you: '您',
     leaving: '正在删除',
     deleteTitle: (name) => `要删除 ${name} 吗？`,
-    deleteText: '该用户的登录会全部失效，环境会被移除；文件仍保留在服务器上。',
+    deleteText: '该用户的登录会全部失效，环境会被移除；文件仍保留在服务器上，以后同名的新用户不会得到它们。',
     deleted: (name) => `已删除 ${name}。`,
     editTitle: (name) => `编辑 ${name}`,
     displayName: '显示名',
