@@ -18,6 +18,23 @@ static void print_set(const char *name, const char *value)
         printf("%s: %s\n", name, value);
 }
 
+static void print_processes(const struct config *c)
+{
+    if (c->pids_limit)
+        printf("pidsPerDevice: %u\n", c->pids_limit);
+    else
+        printf("# pidsPerDevice: %u for each of the default memory\n", config_processes(c, c->default_ram_mib));
+    printf("maxPidsPerDevice: %u\n", config_max_processes(c));
+}
+
+static void print_portion(const char *name, const struct portion *p)
+{
+    if (p->percent)
+        printf("%s: %u%%\n", name, p->percent);
+    else
+        printf("%s: %llu\n", name, (unsigned long long)p->bytes);
+}
+
 int command_check_config(const struct config *c, int argc, char **argv)
 {
     _cleanup_free_ char *dashboard = config_dashboard_url(c);
@@ -37,9 +54,11 @@ int command_check_config(const struct config *c, int argc, char **argv)
         printf("- %s\n", *i);
     printf("insecure: %s\ndisableAuth: %s\n", c->insecure ? "true" : "false", c->disable_auth ? "true" : "false");
     printf("workspacePath: %s\n", c->workspace_path);
-    printf("defaultSandbox: %s\ndefaultCpuPerDevice: %llu\ndefaultRamPerDevice: %llu\npidsPerDevice: %u\n",
-           c->default_sandbox, (unsigned long long)c->default_cpu_milli, (unsigned long long)c->default_ram_mib,
-           c->pids_limit);
+    printf("defaultSandbox: %s\ndefaultCpuPerDevice: %llu\ndefaultRamPerDevice: %llu\n", c->default_sandbox,
+           (unsigned long long)c->default_cpu_milli, (unsigned long long)c->default_ram_mib);
+    print_processes(c);
+    print_portion("shmPerDevice", &c->shm);
+    print_portion("tmpPerDevice", &c->tmp);
     printf("maxCpuPerDevice: %llu\nmaxRamPerDevice: %llu\n", (unsigned long long)config_max_cpu_milli(c),
            (unsigned long long)config_max_ram_mib(c));
     printf("idleStop: %llu\nkeepUntilMax: %llu\n", (unsigned long long)c->idle_stop_seconds,
@@ -66,6 +85,11 @@ int command_check_config(const struct config *c, int argc, char **argv)
     print_set("courseBasePath", c->course_path);
     printf("datasetMaxSize: %llu\ncourseMaxSize: %llu\n", (unsigned long long)c->dataset_max_bytes,
            (unsigned long long)c->course_max_bytes);
+    print_set("homeSkeleton", c->home_skeleton);
+    print_set("timeZone", c->time_zone);
+    print_set("language", c->language);
+    print_set("pipIndex", c->pip_index);
+    print_set("pipFindLinks", c->pip_find_links);
     print_set("engineSocket", c->engine_socket);
     print_set("gpuLibrary", c->gpu_library);
     return 0;

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/quantity.h"
 #include "config/listen.h"
 
 /* The addresses of environments as browsers write origins, cut in two at the port (public.h). */
@@ -43,7 +44,9 @@ struct config {
     char *gpu_time_slicing_file; /* NULL: every GPU is one unit */
     struct time_slicing *gpu_time_slicing;
     char *default_sandbox;
-    unsigned pids_limit;
+    unsigned pids_limit;                 /* pidsPerDevice; 0: in proportion to the memory, config_processes() */
+    unsigned max_pids;                   /* maxPidsPerDevice: whatever sandbox and memory say */
+    struct portion shm, tmp;             /* shmPerDevice, tmpPerDevice: of memory; half of it */
     uint64_t idle_stop_seconds;          /* idleStop: nobody used it for so long, and it is ended; 0: never */
     uint64_t keep_until_max_seconds;     /* how far ahead an owner may put spec.keepUntil */
     uint64_t minimum_free_mib;           /* below it no environment starts; of a small disk less, see disk.h */
@@ -54,6 +57,12 @@ struct config {
     char *jupyter_lab_base, *vscode_base; /* NULL where not set; they win: <base>/<user> */
     char *dataset_path, *course_path;     /* mounted read-only; DATA/public-dataset, DATA/public-course where not set */
     char *dataset_mount, *course_mount;
+    char *home_skeleton; /* whose files a new home begins with; NULL: none */
+
+    char *time_zone;      /* timeZone («Asia/Shanghai»), this machine's where not set; NULL: UTC */
+    char *language;       /* language («zh-CN»), likewise, of whoever has not chosen one; NULL: the image's */
+    char *pip_index;      /* pipIndex: address of the school's own package index; NULL: PyPI */
+    char *pip_find_links; /* pipFindLinks: folder of wheels, mounted read-only; NULL: none */
     uint64_t dataset_max_bytes, course_max_bytes; /* of what is uploaded */
 
     char *engine_socket;                 /* NULL: looked for */
@@ -71,6 +80,9 @@ struct config {
 /* The most that one environment gets, whatever the server says. */
 uint64_t config_max_cpu_milli(const struct config *c);
 uint64_t config_max_ram_mib(const struct config *c);
+unsigned config_max_processes(const struct config *c);
+/* Those of an environment with so much memory, whose sandbox says nothing. */
+unsigned config_processes(const struct config *c, uint64_t ram_mib);
 /* How many environments may use a GPU of that resource and model (as its driver names it) at a time: 1 to 256. */
 unsigned config_gpu_units(const struct config *c, const char *resource, const char *model);
 bool config_image_allowed(const struct config *c, const char *image);

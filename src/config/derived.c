@@ -20,6 +20,27 @@ uint64_t config_max_ram_mib(const struct config *c)
     return c->max_ram_mib ? c->max_ram_mib : pages > 0 ? (uint64_t)pages * (uint64_t)size >> 20 : c->default_ram_mib;
 }
 
+/* A process that does nothing takes some 100 KiB of the kernel's; a kernel of Jupyter's has twelve threads. */
+#define PROCESSES_MIN 256
+#define MIB_PER_PROCESS 8
+#define PROCESSES_MAX 4096
+
+unsigned config_max_processes(const struct config *c)
+{
+    if (c->max_pids)
+        return c->max_pids;
+    return c->pids_limit > PROCESSES_MAX ? c->pids_limit : PROCESSES_MAX;
+}
+
+unsigned config_processes(const struct config *c, uint64_t ram_mib)
+{
+    uint64_t n = c->pids_limit                               ? c->pids_limit
+                 : ram_mib / MIB_PER_PROCESS < PROCESSES_MIN ? PROCESSES_MIN
+                                                             : ram_mib / MIB_PER_PROCESS;
+    unsigned most = config_max_processes(c);
+    return n < most ? (unsigned)n : most;
+}
+
 unsigned config_gpu_units(const struct config *c, const char *resource, const char *model)
 {
     return time_slicing_replicas(c->gpu_time_slicing, resource, model);

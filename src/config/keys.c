@@ -19,6 +19,7 @@ enum key_type {
     KEY_DURATION,
     KEY_LISTEN,
     KEY_STRINGS,
+    KEY_PORTION,
     KEY_SEEN
 };
 
@@ -97,10 +98,18 @@ static const struct config_key config_keys[] = {
     {"idleStop", KEY_DURATION, FIELD(idle_stop_seconds), 0, DURATION_MAX, NULL},
     {"keepUntilMax", KEY_DURATION, FIELD(keep_until_max_seconds), 0, DURATION_MAX, NULL},
     {"pidsPerDevice", KEY_U32, FIELD(pids_limit), 256, 1048576, NULL},
+    {"maxPidsPerDevice", KEY_U32, FIELD(max_pids), 256, 4194304, NULL},
+    {"shmPerDevice", KEY_PORTION, FIELD(shm), 0, 0, NULL},
+    {"tmpPerDevice", KEY_PORTION, FIELD(tmp), 0, 0, NULL},
     {"maxCpuPerDevice", KEY_U64, FIELD(max_cpu_milli), 10, 1024000, NULL},
     {"maxRamPerDevice", KEY_U64, FIELD(max_ram_mib), 64, 16777216, NULL},
     {"allowedImages", KEY_STRINGS, FIELD(allowed_images), 0, 0, NULL},
     {"minimumFreeDisk", KEY_U64, FIELD(minimum_free_mib), 1, 16777216, NULL},
+    {"homeSkeleton", KEY_PATH, FIELD(home_skeleton), 0, 0, NULL},
+    {"timeZone", KEY_STRING, FIELD(time_zone), 0, 0, NULL},
+    {"language", KEY_STRING, FIELD(language), 0, 0, NULL},
+    {"pipIndex", KEY_STRING, FIELD(pip_index), 0, 0, NULL},
+    {"pipFindLinks", KEY_PATH, FIELD(pip_find_links), 0, 0, NULL},
     {"engineSocket", KEY_PATH, FIELD(engine_socket), 0, 0, NULL},
     {"gpuLibrary", KEY_PATH, FIELD(gpu_library), 0, 0, NULL},
     {"hostIdBase", KEY_U32, FIELD(host_id_base), 65536, 4294901760, NULL},
@@ -216,6 +225,17 @@ static int set_strings(struct config *c, const struct config_key *k, yyjson_val 
     return 0;
 }
 
+static int set_portion(struct config *c, const struct config_key *k, yyjson_val *v, const struct key_place *at,
+                       struct error **err)
+{
+    struct portion p;
+
+    if (!yyjson_is_str(v) || portion_parse((struct str){yyjson_get_str(v), yyjson_get_len(v)}, &p) < 0)
+        return wrong_value(at, k->path, err, PORTION_IS " of the memory");
+    *(struct portion *)field_of(c, k) = p;
+    return 0;
+}
+
 static int set_listen(struct config *c, const struct config_key *k, yyjson_val *v, const struct key_place *at,
                       struct error **err)
 {
@@ -260,6 +280,8 @@ static int apply_key(struct config *c, const struct config_key *k, yyjson_val *v
         return set_listen(c, k, v, at, err);
     case KEY_STRINGS:
         return set_strings(c, k, v, at, err);
+    case KEY_PORTION:
+        return set_portion(c, k, v, at, err);
     case KEY_SEEN:
         log_warning("%s:%zu: %s has no effect: %s", at->file, line_of(at, k->path), k->path, k->note);
         return 0;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -11,6 +12,7 @@
 #include "config/keys.h"
 #include "config/places.h"
 #include "config/public.h"
+#include "config/region.h"
 #include "config/state.h"
 #include "config/time_slicing.h"
 
@@ -29,9 +31,9 @@ static struct config *config_new(void)
     c->default_ram_mib = 8192;
     c->default_sandbox = xstrdup("jupyter-lab");
     c->gpu_driver = xstrdup("nvidia.com/gpu");
-    c->pids_limit = 1024;
     c->idle_stop_seconds = 12 * 3600;
     c->keep_until_max_seconds = 24 * 3600;
+    c->shm.percent = c->tmp.percent = 50; /* as the kernel does it for a machine */
     c->minimum_free_mib = 512;
     c->dataset_mount = xstrdup("/home/student/dataset-public");
     c->course_mount = xstrdup("/home/student/course-public");
@@ -177,6 +179,74 @@ static void complete_gpus(struct config *c)
     c->gpu_resources[1] = xstrdup("amd.com/gpu");
 }
 
+#define ZONES "/usr/share/zoneinfo"
+
+static int check_time_zone(const char *name, struct error **err)
+{
+    _cleanup_free_ char *path = xasprintf(ZONES "/%s", name);
+
+    if (!is_time_zone_name(name))
+        return error_set(err, REASON_INVALID, "timeZone: \"%s\" is no name of a time zone, as Asia/Shanghai is one",
+                         name);
+    if (path_exists(ZONES) && !path_exists(path))
+        return error_set(err, REASON_INVALID,
+                         "timeZone: there is no \"%s\" in " ZONES " (old names are in Debian's tzdata-legacy)", name);
+    return 0;
+}
+
+static int complete_region(struct config *c, struct error **err)
+{
+    if (c->time_zone && check_time_zone(c->time_zone, err) < 0)
+        return -1;
+    if (c->time_zone == NULL)
+        c->time_zone = machine_time_zone("");
+    if (c->language == NULL) {
+        c->language = machine_language("");
+        return 0;
+    }
+    char *tag = language_tag(c->language);
+    if (tag == NULL)
+        return error_set(err, REASON_INVALID, "language: \"%s\" names no language, as zh-CN, en or zh_CN.UTF-8 do",
+                         c->language);
+    replace_text(&c->language, tag);
+    return 0;
+}
+
+/* What goes into an environment's variables as it is. */
+static int check_index(const char *url, struct error **err)
+{
+    const char *rest = url == NULL                    ? "x"
+                       : starts_with(url, "https://") ? url + strlen("https://")
+                       : starts_with(url, "http://")  ? url + strlen("http://")
+                                                      : "";
+    bool plain = *rest != '\0' && *rest != '/';
+
+    for (const char *c = rest; *c; c++)
+        plain &= *c > ' ' && *c < 0x7f;
+    if (plain)
+        return 0;
+    return error_set(err, REASON_INVALID,
+                     "pipIndex: \"%s\" is no address of a package index, as https://pypi.school.example/simple is one",
+                     url);
+}
+
+/* Whoever may not look lets others say so. */
+static int check_folder(const char *key, const char *path, struct error **err)
+{
+    struct stat st;
+
+    if (path == NULL || (stat(path, &st) < 0 ? errno == EACCES : S_ISDIR(st.st_mode)))
+        return 0;
+    return error_set(err, REASON_INVALID, "%s: there is no folder %s", key, path);
+}
+
+static int check_packages(const struct config *c, struct error **err)
+{
+    if (check_index(c->pip_index, err) < 0 || check_folder("pipFindLinks", c->pip_find_links, err) < 0)
+        return -1;
+    return check_folder("homeSkeleton", c->home_skeleton, err);
+}
+
 static int read_time_slicing(struct config *c, struct error **err)
 {
     size_t n;
@@ -200,6 +270,14 @@ static int check_ids(const struct config *c, struct error **err)
         return error_set(err, REASON_INVALID, "hostIdRanges: %u ranges from %u exceed the ids of the system",
                          c->host_id_count, c->host_id_base);
     return 0;
+}
+
+static int check_processes(const struct config *c, struct error **err)
+{
+    if (c->max_pids == 0 || c->pids_limit <= c->max_pids)
+        return 0;
+    return error_set(err, REASON_INVALID, "pidsPerDevice: %u is more than maxPidsPerDevice (%u)", c->pids_limit,
+                     c->max_pids);
 }
 
 static int check_networks(const struct config *c, struct error **err)
@@ -253,7 +331,8 @@ struct config *config_load(const struct config_flags *flags, struct error **err)
     complete_gpus(c);
     c->server_id = c->host_id_base + 1;
     c->gateway_id = c->host_id_base + 2;
-    if (read_time_slicing(c, err) < 0 || check_ids(c, err) < 0 || check_networks(c, err) < 0 ||
+    if (read_time_slicing(c, err) < 0 || check_ids(c, err) < 0 || check_processes(c, err) < 0 ||
+        complete_region(c, err) < 0 || check_packages(c, err) < 0 || check_networks(c, err) < 0 ||
         check_listeners(c, err) < 0 || public_complete(c, err) < 0 || places_check(c, err) < 0) {
         config_free(c);
         return NULL;
@@ -293,6 +372,11 @@ void config_free(struct config *c)
                              c->course_path,
                              c->dataset_mount,
                              c->course_mount,
+                             c->home_skeleton,
+                             c->time_zone,
+                             c->language,
+                             c->pip_index,
+                             c->pip_find_links,
                              c->engine_socket,
                              c->gpu_library,
                              c->gpu_driver,

@@ -25,6 +25,8 @@ static const char *const closed[] = {"/etc",
                                      "/var/lib/containers",
                                      "/var/lib/docker",
                                      "/var/lib/containerd"};
+/* Made to begin homes with. */
+#define SYSTEM_SKELETON "/etc/skel"
 /* Not these, but what is in them. */
 static const char *const common[] = {"/", "/home", "/tmp", "/var/tmp"};
 
@@ -36,7 +38,7 @@ struct folder {
     char *path; /* without links; NULL: not set */
 };
 
-enum { DATA, RUNTIME, WORKSPACE, JUPYTER, VSCODE, DATASETS, COURSES, FOLDERS };
+enum { DATA, RUNTIME, WORKSPACE, JUPYTER, VSCODE, DATASETS, COURSES, WHEELS, SKELETON, FOLDERS };
 
 /* `folder` is never / itself: that is refused before it is compared with any other. */
 static bool path_is_in(const char *path, const char *folder)
@@ -103,6 +105,8 @@ static int refuse_folder(const struct folder *f, const char *given, const char *
 
 static int check_system(const struct folder *f, const char *given, struct error **err)
 {
+    if (f->role == SHARED && streq(f->path, SYSTEM_SKELETON))
+        return 0;
     for (size_t i = 0; i < ARRAY_SIZE(common); i++)
         if (streq(f->path, common[i]))
             return refuse_folder(f, given, common[i], "", err);
@@ -194,7 +198,8 @@ int places_check(const struct config *c, struct error **err)
         [DATA] = {"dataDirectory", OWN, NULL},        [RUNTIME] = {"runtimeDirectory", OWN, NULL},
         [WORKSPACE] = {"workspacePath", HOMES, NULL}, [JUPYTER] = {"jupyterLabHostBaseDir", HOMES, NULL},
         [VSCODE] = {"vscodeBasePath", HOMES, NULL},   [DATASETS] = {"datasetBasePath", SHARED, NULL},
-        [COURSES] = {"courseBasePath", SHARED, NULL},
+        [COURSES] = {"courseBasePath", SHARED, NULL}, [WHEELS] = {"pipFindLinks", SHARED, NULL},
+        [SKELETON] = {"homeSkeleton", SHARED, NULL},
     };
     const char *const given[FOLDERS] = {
         [DATA] = c->data,
@@ -204,6 +209,8 @@ int places_check(const struct config *c, struct error **err)
         [VSCODE] = c->vscode_base,
         [DATASETS] = c->dataset_path,
         [COURSES] = c->course_path,
+        [WHEELS] = c->pip_find_links,
+        [SKELETON] = c->home_skeleton,
     };
     int rc = check_all(c, all, given, err);
 

@@ -43,6 +43,7 @@ void device_read(yyjson_val *object, struct device *out)
         .ram = json_str_at(object, "spec.deviceRam"),
         .gpu = (unsigned)json_int_at(object, "spec.deviceGpu", 0),
         .gpu_driver = json_str_at(object, "spec.gpuDriver"),
+        .language = json_str_at(object, "spec.language"),
         .gpus = json_at(object, "status.gpus"),
         .waits = json_at(object, "status.queue") != NULL,
         .deleting = json_str_at(object, "metadata.deletionTimestamp") != NULL,

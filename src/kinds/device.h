@@ -34,6 +34,7 @@ struct device {
     const char *cpu, *ram;  /* spec.deviceCpu (milli-cores), spec.deviceRam (MiB) as sent */
     unsigned gpu;           /* spec.deviceGpu */
     const char *gpu_driver; /* spec.gpuDriver; NULL: no GPU */
+    const char *language;   /* spec.language («zh-CN») */
     yyjson_val *gpus;       /* status.gpus: array of {id, resource, host}, one for each unit; or NULL */
     bool waits;             /* status.queue is there: it has not all that it needs, whatever else it has */
     bool deleting;          /* metadata.deletionTimestamp is set */

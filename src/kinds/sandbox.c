@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/quantity.h"
 #include "base/str.h"
 
 static const char *or_default(const char *s, const char *otherwise)
@@ -43,6 +44,9 @@ void sandbox_read(yyjson_val *object, struct sandbox *out)
         .deprecated = json_str_at(object, "spec.deprecated"),
         .cpu = read_amount(object, "spec.resources.defaultCpuMilli", "spec.resources.maxCpuMilli"),
         .memory = read_amount(object, "spec.resources.defaultMemoryMiB", "spec.resources.maxMemoryMiB"),
+        .shm = json_str_at(object, "spec.shmSize"),
+        .tmp = json_str_at(object, "spec.tmpSize"),
+        .processes = (unsigned)json_int_at(object, "spec.processes", 0),
         .network = json_bool_at(object, "spec.network", false),
         .network_allow = json_at(object, "spec.networkAllow"),
         .allow_service_workers = json_bool_at(object, "spec.allowServiceWorkers", false),
@@ -117,6 +121,19 @@ yyjson_val *sandbox_volume(const struct sandbox *s, const char *name)
     return NULL;
 }
 
+#define EMPTY_DIR_MIB 64
+
+static uint64_t size_of_empty_dir(yyjson_val *empty)
+{
+    int64_t mib = json_int_at(empty, "sizeMiB", EMPTY_DIR_MIB);
+    const char *limit = json_str_at(empty, "sizeLimit");
+    uint64_t bytes;
+
+    if (limit)
+        return quantity_parse(str_from(limit), PORTION_MAX, &bytes) == 0 ? bytes : 0;
+    return mib > 0 ? (uint64_t)mib << 20 : 0;
+}
+
 size_t sandbox_scratch(const struct sandbox *s, struct sandbox_scratch list[static SANDBOX_SCRATCH_MAX])
 {
     yyjson_val *one;
@@ -125,9 +142,9 @@ size_t sandbox_scratch(const struct sandbox *s, struct sandbox_scratch list[stat
     yyjson_arr_foreach (s->volume_mounts, i, max, one) {
         yyjson_val *empty = yyjson_obj_get(sandbox_volume(s, json_str_at(one, "name")), "emptyDir");
         const char *path = json_str_at(one, "mountPath");
-        int64_t size = json_int_at(empty, "sizeMiB", 64);
-        if (yyjson_is_obj(empty) && path && size > 0 && n < SANDBOX_SCRATCH_MAX)
-            list[n++] = (struct sandbox_scratch){path, (uint64_t)size << 20};
+        uint64_t size = size_of_empty_dir(empty);
+        if (yyjson_is_obj(empty) && path && size && n < SANDBOX_SCRATCH_MAX)
+            list[n++] = (struct sandbox_scratch){path, size};
     }
     return n;
 }

@@ -35,11 +35,13 @@ struct sandbox {
     bool hidden;                /* spec.hidden: users are not offered it */
     const char *deprecated;     /* spec.deprecated: what to use instead */
     struct sandbox_amount cpu, memory; /* spec.resources; thousandths of a core, MiB */
-    bool network;                      /* spec.network: access to the internet */
-    yyjson_val *network_allow;         /* spec.networkAllow: array of «10.1.2.0/24», or NULL */
-    bool allow_service_workers;        /* spec.allowServiceWorkers */
-    int64_t run_as_user;               /* spec.runAsUser; 1000 */
-    const char *idle_stop;             /* spec.idleStop; NULL: the configuration's */
+    const char *shm, *tmp; /* spec.shmSize, spec.tmpSize: «1Gi», «50%» of the memory; NULL: as the configuration says */
+    unsigned processes;         /* spec.processes; 0: as the configuration says */
+    bool network;               /* spec.network: access to the internet */
+    yyjson_val *network_allow;  /* spec.networkAllow: array of «10.1.2.0/24», or NULL */
+    bool allow_service_workers; /* spec.allowServiceWorkers */
+    int64_t run_as_user;        /* spec.runAsUser; 1000 */
+    const char *idle_stop;      /* spec.idleStop; NULL: the configuration's */
 };
 void sandbox_read(yyjson_val *object, struct sandbox *out);
 /* Those of spec.ports that sandbox_check() lets pass, in their order; returns how many. */

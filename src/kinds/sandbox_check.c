@@ -1,6 +1,7 @@
 /* What a schema cannot say of a sandbox: where it may be mounted, where it listens, and which variables are not its to
  * set. */
 #include "base/alloc.h"
+#include "base/quantity.h"
 #include "kinds/sandbox.h"
 
 /* System folders, in which the engine or the image has its own: a mount there fails, or hides what runs it. */
@@ -160,6 +161,54 @@ static int check_amounts(const struct sandbox *s, struct error **err)
     return cpu < 0 || memory < 0 ? -1 : 0;
 }
 
+static bool is_mounted(const struct sandbox *s, const char *path)
+{
+    yyjson_val *one;
+    size_t i, n;
+
+    yyjson_arr_foreach (s->volume_mounts, i, n, one) {
+        if (streq(json_str_at(one, "mountPath"), path))
+            return true;
+    }
+    return false;
+}
+
+static int check_size(const struct sandbox *s, const char *field, const char *value, const char *path,
+                      struct error **err)
+{
+    struct portion size;
+
+    if (value == NULL)
+        return 0;
+    if (portion_parse(str_from(value), &size) < 0)
+        return invalid(err, field, value, "must be " PORTION_IS " of the memory, of at least 64Ki");
+    return is_mounted(s, path) ? invalid(err, field, value, "a volume is mounted there already, which has its own size")
+                               : 0;
+}
+
+static int check_sizes(const struct sandbox *s, struct error **err)
+{
+    int shm = check_size(s, "spec.shmSize", s->shm, "/dev/shm", err);
+    int tmp = check_size(s, "spec.tmpSize", s->tmp, "/tmp", err);
+    return shm < 0 || tmp < 0 ? -1 : 0;
+}
+
+static int check_volumes(const struct sandbox *s, struct error **err)
+{
+    struct portion size;
+    yyjson_val *one;
+    size_t i, n;
+    int rc = 0;
+
+    yyjson_arr_foreach (s->volumes, i, n, one) {
+        const char *limit = json_str_at(one, "emptyDir.sizeLimit");
+        _cleanup_free_ char *field = xasprintf("spec.volumes[%zu].emptyDir.sizeLimit", i);
+        if (limit && (portion_parse(str_from(limit), &size) < 0 || size.percent))
+            rc = invalid(err, field, limit, "must be a quantity of bytes (\"1Gi\"), at least 64Ki");
+    }
+    return rc;
+}
+
 /* Two that are written to and may be larger than by default. */
 static bool is_writable_system_folder(const char *path)
 {
@@ -221,8 +270,9 @@ int sandbox_check(const struct sandbox *s, struct error **err)
 {
     int home = check_home(s, err), env = check_env(s, err), ports = check_ports(s, err);
     int amounts = check_amounts(s, err), mounts = check_mounts(s, err);
+    int sizes = check_sizes(s, err), volumes = check_volumes(s, err);
 
-    if (home < 0 || env < 0 || ports < 0 || amounts < 0 || mounts < 0)
+    if (home < 0 || env < 0 || ports < 0 || amounts < 0 || mounts < 0 || sizes < 0 || volumes < 0)
         return -1;
     return s->socket ? check_socket(s, err) : 0;
 }

@@ -61,14 +61,15 @@ def test_one_for_each_user_under_load(hydra, user, imageless):
                                         ({"sandboxName": "nowhere"}, "spec.sandboxName"),
                                         ({"deviceCpu": "two"}, "spec.deviceCpu"), ({"deviceCpu": "1"}, "spec.deviceCpu"),
                                         ({"deviceRam": "8Gi"}, "spec.deviceRam"), ({"deviceRam": "1"}, "spec.deviceRam"),
-                                        ({"deviceGpu": 256}, "spec.deviceGpu"), ({"deviceGpu": -1}, "spec.deviceGpu")])
+                                        ({"deviceGpu": 256}, "spec.deviceGpu"), ({"deviceGpu": -1}, "spec.deviceGpu"),
+                                        ({"language": "zh_CN.UTF-8"}, "spec.language")])
 def test_bad_fields(admin, user, spec, field):
     full = {"openHydraUsername": user, **spec} if spec else {}
     is_status(admin.post("devices", json={"metadata": {"name": fresh_name()}, "spec": full}), 422, "Invalid", field=field)
 
 
 @pytest.mark.parametrize("change", [{"openHydraUsername": "headmaster"}, {"sandboxName": "jupyter-lab"}, {"deviceCpu": "1000"},
-                                    {"deviceRam": "1024"}, {"deviceGpu": 1}, {"ideType": "vscode"}, {"gpuDriver": "a/b"}])
+                                    {"deviceRam": "1024"}, {"deviceGpu": 1}, {"ideType": "vscode"}, {"gpuDriver": "a/b"}, {"language": "zh-CN"}])
 def test_immutable(admin, device, change):
     body = is_status(patch(admin, device["metadata"]["name"], {"spec": change}), 422, "Invalid", field=f"spec.{next(iter(change))}")
     assert "immutable" in json.dumps(body) and "delete" in json.dumps(body), "it says what to do instead"

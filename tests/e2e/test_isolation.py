@@ -439,7 +439,10 @@ def test_the_hosts_names_are_not_known(world):
 
 
 def test_temporary_files_are_limited(world):
-    for place, most in (("/tmp", 256 << 20), ("/dev/shm", 64 << 20)):
+    resources = world.hydra.device(A)["status"]["resources"]
+    for place, said in (("/tmp", "tmp"), ("/dev/shm", "shm")):
+        most = int(resources[said].removesuffix("Mi")) << 20
+        assert most << 1 == int(resources["memory"].removesuffix("Mi")) << 20, resources
         code = world.anna.run("""
             import errno, os
             fd = os.open(place + '/large', os.O_CREAT | os.O_RDWR)
@@ -525,7 +528,7 @@ def cgroup_value(pid, controller, old, new):
 
 def test_limits_are_what_was_asked_for(world):
     device = world.hydra.device(CAROL)
-    assert device["status"]["resources"] == {"cpu": "500m", "memory": "512Mi", "pids": device["status"]["resources"]["pids"]}
+    assert device["status"]["resources"] == {"cpu": "500m", "memory": "512Mi", "shm": "256Mi", "tmp": "256Mi", "pids": 256}
     enforced = next(c for c in device["status"]["conditions"] if c["type"] == "ResourceLimitsEnforced")
     assert enforced["status"] == "True", enforced
     pid = container(world.hydra, CAROL)["State"]["Pid"]
@@ -595,6 +598,12 @@ def test_a_cell_that_takes_too_much_memory(world):
     """The kernel ends what is largest, the environment goes on."""
     code = world.carol.run(f"import subprocess\nresult = subprocess.run(['{PYTHON}', '-c', {HOG!r}]).returncode")
     assert code == -9
+
+    def said():
+        conditions = world.hydra.device(CAROL)["status"]["conditions"]
+        return next((c for c in conditions if c["type"] == "OutOfMemory" and c["status"] == "True"), None)
+
+    assert "all 512 MiB" in wait_until(said, 30, what="OutOfMemory")["message"]
     assert world.carol.run("result = 1 + 1") == 2 and world.hydra.device(CAROL)["status"]["phase"] == "Running"
 
 

@@ -1,6 +1,6 @@
 /* What runs in the tests' environments instead of Jupyter: a small HTTP server on OPENHYDRA_SOCKET, or on TCP as LISTEN
  * says («0.0.0.0,8888»), linked statically, so that an image is this one file. BEHAVIOUR says how it misbehaves; so do
- * requests: /exit?N, /oom, /say?TEXT, /who, /write?PATH, /read?PATH, /list?FOLDER, /open?PATH, /variables, /kill?PID, /slow?SECONDS, /close (it listens no
+ * requests: /exit?N, /oom, /hog (a child of it is), /fork?N (as many as it can be), /fill?PATH, /remove?PATH, /room?PATH, /say?TEXT, /who, /write?PATH, /read?PATH, /list?FOLDER, /open?PATH, /variables, /kill?PID, /slow?SECONDS, /close (it listens no
  * more), /fail?1 (503 from now on), /fail?0. /echo answers with the request's body, /upgrade goes on to send back what
  * comes, /big?N says N MiB, with its end of the connection closed behind them. */
 #include <arpa/inet.h>
@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
@@ -73,6 +74,12 @@ static void eat_memory(void)
     }
 }
 
+static void eat_memory_in_a_child(void)
+{
+    if (fork() == 0)
+        eat_memory();
+}
+
 static void answer(int fd, const char *status, const char *text)
 {
     char out[8192];
@@ -103,6 +110,45 @@ static void write_file(int fd, const char *path)
     }
     close(out);
     answer(fd, "200 OK", "written\n");
+}
+
+/* Children that wait, and are ended again. */
+static void fork_many(int fd, unsigned long most)
+{
+    static pid_t children[10000];
+    unsigned long n = 0;
+    char text[64];
+
+    while (n < most && n < 10000 && (children[n] = fork()) >= 0) {
+        if (children[n] == 0)
+            pause();
+        n++;
+    }
+    snprintf(text, sizeof(text), "%lu %s", n, n < most ? strerror(errno) : "all");
+    for (unsigned long i = 0; i < n; i++)
+        kill(children[i], SIGKILL);
+    answer(fd, "200 OK", text);
+}
+
+static void fill_file(int fd, const char *path)
+{
+    static char piece[65536];
+    int out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    while (out >= 0 && write(out, piece, sizeof(piece)) > 0)
+        ;
+    answer(fd, "200 OK", strerror(errno));
+    if (out >= 0)
+        close(out);
+}
+
+static void tell_room(int fd, const char *path)
+{
+    struct statvfs fs = {0};
+    char text[64];
+
+    snprintf(text, sizeof(text), "%llu", statvfs(path, &fs) < 0 ? 0ull : (unsigned long long)fs.f_blocks * fs.f_frsize);
+    answer(fd, "200 OK", text);
 }
 
 static void list_folder(int fd, const char *path)
@@ -326,6 +372,24 @@ static void serve(int fd)
     }
     if (strcmp(path, "/open") == 0 && argument) {
         open_file(fd, argument);
+        return;
+    }
+    if (strcmp(path, "/hog") == 0)
+        eat_memory_in_a_child();
+    if (strcmp(path, "/fork") == 0 && argument) {
+        fork_many(fd, strtoul(argument, NULL, 10));
+        return;
+    }
+    if (strcmp(path, "/fill") == 0 && argument) {
+        fill_file(fd, argument);
+        return;
+    }
+    if (strcmp(path, "/remove") == 0 && argument) {
+        answer(fd, "200 OK", unlink(argument) < 0 ? strerror(errno) : "removed");
+        return;
+    }
+    if (strcmp(path, "/room") == 0 && argument) {
+        tell_room(fd, argument);
         return;
     }
     if (strcmp(path, "/variables") == 0) {

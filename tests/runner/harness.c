@@ -87,6 +87,7 @@ static void shrink_limits(void)
     take(&limits.turn_seconds, "TURN_SECONDS");
     take(&limits.check_seconds, "CHECK_SECONDS");
     take(&limits.ask_seconds, "ASK_SECONDS");
+    take(&limits.shortage_seconds, "SHORTAGE_SECONDS");
     take(&limits.ask_answer_ms, "ASK_ANSWER_MS");
     take(&limits.ask_again_ms, "ASK_AGAIN_MS");
     take(&limits.silent_seconds, "SILENT_SECONDS");

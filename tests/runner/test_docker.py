@@ -14,6 +14,9 @@ from runner.test_runner import (  # noqa: F401
     test_many_at_once, test_out_of_memory_says_so, test_start_status_and_end, test_what_belongs_to_nobody_goes,
     test_what_has_only_the_name_of_ours_is_left_alone, test_what_is_mounted_below_a_data_set_is_read_only_too,
     test_what_ends_by_itself_fails_with_its_last_words)
+from runner.test_limits import (  # noqa: F401
+    test_files_in_memory_are_as_large_as_said, test_memory_that_ran_out_is_said, test_processes_that_ran_out_are_said,
+    test_what_environments_are_told)
 from runner.test_tcp import (  # noqa: F401
     ada, test_a_killed_runner_finds_it, test_bodies_whole_and_both_ways, test_it_ends_with_what_runs_whoever_is_there, test_it_is_started_again,
     test_what_hands_the_bytes_on_may_do_nothing_else, test_what_runs_cannot_touch_it)

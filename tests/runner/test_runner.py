@@ -31,7 +31,7 @@ def test_start_status_and_end(stack):
     status = stack.wait("ada", "Running")
     uid = created["metadata"]["uid"]
     assert status["containerName"] == f"open-hydra-{uid}"
-    assert status["resources"] == {"cpu": "500m", "memory": "256Mi", "pids": 1024}
+    assert status["resources"] == {"cpu": "500m", "memory": "256Mi", "shm": "128Mi", "tmp": "128Mi", "pids": 256}
     assert set(status["timings"]) == {"queued", "preparing", "starting"}
     assert status["startedAt"] and "log" not in status
     assert stack.condition("ada", "Ready")["status"] == "True"
@@ -139,7 +139,7 @@ def test_hardening(stack):
         assert int(limit) == 256 << 20
         quota = next(v for k, v in groups.items() if "cpu" in k.split(","))
         assert int(pathlib.Path(f"/sys/fs/cgroup/cpu{quota}/cpu.cfs_quota_us").read_text()) == 50000
-        assert int(pathlib.Path(f"/sys/fs/cgroup/pids{groups['pids']}/pids.max").read_text()) == 1024
+        assert int(pathlib.Path(f"/sys/fs/cgroup/pids{groups['pids']}/pids.max").read_text()) == 256
     assert container["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")
     assert stack.inside("ada", "/write?/anywhere")[0] == 500
     assert stack.inside("ada", "/write?/tmp/here")[0] == 200

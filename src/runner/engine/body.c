@@ -7,9 +7,6 @@
 #include "runner/engine/ports.h"
 #include "runner/engine/seccomp.h"
 
-#define TMP_SIZE "size=268435456"
-#define SHM_BYTES (64 << 20)
-#define SHM_SIZE "size=67108864"
 #define LOG_BYTES (1 << 20)
 #define CPU_PERIOD_US 100000
 
@@ -229,37 +226,24 @@ static void add_podman_file(document *d, value *mounts, const struct gpu_file *f
     put_strings(d, one, "options", options, ARRAY_SIZE(options));
 }
 
-static bool has_scratch(const struct runtime_spec *s, const char *target)
-{
-    for (size_t i = 0; i < s->scratch_len; i++)
-        if (streq(s->scratch[i].target, target))
-            return true;
-    return false;
-}
-
 static void add_podman_scratch(document *d, value *mounts, const struct runtime_scratch *one)
 {
     _cleanup_free_ char *size = xasprintf("size=%llu", (unsigned long long)one->bytes);
-    const char *const options[] = {size, "mode=1777", "nosuid", "nodev"};
+    const char *const options[] = {size, "mode=1777", "nosuid", "nodev", "noexec"};
+    bool executable = !streq(one->target, SCRATCH_SHM);
 
-    add_podman_tmpfs(d, mounts, one->target, options, ARRAY_SIZE(options));
+    add_podman_tmpfs(d, mounts, one->target, options, ARRAY_SIZE(options) - executable);
 }
 
+/* /dev/shm among them: Podman 5's own would be read-only with `read_write_tmpfs` off, and fail what shares memory. */
 static void put_podman_mounts(document *d, value *root, const struct runtime_spec *s, const struct prepared *p)
 {
-    static const char *const tmp[] = {TMP_SIZE, "mode=1777", "nosuid", "nodev"};
-    /* Podman 5's own would be read-only with `read_write_tmpfs` off, and fail what shares memory. */
-    static const char *const shm[] = {SHM_SIZE, "mode=1777", "nosuid", "nodev", "noexec"};
     value *mounts = put_arr(d, root, "mounts");
 
     for (size_t i = 0; i < p->mounts_len; i++)
         add_podman_mount(d, mounts, &p->mounts[i]);
     for (size_t i = 0; i < p->gpus.files_len; i++)
         add_podman_file(d, mounts, &p->gpus.files[i]);
-    if (!has_scratch(s, "/tmp"))
-        add_podman_tmpfs(d, mounts, "/tmp", tmp, ARRAY_SIZE(tmp));
-    if (!has_scratch(s, "/dev/shm"))
-        add_podman_tmpfs(d, mounts, "/dev/shm", shm, ARRAY_SIZE(shm));
     for (size_t i = 0; i < s->scratch_len; i++)
         add_podman_scratch(d, mounts, &s->scratch[i]);
 }
@@ -445,19 +429,15 @@ static void put_docker_log(document *d, value *host)
 static void put_docker_memory(document *d, value *host, const struct runtime_spec *s)
 {
     value *memory = put_obj(d, host, "Tmpfs");
-    uint64_t shm = SHM_BYTES;
 
-    put_str(d, memory, "/tmp", "rw,nosuid,nodev,exec,mode=1777," TMP_SIZE);
     for (size_t i = 0; i < s->scratch_len; i++) {
         const struct runtime_scratch *one = &s->scratch[i];
         _cleanup_free_ char *options =
             xasprintf("rw,nosuid,nodev,exec,mode=1777,size=%llu", (unsigned long long)one->bytes);
-        if (streq(one->target, "/dev/shm"))
-            shm = one->bytes;
-        else
+        if (!streq(one->target, SCRATCH_SHM))
             json_mut_set_str(d, memory, one->target, options);
     }
-    put_int(d, host, "ShmSize", shm);
+    put_int(d, host, "ShmSize", runtime_scratch_bytes(s, SCRATCH_SHM));
 }
 
 static void put_docker_host(document *d, value *root, const struct engine *e, const struct runtime_spec *s,

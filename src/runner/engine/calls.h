@@ -24,6 +24,7 @@
  *   guard      the rules of its network (network)      image      found, pulled (pull_stream: what is said meanwhile);
  *                                                      image_list, image_archive
  *   inside     programs that are run in it for a while
+ *   shortage   what they lack, by their control groups (cgroup)
  *   conmon, oom, process, logs
  */
 
@@ -54,6 +55,7 @@ struct engine {
     atomic_bool podman, libpod, limits; /* of these, for who holds no lock */
     struct relays *relays;
     struct menders *menders;
+    struct shortages *shortages;
     struct map *guarded;     /* instance → for what its rules were made; under the lock */
     struct map *gpu_holders; /* instance → id of its container, where it has GPUs; under the lock */
     struct gpus *gpus;       /* NULL: nobody looks for any */

@@ -22,6 +22,7 @@
 #include "runner/engine/ports.h"
 #include "runner/engine/seccomp.h"
 #include "runner/engine/service.h"
+#include "runner/engine/shortage.h"
 #include "runner/engine/watch.h"
 #include "runner/engine/work.h"
 #include "runner/gpu/cdi.h"
@@ -159,6 +160,7 @@ static int end_instance(struct runtime *r, const char *instance, unsigned grace,
     engine_network_forget(e, instance);
     engine_conmon_forget(instance);
     relays_forget(e->relays, instance);
+    shortages_forget(e->shortages, instance);
     engine_gpus_held(e, instance, NULL);
     return 0;
 }
@@ -173,6 +175,11 @@ static int sweep(struct runtime *r, void (*wanted)(void *arg, struct map *ids), 
     return host_sweep(engine_of(r), wanted, arg, err);
 }
 
+static bool shortage(struct runtime *r, const char *id, struct runtime_shortage *out)
+{
+    return shortages_of(engine_of(r)->shortages, id, out);
+}
+
 /* --- Life --- */
 
 static void start_watching(struct runtime *r, const struct runtime_listener *l)
@@ -181,6 +188,8 @@ static void start_watching(struct runtime *r, const struct runtime_listener *l)
     e->listener = *l;
     e->started = true;
     relays_start(e->relays);
+    shortages_listen(e->shortages, l);
+    shortages_start(e->shortages);
     if (l->gpus_changed)
         engine_gpus_start(e);
     e->thread = thread_start("engine", engine_watch, e);
@@ -196,6 +205,7 @@ static void engine_free(struct runtime *r)
     engine_service_stop(e);
     relays_free(e->relays);
     menders_free(e->menders);
+    shortages_free(e->shortages);
     transport_free(e->transport);
     pthread_mutex_destroy(&e->lock);
     free(e->places);
@@ -232,6 +242,7 @@ static const struct runtime_ops ops = {
     .run_inside = engine_run_inside,
     .usage = engine_usage,
     .work = engine_work,
+    .shortage = shortage,
     .gpus = engine_gpus,
     .gpu_use = engine_gpu_use,
     .about = engine_about,
@@ -253,6 +264,7 @@ struct runtime *engine_new(const struct engine_options *options)
     e->guarded = map_new();
     e->relays = relays_new(relay_root, options->stop_fd);
     e->menders = menders_new();
+    e->shortages = shortages_new(options->stop_fd);
     e->gpu_holders = map_new();
     e->gpu_places = gpu_places_or_default(options->gpu_places);
     e->stop_fd = options->stop_fd;

@@ -10,6 +10,7 @@
 #include "base/beneath.h"
 #include "base/io.h"
 #include "base/str.h"
+#include "runner/engine/skeleton.h"
 #include "runner/homes/private.h"
 
 static int open_base(const struct home_options *o, struct error **err)
@@ -138,6 +139,10 @@ static int settle(const struct home_options *o, struct home *h, struct error **e
 
 static int open_or_make(const struct home_options *o, struct home *h, struct error **err)
 {
+    const struct skeleton skeleton = {o->skeleton, o->user, o->owner, o->chown};
+
+    if (o->skeleton && skeleton_make_home(&skeleton, h->parent, err) < 0)
+        return -1;
     if (mkdirat(h->parent, o->user, 0700) < 0 && errno != EEXIST)
         return error_errno(err, errno, "create the home of %s", o->user);
     h->fd = open_beneath(h->parent, o->user, O_RDONLY | O_DIRECTORY, 0);

@@ -16,6 +16,7 @@ struct home_options {
     uid_t owner;                      /* of a new home: user and group */
     uint32_t range_first, range_size; /* an existing one's owner lies in it, or it has to be mended */
     bool chown;                       /* false: without root, everything is ours */
+    const char *skeleton;             /* whose files a new one begins with; NULL: it is empty */
     const char *const *folders;       /* that the owner has in it: «a/b», made where there are none */
     size_t folders_len;
 };

@@ -229,6 +229,7 @@ static struct home_options home_options(const struct making *m, const char *cons
                                  .range_first = m->out->host_id ? m->out->host_id : 1, /* see take_subordinate() */
                                  .range_size = m->out->host_id_size,
                                  .chown = geteuid() == 0,
+                                 .skeleton = c->home_skeleton,
                                  .folders = folders,
                                  .folders_len = n};
 }
@@ -317,6 +318,8 @@ static int make_all(struct making *m, const struct engine_facts *f, const char *
         return refuse(reason, "DataSetsRefused");
     if (copy_shared(m, PLACE_COURSE, c->course_path, CONTENT_COURSES, err) < 0)
         return refuse(reason, "CoursesRefused");
+    if (copy_shared(m, PLACE_WHEELS, c->pip_find_links, CONTENT_WHEELS, err) < 0)
+        return refuse(reason, "WheelsRefused");
     return make_log_folder(m, err) < 0 ? refuse(reason, "LogRefused") : 0;
 }
 

@@ -8,7 +8,7 @@
  * its socket, copies of the mounts that all share, room for its log. What a taken-over server may ask of the machine is
  * bounded here.
  */
-#define MAX_MOUNTS 4
+#define MAX_MOUNTS 5
 struct mount_point {
     const char *source, *target;
     bool read_only, executable; /* read_only: the source is a mount that is so already, with all below it */

@@ -15,6 +15,7 @@
 #include "runner/engine/oom.h"
 #include "runner/engine/ports.h"
 #include "runner/engine/process.h"
+#include "runner/engine/shortage.h"
 
 #define KILLED 137 /* 128 + SIGKILL */
 #define TOKEN_VARIABLE "OPENHYDRA_TOKEN"
@@ -92,6 +93,8 @@ int engine_look(struct runtime *r, const char *instance, struct instance *out, s
         out->started_us = 0;
     if (out->state != INSTANCE_RUNNING)
         return 0;
+    if (id && out->device)
+        shortages_watch(e->shortages, instance, out->device, id, out->process.pid);
     if (out->gpus && id)
         engine_gpus_held(e, instance, id);
     engine_network_refresh(e, instance, root);

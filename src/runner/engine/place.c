@@ -29,7 +29,8 @@
 #define PORTS_SUFFIX ".ports"
 #define SHARED_FLAGS (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
-static const char *const shared_suffixes[] = {[PLACE_DATA_SET] = ".data", [PLACE_COURSE] = ".course"};
+static const char *const shared_suffixes[] = {
+    [PLACE_DATA_SET] = ".data", [PLACE_COURSE] = ".course", [PLACE_WHEELS] = ".wheels"};
 
 void place_name(char out[static PLACE_NAME_SIZE], const char *instance)
 {

@@ -41,7 +41,7 @@ int place_ensure_home(const char *root, const char *name, int home, struct error
 char *place_home_path(struct arena *a, const char *root, const char *name);
 /* Puts what is mounted at `source` and below it, as it is now, at <root>/<name>.<what>: read-only, nosuid, nodev and
  * noexec all the way down, and nothing that is mounted there later arrives. */
-enum place_shared { PLACE_DATA_SET, PLACE_COURSE };
+enum place_shared { PLACE_DATA_SET, PLACE_COURSE, PLACE_WHEELS };
 int place_ensure_shared(const char *root, const char *name, enum place_shared what, const char *source,
                         struct error **err) _must_check_;
 /* <root>/<name>.<what> */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "runner/environment/failed.h"
+#include "runner/environment/shortage.h"
 
 static unsigned backoff_ms(unsigned restarts)
 {
@@ -49,6 +50,8 @@ void environment_ended(struct environments *es, struct environment *e, const str
     free(e->log);
     e->log = environment_log(es, e);
     log_warning("%s: %s", e->name, description);
+    if (i && i->out_of_memory)
+        environment_note_killed(e, clock_realtime_us());
     if (!environment_may_restart(e, now)) {
         _cleanup_free_ char *message =
             xasprintf("%s; started again %u times, then given up", description, e->restarts_in_window);

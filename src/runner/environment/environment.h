@@ -21,13 +21,20 @@
  *   start, stop   from nothing to Running, and back      ended    one that ended by itself
  *   health        what its pulse leads to                failed   for good, or for now
  *   status        what its status says                   spec     what it is made from
- *   gpus          those that it has
+ *   gpus          those that it has                     shortage what it lacked
  *   image         its image: waited for, found           images   all of them: looked for, pulled
  *   catalogue     the sandboxes that name them           sandbox_status   what their status says
  *   named         which they have named once, on disk
  *   activity      who works in it; activity_look: one look, source by source; idle: what follows, from times alone
  *   in_use        by which rules, and its end where nobody does
  */
+
+/* Something that the kernel counts, and that it lacked when it was counted. */
+struct lack {
+    uint64_t counted; /* of what runs now */
+    int64_t last_us;  /* wall clock; 0: never, as far as is known */
+    uint64_t used;    /* bytes, after that */
+};
 
 enum timing { TIMING_QUEUED, TIMING_PREPARING, TIMING_STARTING, TIMINGS };
 
@@ -58,9 +65,14 @@ struct environment {
     char *token;
     struct endpoint *endpoints; /* the first is the one by which it is entered; none: not known yet */
     size_t endpoints_len;
-    uint64_t told_epoch;  /* in which the server was told of these; 0: never */
-    char *readiness_path; /* as the sandbox said when it was started */
-    char *kept_apart;     /* what was done with the files of a former owner of that name; NULL: nothing */
+    uint64_t told_epoch;           /* in which the server was told of these; 0: never */
+    char *readiness_path;          /* as the sandbox said when it was started */
+    uint64_t shm_bytes, tmp_bytes; /* that it was started with; these three 0: by the runner before this one */
+    unsigned processes;
+    struct lack memory_lack, process_lack; /* shortage.h */
+    bool lacks_known;                      /* they are of what runs now */
+    const char *full;                      /* path of its memory that has no room; NULL: none. Static */
+    char *kept_apart; /* what was done with the files of a former owner of that name; NULL: nothing */
 
     unsigned restarts, restarts_in_window;
     int64_t window_since_us, not_before_us;

@@ -21,6 +21,7 @@ struct limits limits = {
     .pull_retry_seconds = 10,
     .pull_retry_longest_seconds = 300,
     .disk_full_seconds = 5,
+    .shortage_seconds = 900,
     .ask_seconds = 15,
     .ask_answer_ms = 5000,
     .ask_again_ms = 2000,

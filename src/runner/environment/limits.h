@@ -24,6 +24,7 @@ struct limits {
     unsigned pull_retry_seconds;    /* a pull failed: doubled each time, up to */
     unsigned pull_retry_longest_seconds;
     unsigned disk_full_seconds; /* likewise, for room */
+    unsigned shortage_seconds;  /* so long it is said what it lacked */
     /* As long as it runs (pulse.h): */
     unsigned ask_seconds;    /* between two questions, give or take a quarter */
     unsigned ask_answer_ms;  /* later is no answer: a machine that is busy with a class is slow */

@@ -2,11 +2,16 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/io.h"
+#include "base/quantity.h"
+#include "config/region.h"
 #include "runner/environment/gpus.h"
 #include "runner/environment/image.h"
 
-#define MAX_VARIABLES 261
+#define MAX_VARIABLES 270
+#define OURS 5 /* at the end */
+#define WHEELS_TARGET "/opt/open-hydra/wheels"
 
 /* What is not said, or no number, is the default, which is no more than the most that there is. */
 static uint64_t amount(const char *said, uint64_t otherwise, uint64_t most)
@@ -44,6 +49,21 @@ static int check_amounts(const struct config *c, const struct device *d, struct 
                          "environment may get here (maxCpuPerDevice)",
                          (unsigned long long)cpu, (unsigned long long)config_max_cpu_milli(c));
     return 0;
+}
+
+static unsigned processes_of(const struct config *c, const struct device *d, const struct sandbox *s)
+{
+    return s->processes ? s->processes : config_processes(c, device_memory_mib(c, d->ram));
+}
+
+static int check_processes(const struct config *c, const struct sandbox *s, struct error **err)
+{
+    if (s->processes <= config_max_processes(c))
+        return 0;
+    return error_set(err, REASON_FORBIDDEN,
+                     "sandbox %s: spec.processes: %u are more than the %u that one environment may have here "
+                     "(maxPidsPerDevice)",
+                     s->name, s->processes, config_max_processes(c));
 }
 
 static int check_image(const struct config *c, const char *image, struct error **err)
@@ -88,22 +108,61 @@ static void add_variable(struct runtime_spec *r, const char *name, const char *v
         list[r->variables_len++] = (struct runtime_variable){name, value};
 }
 
+/* Where pip looks. Without a network it is told at once that there is no index, or it would ask for one again and again. */
+static void add_pip_variables(struct arena *a, const struct config *c, const struct sandbox *s, struct runtime_spec *r)
+{
+    if (c->pip_index)
+        add_variable(r, "PIP_INDEX_URL", c->pip_index);
+    if (c->pip_index && starts_with(c->pip_index, "http://")) {
+        const char *host = c->pip_index + strlen("http://");
+        add_variable(r, "PIP_TRUSTED_HOST", arena_strndup(a, host, strcspn(host, "/")));
+    }
+    if (c->pip_find_links)
+        add_variable(r, "PIP_FIND_LINKS", WHEELS_TARGET);
+    if (c->pip_find_links && c->pip_index == NULL && !s->network)
+        add_variable(r, "PIP_NO_INDEX", "1");
+}
+
+/* The owner's language, or everybody's. */
+static void add_language(struct arena *a, const struct config *c, const struct device *d, struct runtime_spec *r)
+{
+    _cleanup_free_ char *chosen = d->language ? language_tag(d->language) : NULL;
+    const char *tag = chosen ? chosen : c->language;
+    _cleanup_free_ char *locale = tag ? language_locale(tag) : NULL;
+
+    if (tag == NULL)
+        return;
+    add_variable(r, "LANG", arena_strdup(a, locale));
+    add_variable(r, "OPENHYDRA_LANGUAGE", arena_strdup(a, tag));
+}
+
+/* What a sandbox may set otherwise. */
+static void add_defaults(struct arena *a, const struct config *c, const struct device *d, const struct sandbox *s,
+                         struct runtime_spec *r)
+{
+    if (c->time_zone)
+        add_variable(r, "TZ", c->time_zone);
+    add_language(a, c, d, r);
+    add_pip_variables(a, c, s, r);
+}
+
 /* Ours last: they win. */
-static void add_variables(struct arena *a, const struct environment *e, const struct device *d, const struct sandbox *s,
-                          const char *courses, struct runtime_spec *r)
+static void add_variables(struct arena *a, const struct config *c, const struct environment *e, const struct device *d,
+                          const struct sandbox *s, struct runtime_spec *r)
 {
     size_t i, max;
     yyjson_val *v;
 
     r->variables = arena_alloc(a, MAX_VARIABLES * sizeof(struct runtime_variable));
     add_variable(r, "HOME", arena_strdup(a, s->home));
+    add_defaults(a, c, d, s, r);
     yyjson_arr_foreach (s->env, i, max, v) {
-        if (r->variables_len == MAX_VARIABLES - 5)
+        if (r->variables_len == MAX_VARIABLES - OURS)
             break;
         const char *name = json_str_at(v, "name"), *value = json_str_at(v, "value");
         add_variable(r, name ? arena_strdup(a, name) : NULL, arena_strdup(a, value ? value : ""));
     }
-    add_variable(r, "OPENHYDRA_COURSES", courses);
+    add_variable(r, "OPENHYDRA_COURSES", c->course_mount);
     if (s->socket)
         add_variable(r, "OPENHYDRA_SOCKET", arena_strdup(a, s->socket));
     add_variable(r, "OPENHYDRA_USER", arena_strdup(a, d->owner));
@@ -172,15 +231,31 @@ static void add_content(struct runtime_spec *r, const char *name, const char *ta
         list[r->content_len++] = (struct runtime_content){name, target};
 }
 
-static void add_scratch(struct arena *a, const struct sandbox *s, struct runtime_spec *r)
+/* A volume that is mounted there goes before it. */
+static void add_memory(struct runtime_spec *r, struct runtime_scratch *list, const char *target, const char *said,
+                       const struct portion *otherwise)
+{
+    struct portion size = *otherwise;
+
+    if (runtime_scratch_bytes(r, target))
+        return;
+    if (said && portion_parse(str_from(said), &size) < 0)
+        size = *otherwise; /* sandbox_check() refuses it */
+    list[r->scratch_len++] = (struct runtime_scratch){target, portion_of(&size, r->memory_bytes)};
+}
+
+static void add_scratch(struct arena *a, const struct config *c, const struct sandbox *s, struct runtime_spec *r)
 {
     struct sandbox_scratch named[SANDBOX_SCRATCH_MAX];
-    struct runtime_scratch *list = arena_alloc(a, sizeof(named) / sizeof(*named) * sizeof(*list));
+    struct runtime_scratch *list = arena_alloc(a, (SANDBOX_SCRATCH_MAX + 2) * sizeof(*list));
+    size_t n = sandbox_scratch(s, named);
 
-    r->scratch_len = sandbox_scratch(s, named);
-    for (size_t i = 0; i < r->scratch_len; i++)
-        list[i] = (struct runtime_scratch){arena_strdup(a, named[i].path), named[i].bytes};
     r->scratch = list;
+    for (size_t i = 0; i < n; i++)
+        list[r->scratch_len++] = (struct runtime_scratch){
+            arena_strdup(a, named[i].path), named[i].bytes < r->memory_bytes ? named[i].bytes : r->memory_bytes};
+    add_memory(r, list, SCRATCH_TMP, s->tmp, &c->tmp);
+    add_memory(r, list, SCRATCH_SHM, s->shm, &c->shm);
 }
 
 /* The readiness path is asked at the first. */
@@ -223,7 +298,7 @@ static struct runtime_spec *describe(struct environments *es, struct arena *a, c
         .content = arena_alloc(a, CONTENT_MAX * sizeof(struct runtime_content)),
         .memory_bytes = device_memory_mib(c, d->ram) << 20,
         .cpu_milli = device_cpu_milli(c, d->cpu),
-        .pids = c->pids_limit,
+        .pids = processes_of(c, d, s),
         .network = s->network,
         .stop_seconds = limits.stop_grace_seconds,
     };
@@ -232,9 +307,10 @@ static struct runtime_spec *describe(struct environments *es, struct arena *a, c
     r->network_allow = strings(a, s->network_allow, &r->network_allow_len);
     add_content(r, CONTENT_DATA_SETS, c->dataset_mount);
     add_content(r, CONTENT_COURSES, c->course_mount);
-    add_scratch(a, s, r);
+    add_content(r, CONTENT_WHEELS, c->pip_find_links ? WHEELS_TARGET : NULL);
+    add_scratch(a, c, s, r);
     add_ports(a, s, r);
-    add_variables(a, e, d, s, c->course_mount, r);
+    add_variables(a, c, e, d, s, r);
     return r;
 }
 
@@ -250,7 +326,7 @@ struct runtime_spec *spec_make(struct environments *es, struct arena *a, struct 
 {
     if (check_names(d, s, err) < 0)
         return refuse(reason, "SandboxUnsupported");
-    if (check_amounts(es->config, d, err) < 0)
+    if (check_amounts(es->config, d, err) < 0 || check_processes(es->config, s, err) < 0)
         return refuse(reason, "LimitsRefused");
     if (check_image(es->config, device_image(d, s), err) < 0)
         return refuse(reason, "ImageRefused");

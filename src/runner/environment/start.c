@@ -13,6 +13,7 @@
 #include "runner/environment/health.h"
 #include "runner/environment/image.h"
 #include "runner/environment/probe.h"
+#include "runner/environment/shortage.h"
 #include "runner/environment/spec.h"
 #include "runner/environment/status.h"
 
@@ -84,6 +85,10 @@ static void launch(struct environments *es, struct environment *e, const struct 
     environment_take_endpoints(e, &made);
     free(e->readiness_path);
     e->readiness_path = xstrdup(spec->ports[0].ready);
+    e->shm_bytes = runtime_scratch_bytes(spec, SCRATCH_SHM);
+    e->tmp_bytes = runtime_scratch_bytes(spec, SCRATCH_TMP);
+    e->processes = spec->pids;
+    environment_count_anew(e);
     e->failures = 0;
     e->container = CONTAINER_RUNNING;
     free(e->gpus);
@@ -231,5 +236,6 @@ void environment_running(struct environments *es, struct environment *e, yyjson_
     tell_endpoints(es, e);
     if (environment_address(e))
         pulses_watch(es->pulses, e->name, environment_address(e), e->readiness_path);
+    environment_note_shortage(es, e, object, clock_realtime_us());
     environment_say_health(es, e);
 }

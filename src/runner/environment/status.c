@@ -1,5 +1,6 @@
 #include "runner/environment/status.h"
 
+#include <assert.h>
 #include <math.h>
 
 #include "base/alloc.h"
@@ -10,6 +11,7 @@
 #include "runner/environment/gpus.h"
 #include "runner/environment/image.h"
 #include "runner/environment/in_use.h"
+#include "runner/environment/shortage.h"
 #include "runner/environment/spec.h"
 
 /* --- Conditions --- */
@@ -20,10 +22,11 @@ struct condition {
     const char *reason, *message;
 };
 
+#define CONDITIONS_MAX 24
 struct filling {
     struct environments *es;
     const struct environment *e;
-    struct condition conditions[16];
+    struct condition conditions[CONDITIONS_MAX];
     size_t conditions_len;
     struct arena *arena; /* texts of these */
     struct activity use;
@@ -31,6 +34,7 @@ struct filling {
 
 static void add_condition(struct filling *f, const char *type, bool holds, const char *reason, const char *message)
 {
+    assert(f->conditions_len < CONDITIONS_MAX);
     f->conditions[f->conditions_len++] = (struct condition){type, holds, reason, message ? message : ""};
 }
 
@@ -79,6 +83,16 @@ static void add_home_condition(struct filling *f)
 {
     if (f->e->kept_apart)
         add_condition(f, "HomeContinued", false, "FormerUser", f->e->kept_apart);
+}
+
+static void collect_shortages(struct filling *f, yyjson_val *object)
+{
+    struct shortage_said said;
+    int64_t now = clock_realtime_us();
+
+    for (size_t i = 0; i < SHORTAGES; i++)
+        if (environment_short_of(f->es, f->e, (enum shortage)i, object, now, f->arena, &said))
+            add_condition(f, said.type, said.holds, said.reason, said.message);
 }
 
 /* What runs keeps the image that it was made from. */
@@ -201,9 +215,34 @@ static void fill_log(const struct environment *e, yyjson_mut_doc *doc, yyjson_mu
     json_mut_set(doc, status, "log", list);
 }
 
+/* What the runner before this one started it with. */
+static void keep_resource(yyjson_mut_doc *doc, yyjson_mut_val *resources, const char *key, yyjson_val *object)
+{
+    yyjson_val *kept = yyjson_obj_get(json_at(object, "status.resources"), key);
+
+    if (kept)
+        json_mut_set(doc, resources, key, yyjson_val_mut_copy(doc, kept));
+}
+
+static void fill_size(yyjson_mut_doc *doc, yyjson_mut_val *resources, const char *key, uint64_t bytes,
+                      yyjson_val *object)
+{
+    _cleanup_free_ char *size = xasprintf("%lluKi", (unsigned long long)bytes >> 10);
+
+    if (bytes % (1 << 20) == 0) {
+        free(size);
+        size = xasprintf("%lluMi", (unsigned long long)bytes >> 20);
+    }
+    if (bytes)
+        json_mut_set_str(doc, resources, key, size);
+    else
+        keep_resource(doc, resources, key, object);
+}
+
 static void fill_resources(const struct filling *f, yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status)
 {
     const struct config *config = f->es->config;
+    const struct environment *e = f->e;
     yyjson_mut_val *r = json_mut_make_obj(doc, status, "resources");
     struct device d;
 
@@ -212,7 +251,12 @@ static void fill_resources(const struct filling *f, yyjson_val *object, yyjson_m
     _cleanup_free_ char *memory = xasprintf("%lluMi", (unsigned long long)device_memory_mib(config, d.ram));
     json_mut_set_str(doc, r, "cpu", cpu);
     json_mut_set_str(doc, r, "memory", memory);
-    json_mut_set_int(doc, r, "pids", config->pids_limit);
+    fill_size(doc, r, "shm", e->shm_bytes, object);
+    fill_size(doc, r, "tmp", e->tmp_bytes, object);
+    if (e->processes)
+        json_mut_set_int(doc, r, "pids", e->processes);
+    else
+        keep_resource(doc, r, "pids", object);
 }
 
 static void fill_status(yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val *status, void *arg)
@@ -263,6 +307,7 @@ void status_write(struct environments *es, struct environment *e, yyjson_val *ob
     add_image_condition(&f, object);
     collect_use_conditions(&f, object);
     add_home_condition(&f);
+    collect_shortages(&f, object);
     /* What the informer has may be older than what was written last. */
     bool stale = object_version(object) < e->written;
     if (stale ? !e->dirty : !client_status_differs(object, fill_status, &f)) {

@@ -16,6 +16,14 @@ bool is_plain_id(struct str s)
     return s.n > 0 && s.n <= ID_MAX;
 }
 
+uint64_t runtime_scratch_bytes(const struct runtime_spec *s, const char *target)
+{
+    for (size_t i = 0; i < s->scratch_len; i++)
+        if (streq(s->scratch[i].target, target))
+            return s->scratch[i].bytes;
+    return 0;
+}
+
 void runtime_free_endpoints(struct endpoint *list, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

@@ -43,16 +43,20 @@ struct runtime_port {
 /* What all share, by the name that the runtime knows it by; it is left out where there is none. */
 #define CONTENT_DATA_SETS "data-sets"
 #define CONTENT_COURSES "courses"
-#define CONTENT_MAX 2
+#define CONTENT_WHEELS "wheels"
+#define CONTENT_MAX 3
 struct runtime_content {
     const char *name, *target;
 };
 
-/* Memory of its own to write in, empty at each start; it counts against its limit. */
+/* Memory of its own to write in, empty at each start; it counts against its limit. /dev/shm and /tmp are two of them. */
 struct runtime_scratch {
     const char *target;
     uint64_t bytes;
 };
+
+#define SCRATCH_TMP "/tmp"
+#define SCRATCH_SHM "/dev/shm"
 
 struct runtime_spec {
     const char *instance;
@@ -72,7 +76,7 @@ struct runtime_spec {
     const char *home;         /* where the owner's files of this sandbox are inside */
     const struct runtime_content *content; /* read-only */
     size_t content_len;
-    const struct runtime_scratch *scratch; /* /tmp and /dev/shm are there in any case */
+    const struct runtime_scratch *scratch;
     size_t scratch_len;
     const struct runtime_port *ports;
     size_t ports_len;
@@ -89,6 +93,9 @@ struct runtime_spec {
     const char *progress;   /* where it is not done yet: how far it is */
     const char *kept_apart; /* what it did with the files of a former owner of that name; NULL: there were none */
 };
+
+/* Of what it has to write in there; 0: there is none. */
+uint64_t runtime_scratch_bytes(const struct runtime_spec *s, const char *target);
 
 /* Where a port is reached: «unix:/path», «http://10.0.0.7:8888». */
 struct endpoint {
@@ -191,6 +198,14 @@ struct runtime_work {
     uint64_t io_wait_us;   /* in which one of them, at least, waited for a disk; 0 too where that is not known */
     uint64_t memory_bytes; /* without what the kernel may drop */
     unsigned tasks;        /* processes and threads */
+};
+
+/* What one that runs lacked since its start, and lacks now. */
+struct runtime_shortage {
+    uint64_t memory_kills;      /* processes that were ended for memory */
+    uint64_t memory_bytes;      /* in use now */
+    uint64_t refused_processes; /* that could not be started, as there were as many as there may be */
+    const char *full;           /* target of what it has to write in, without room; NULL: none. Static */
 };
 
 /* A GPU that can be given to instances, or a part of one. */
@@ -306,6 +321,9 @@ struct runtime_ops {
     /* Asked of all that run, again and again: it must cost next to nothing. `pid`: of its first process. May be NULL:
      * nothing is known. Pods: metrics.k8s.io. */
     int (*work)(struct runtime *r, const char *id, pid_t pid, struct runtime_work *out, struct error **err);
+    /* Costs next to nothing; `changed` is called when there is news. False: nothing is known yet. May be NULL.
+     * Pods: lastState.terminated of its containers, and cAdvisor's metrics. */
+    bool (*shortage)(struct runtime *r, const char *id, struct runtime_shortage *out);
     /* The next three may be NULL: there are none, and nothing is known. Everything lives in the arena.
      * Pods: the nodes' allocatable resources. */
     void (*gpus)(struct runtime *r, struct arena *a, struct runtime_gpu **out, size_t *n);

@@ -23,11 +23,23 @@ static void warn_of_volumes(struct admission *a, yyjson_mut_val *volumes)
             admission_warn(a, "spec.volumes[%zu] is kept and has no effect yet: only emptyDir has", i);
 }
 
+/* The runner holds to it, whatever is stored. */
+static void warn_of_processes(struct admission *a, yyjson_mut_val *spec)
+{
+    const struct hook_context *context = a->context;
+    int64_t n = yyjson_mut_get_sint(yyjson_mut_obj_get(spec, "processes"));
+    unsigned most = config_max_processes(context->config);
+
+    if (n > most)
+        admission_warn(a, "spec.processes: more than %u (maxPidsPerDevice): no environment of it can be started", most);
+}
+
 static void warn_of_no_effect(struct admission *a)
 {
     yyjson_mut_val *spec = json_mut_at(a->object, "spec");
 
     warn_of_volumes(a, yyjson_mut_obj_get(spec, "volumes"));
+    warn_of_processes(a, spec);
     size_t ports = yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "ports"));
     bool socket = yyjson_mut_obj_get(spec, "socket");
     if (!socket && ports == 0)

@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/quantity.h"
 #include "base/random.h"
 #include "base/str.h"
 #include "base/text.h"
@@ -45,6 +46,59 @@ static void reads_numbers_strictly(void **state)
     assert_int_equal(str_to_u64(STR("65536"), 65535, &value), -1);
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         assert_int_equal(str_to_u64(str_from(bad[i]), UINT64_MAX, &value), -1);
+}
+
+static void reads_quantities(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } good[] = {
+        {"0", 0},
+        {"1", 1},
+        {"64Ki", 65536},
+        {"1Mi", 1 << 20},
+        {"1.5Gi", 1610612736},
+        {"1.5k", 1500},
+        {"2M", 2000000},
+        {"1.001G", 1001000000},
+        {"1Ti", UINT64_C(1) << 40},
+        {"0.5Ki", 512},
+        {"1T", UINT64_C(1000000000000)},
+        {"18446744073709551615", UINT64_MAX},
+        {"0.9", 0},
+    };
+    static const char *const bad[] = {
+        "",          "Gi", "-1",       "+1",   " 1",   "1 ",    "1gi",  "1GI", "1 Gi", "1e3",
+        "1.",        ".5", "1.2345Gi", "1.Gi", "1..5", "1,5Gi", "1Gi ", "0x1", "1KiB", "18446744073709551616",
+        "16777216Ti"};
+    uint64_t n;
+
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        assert_int_equal(quantity_parse(str_from(good[i].text), UINT64_MAX, &n), 0);
+        assert_true(n == good[i].bytes);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        if (quantity_parse(str_from(bad[i]), UINT64_MAX, &n) == 0)
+            fail_msg("%s was taken", bad[i]);
+    assert_int_equal(quantity_parse(STR("1Ki"), 1024, &n), 0);
+    assert_int_equal(quantity_parse(STR("1025"), 1024, &n), -1);
+    assert_int_equal(quantity_parse((struct str){"1\0", 2}, 1024, &n), -1);
+}
+
+static void reads_portions(void **state)
+{
+    static const char *const bad[] = {"", "%", "0%", "101%", "1.5%", "50 %", "50%%", "63Ki", "17Ti", "-1%"};
+    struct portion p;
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(portion_parse(str_from(bad[i]), &p), -1);
+    assert_true(portion_parse(STR("50%"), &p) == 0 && p.percent == 50 && p.bytes == 0);
+    assert_true(portion_of(&p, 1001) == 500 && portion_of(&p, UINT64_MAX) == UINT64_MAX / 2);
+    assert_true(portion_parse(STR("100%"), &p) == 0 && portion_of(&p, 12345) == 12345);
+    assert_true(portion_parse(STR("64Ki"), &p) == 0 && p.bytes == 65536 && p.percent == 0);
+    assert_true(portion_of(&p, 1 << 20) == 65536 && portion_of(&p, 4096) == 4096);
+    assert_true(portion_of(&(struct portion){0}, 4096) == 0);
 }
 
 static void knows_dns_names(void **state)
@@ -441,6 +495,8 @@ int main(void)
         cmocka_unit_test(networks_hold_addresses),
         cmocka_unit_test(splits_and_trims),
         cmocka_unit_test(reads_numbers_strictly),
+        cmocka_unit_test(reads_quantities),
+        cmocka_unit_test(reads_portions),
         cmocka_unit_test(knows_dns_names),
         cmocka_unit_test(buffer_stops_at_its_limit),
         cmocka_unit_test(buffer_reserves_within_its_limit),

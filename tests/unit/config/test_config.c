@@ -1,4 +1,5 @@
 #include "config/config.h"
+#include "config/region.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -69,7 +70,7 @@ static void defaults_are_the_documented_ones(void **state)
     assert_null(c->gpu_resources[2]);
     assert_int_equal(config_gpu_units(c, "nvidia.com/gpu", "NVIDIA H100"), 1);
     assert_string_equal(c->default_sandbox, "jupyter-lab");
-    assert_int_equal(c->pids_limit, 1024);
+    assert_int_equal(config_processes(c, c->default_ram_mib), 1024);
     assert_int_equal(c->minimum_free_mib, 512);
     assert_string_equal(c->workspace_path, "/srv/state/workspace");
     assert_null(c->jupyter_lab_base);
@@ -157,7 +158,7 @@ static void the_bounds_are_these(void **state)
         {"certificateCheckSeconds", 1, 86400}, {"maxCpuPerDevice", 10, 1024000},
         {"maxRamPerDevice", 64, 16777216},     {"minimumFreeDisk", 1, 16777216},
         {"datasetMaxSize", 1, 17592186044416}, {"courseMaxSize", 1, 17592186044416},
-        {"studentGpuLimit", 0, 255},
+        {"studentGpuLimit", 0, 255},           {"maxPidsPerDevice", 256, 4194304},
     };
     struct key_bounds rows[32];
     size_t n = config_numeric_keys(rows, ARRAY_SIZE(rows));
@@ -172,7 +173,7 @@ static void the_bounds_are_these(void **state)
     }
 }
 
-enum { TEXT = 1, PATH = 2, SWITCH = 4, LISTEN = 8, HOSTS = 16, LIST = 32, NUMBER = 64, ANYTHING = 128 };
+enum { TEXT = 1, PATH = 2, SWITCH = 4, LISTEN = 8, HOSTS = 16, LIST = 32, NUMBER = 64, SIZE = 128, ANYTHING = 256 };
 
 static const struct {
     const char *key;
@@ -207,6 +208,13 @@ static const struct {
     {"gpuResourceKeys", LIST, "a list of texts"},
     {"useDefaultGpuConfigWhenZeroIsGiven", SWITCH, "true or false"},
     {"gpuTimeSlicing", PATH, "an absolute path"},
+    {"homeSkeleton", PATH, "an absolute path"},
+    {"timeZone", TEXT, "a text"},
+    {"language", TEXT, "a text"},
+    {"pipIndex", TEXT, "a text"},
+    {"pipFindLinks", PATH, "an absolute path"},
+    {"shmPerDevice", SIZE, "a quantity"},
+    {"tmpPerDevice", SIZE, "a quantity"},
     {"podAllocatableLimit", ANYTHING, NULL},
     {"mysqlConfig", ANYTHING, NULL},
     {"authDelegateConfig", ANYTHING, NULL},
@@ -230,7 +238,9 @@ static const struct {
     {"[a, b]", LIST},
     {"{}", 0},
     {"{a: b}", 0},
-    {"null", TEXT | PATH | SWITCH | LISTEN | HOSTS | LIST | NUMBER},
+    {"1Gi", TEXT | HOSTS | SIZE},
+    {"50%", TEXT | SIZE},
+    {"null", TEXT | PATH | SWITCH | LISTEN | HOSTS | LIST | NUMBER | SIZE},
 };
 
 static void assert_type(size_t k, size_t v)
@@ -253,6 +263,149 @@ static void every_key_takes_its_type_alone(void **state)
     for (size_t k = 0; k < ARRAY_SIZE(typed); k++)
         for (size_t v = 0; v < ARRAY_SIZE(values); v++)
             assert_type(k, v);
+}
+
+static void processes_follow_the_memory(void **state)
+{
+    static const struct {
+        unsigned said, most;
+        uint64_t ram_mib;
+        unsigned expected;
+    } rows[] = {
+        {0, 0, 64, 256},      {0, 0, 2048, 256},     {0, 0, 2056, 257},        {0, 0, 8192, 1024},
+        {0, 0, 32768, 4096},  {0, 0, 1 << 20, 4096}, {0, 100000, 65536, 8192}, {0, 300, 8192, 300},
+        {500, 0, 65536, 500}, {9000, 0, 64, 9000},   {9000, 9000, 64, 9000},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct config c = {.pids_limit = rows[i].said, .max_pids = rows[i].most};
+        assert_int_equal(config_processes(&c, rows[i].ram_mib), rows[i].expected);
+    }
+    _cleanup_error_ struct error *err = NULL;
+    assert_null(load("pidsPerDevice: 900\nmaxPidsPerDevice: 800\n", (struct config_flags){0}, &err));
+    assert_non_null(strstr(err->message, "pidsPerDevice"));
+}
+
+static void languages_have_names(void **state)
+{
+    static const struct {
+        const char *text, *tag, *locale;
+    } rows[] = {
+        {"zh_CN.UTF-8", "zh-CN", "zh_CN.UTF-8"},
+        {"zh-CN", "zh-CN", "zh_CN.UTF-8"},
+        {"zh", "zh-CN", "zh_CN.UTF-8"},
+        {"zh_TW.Big5", "zh-TW", "zh_CN.UTF-8"},
+        {"en", "en", "C.UTF-8"},
+        {"en_US.UTF-8", "en-US", "C.UTF-8"},
+        {"de_DE@euro", "de-DE", "de_DE.UTF-8"},
+        {"fr", "fr", "C.UTF-8"},
+        {"zha", "zha", "C.UTF-8"},
+        {"C", NULL, NULL},
+        {"C.UTF-8", NULL, NULL},
+        {"POSIX", NULL, NULL},
+        {"", NULL, NULL},
+        {"zh CN", NULL, NULL},
+        {"zh-", NULL, NULL},
+        {"12", NULL, NULL},
+        {"../x", NULL, NULL},
+        {"zh-CN=x", NULL, NULL},
+        {"zh-a-very-long-language", NULL, NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_free_ char *tag = language_tag(rows[i].text);
+        _cleanup_free_ char *locale = tag ? language_locale(tag) : NULL;
+        if (rows[i].tag ? !streq(tag, rows[i].tag) || !streq(locale, rows[i].locale) : tag != NULL)
+            fail_msg("%s: %s, %s", rows[i].text, tag ? tag : "(none)", locale ? locale : "(none)");
+    }
+}
+
+static void says_zone(const char *root, const char *expected)
+{
+    _cleanup_free_ char *zone = machine_time_zone(root);
+
+    if (!same_text(zone, expected) && !streq(zone, expected))
+        fail_msg("%s rather than %s", zone ? zone : "(none)", expected ? expected : "(none)");
+}
+
+static void says_language(const char *root, const char *name, const char *text, const char *expected)
+{
+    _cleanup_free_ char *path = xasprintf("%s/etc/%s", root, name);
+
+    assert_int_equal(write_file_atomic(path, str_from(text), 0644, NULL), 0);
+    _cleanup_free_ char *language = machine_language(root);
+    if (!same_text(language, expected) && !streq(language, expected))
+        fail_msg("%s: %s", text, language ? language : "(none)");
+}
+
+/* By its /etc; of what is said by variables, those go before. */
+static void this_machine_says_where_it_is(void **state)
+{
+    char root[] = "/tmp/config-region-XXXXXX";
+    assert_non_null(mkdtemp(root));
+    _cleanup_free_ char *etc = xasprintf("%s/etc/default", root), *link = xasprintf("%s/etc/localtime", root);
+    _cleanup_free_ char *zone = xasprintf("%s/etc/timezone", root), *remove_all = xasprintf("rm -rf %s", root);
+    _cleanup_free_ char *lang = xstrdup_or_null(getenv("LANG")), *all = xstrdup_or_null(getenv("LC_ALL"));
+
+    assert_int_equal(make_directory(etc, 0755, NULL), 0);
+    says_zone(root, NULL);
+    assert_int_equal(write_file_atomic(zone, STR("Europe/Berlin\n"), 0644, NULL), 0);
+    says_zone(root, "Europe/Berlin");
+    assert_int_equal(symlink("../usr/share/zoneinfo/Asia/Shanghai", link), 0);
+    says_zone(root, "Asia/Shanghai");
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink("/elsewhere/file", link), 0);
+    says_zone(root, NULL);
+
+    unsetenv("LANG");
+    unsetenv("LC_ALL");
+    says_language(root, "default/locale", "# x\nLANG=\"zh_CN.UTF-8\"\n", "zh-CN");
+    says_language(root, "default/locale", "LC_TIME=x\n LANG=en_US.UTF-8 \n", "en-US");
+    says_language(root, "default/locale", "LANG=C.UTF-8\n", NULL);
+    says_language(root, "locale.conf", "LANG='de_DE.UTF-8'\n", "de-DE");
+    setenv("LANG", "zh_CN.UTF-8", 1);
+    says_language(root, "locale.conf", "LANG=\n", "zh-CN");
+    setenv("LC_ALL", "C", 1);
+    says_language(root, "locale.conf", "LANG=\"\n", NULL);
+    unsetenv("LC_ALL");
+    unsetenv("LANG");
+    if (lang)
+        setenv("LANG", lang, 1);
+    if (all)
+        setenv("LC_ALL", all, 1);
+    assert_int_equal(system(remove_all), 0);
+}
+
+static void what_environments_are_told_is_checked(void **state)
+{
+    static const struct {
+        const char *line, *says;
+    } rows[] = {
+        {"timeZone: ../etc/passwd", "timeZone: \"../etc/passwd\" is no name"},
+        {"timeZone: /etc/passwd", "timeZone: "},
+        {"timeZone: 'Asia/Shang hai'", "timeZone: "},
+        {"timeZone: Asia/", "timeZone: "},
+        {"language: C", "language: \"C\" names no language"},
+        {"language: 'zh CN'", "language: "},
+        {"pipIndex: pypi.example", "pipIndex: \"pypi.example\" is no address"},
+        {"pipIndex: 'ftp://a/simple'", "pipIndex: "},
+        {"pipIndex: 'http://'", "pipIndex: "},
+        {"pipIndex: 'http:///simple'", "pipIndex: "},
+        {"pipIndex: 'http://a b'", "pipIndex: "},
+        {"pipFindLinks: /nowhere/wheels", "pipFindLinks: there is no folder /nowhere/wheels"},
+        {"pipFindLinks: /etc/passwd", "pipFindLinks: "},
+        {"pipFindLinks: /etc", "pipFindLinks: "},
+        {"homeSkeleton: /nowhere/skel", "homeSkeleton: there is no folder /nowhere/skel"},
+        {"homeSkeleton: /etc", "homeSkeleton: "},
+        {"homeSkeleton: /", "homeSkeleton: "},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_error_ struct error *err = NULL;
+        assert_null(load(rows[i].line, (struct config_flags){0}, &err));
+        if (strstr(err->message, rows[i].says) == NULL)
+            fail_msg("%s: %s", rows[i].line, err->message);
+    }
 }
 
 static void no_key_is_given_twice(void **state)
@@ -281,7 +434,7 @@ static void every_key_sets_its_own_field(void **state)
         "dashboardListen: 127.0.0.1:1001\nenvironmentListen: 127.0.0.2:2001-2002\n"
         "apiListen: 127.0.0.3:3001\ninsecure: true\ndisableAuth: true\nallowRootImages: true\n"
         "tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\ndefaultSandbox: other\n"
-        "pidsPerDevice: 1004\nengineSocket: /srv/engine/sock\ngpuLibrary: /srv/nvml\nhostIdBase: 131072\nhostIdRanges: 7\n"
+        "pidsPerDevice: 1004\nmaxPidsPerDevice: 2004\nshmPerDevice: 1Gi\ntmpPerDevice: 25%\nhomeSkeleton: /etc/skel\ntimeZone: UTC\nlanguage: de_DE.UTF-8\npipIndex: http://p/simple\npipFindLinks: /usr/share\nengineSocket: /srv/engine/sock\ngpuLibrary: /srv/nvml\nhostIdBase: 131072\nhostIdRanges: 7\n"
         "minimumFreeDisk: 1010\ncertificateCheckSeconds: 1005\nsessionSeconds: 1006\nsessionMaxSeconds: 1009\n"
         "maxCpuPerDevice: 1007\nmaxRamPerDevice: 1008\nallowedImages: [one/*, 'two']\n",
         (struct config_flags){0}, NULL);
@@ -315,6 +468,14 @@ static void every_key_sets_its_own_field(void **state)
     assert_string_equal(c->certificate_key, "/srv/k");
     assert_string_equal(c->default_sandbox, "other");
     assert_int_equal(c->pids_limit, 1004);
+    assert_int_equal(c->max_pids, 2004);
+    assert_int_equal(c->shm.bytes, 1 << 30);
+    assert_int_equal(c->tmp.percent, 25);
+    assert_string_equal(c->home_skeleton, "/etc/skel");
+    assert_string_equal(c->time_zone, "UTC");
+    assert_string_equal(c->language, "de-DE");
+    assert_string_equal(c->pip_index, "http://p/simple");
+    assert_string_equal(c->pip_find_links, "/usr/share");
     assert_string_equal(c->engine_socket, "/srv/engine/sock");
     assert_string_equal(c->gpu_library, "/srv/nvml");
     assert_int_equal(c->host_id_base, 131072);
@@ -966,6 +1127,10 @@ int main(void)
         cmocka_unit_test(every_number_has_its_bounds),
         cmocka_unit_test(the_bounds_are_these),
         cmocka_unit_test(every_key_takes_its_type_alone),
+        cmocka_unit_test(processes_follow_the_memory),
+        cmocka_unit_test(languages_have_names),
+        cmocka_unit_test(this_machine_says_where_it_is),
+        cmocka_unit_test(what_environments_are_told_is_checked),
         cmocka_unit_test(no_key_is_given_twice),
         cmocka_unit_test(every_key_sets_its_own_field),
         cmocka_unit_test(images_are_allowed_by_patterns),

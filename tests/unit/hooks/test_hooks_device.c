@@ -575,6 +575,23 @@ static void endpoints_are_checked(void **state)
     assert_string_equal(listens_at(arena, NULL), "nowhere");
 }
 
+/* At the start; it is a name of a language and nothing else. */
+static void an_owner_says_the_language(void **state)
+{
+    static const char *const refused[] = {"zh CN", "zh_CN.UTF-8", "", "x", "zh-", "zh=a", "a-very-long-tag-indeed"};
+
+    make_users("ann");
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        _cleanup_free_ char *body = xasprintf(
+            "{\"metadata\":{\"name\":\"ann\"},\"spec\":{\"openHydraUsername\":\"ann\",\"language\":\"%s\"}}", refused[i]);
+        assert_true(answer_has(create_as("ann", 2, 422, "devices", body), "spec.language"));
+    }
+    create_as("ann", 2, 201, "devices",
+              "{\"metadata\":{\"name\":\"ann\"},\"spec\":{\"openHydraUsername\":\"ann\",\"language\":\"zh-CN\"}}");
+    assert_string_equal(said("ann", "spec.language"), "zh-CN");
+    assert_true(answer_has(patch_as("ann", 422, "devices/ann", "{\"spec\":{\"language\":\"en\"}}"), "spec.language"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -596,6 +613,7 @@ int main(void)
         TEST(what_the_server_gave_stays),
         TEST(without_a_runner),
         TEST(the_two_environments_of_the_original),
+        TEST(an_owner_says_the_language),
         TEST(an_environment_listens_where_the_runner_says),
         TEST(endpoints_are_checked),
     };

@@ -142,6 +142,35 @@ static void volumes(void **state)
     try("spec.volumes[0].emptyDir.sizeMiB", "\"volumes\":[{\"name\":\"a\",\"emptyDir\":{\"sizeMiB\":0}}]");
 }
 
+/* A quantity or a share; and not twice. */
+static void sizes(void **state)
+{
+    static const char *const refused[] = {"lots", "", "1", "0%", "101%", "1gb", "-1Gi", "17Ti", "1e9", "50 %"};
+    static const char *const taken[] = {"1Gi", "1.5G", "50%", "100%", "64Ki", "1073741824"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        _cleanup_free_ char *shm = xasprintf("\"shmSize\":\"%s\"", refused[i]);
+        _cleanup_free_ char *tmp = xasprintf("\"tmpSize\":\"%s\"", refused[i]);
+        _cleanup_free_ char *limit =
+            xasprintf("\"volumes\":[{\"name\":\"a\",\"emptyDir\":{\"sizeLimit\":\"%s\"}}]", refused[i]);
+        try("spec.shmSize", shm);
+        try("spec.tmpSize", tmp);
+        try("spec.volumes[0].emptyDir.sizeLimit", limit);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
+        _cleanup_free_ char *spec = xasprintf("\"shmSize\":\"%s\",\"tmpSize\":\"%s\"", taken[i], taken[i]);
+        try(NULL, spec);
+    }
+    try("spec.volumes[0].emptyDir.sizeLimit", "\"volumes\":[{\"name\":\"a\",\"emptyDir\":{\"sizeLimit\":\"50%\"}}]");
+    try(NULL, "\"volumes\":[{\"name\":\"a\",\"emptyDir\":{\"sizeLimit\":\"2Gi\"}}]");
+    try("spec.shmSize", "\"shmSize\":\"1Gi\"," VOLUMES "{\"name\":\"a\",\"mountPath\":\"/dev/shm\"}]");
+    try("spec.tmpSize", "\"tmpSize\":\"1Gi\"," VOLUMES "{\"name\":\"a\",\"mountPath\":\"/tmp\"}]");
+    try(NULL, "\"shmSize\":\"1Gi\"," VOLUMES "{\"name\":\"a\",\"mountPath\":\"/tmp\"}]");
+    try("spec.processes", "\"processes\":63");
+    assert_false(answer_has_header(try(NULL, "\"socket\":\"/run/a/s\",\"processes\":64"), "Warning"));
+    assert_true(answer_has_header(try(NULL, "\"processes\":4097"), "maxPidsPerDevice"));
+}
+
 /* By a change as by a creation. */
 static void changes(void **state)
 {
@@ -267,9 +296,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        TEST(paths),        TEST(variables), TEST(volumes),
-        TEST(ports),        TEST(changes),   TEST(what_has_no_effect_is_said),
-        TEST(pull_secrets), TEST(amounts),   TEST(hidden_and_deprecated),
+        TEST(paths),
+        TEST(variables),
+        TEST(volumes),
+        TEST(sizes),
+        TEST(ports),
+        TEST(changes),
+        TEST(what_has_no_effect_is_said),
+        TEST(pull_secrets),
+        TEST(amounts),
+        TEST(hidden_and_deprecated),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

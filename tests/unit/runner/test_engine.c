@@ -81,6 +81,7 @@ static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_
                                       .log_folder = "/host/log"};
     static const struct runtime_variable variables[] = {{"A", "1"}, {"JUPYTER_TOKEN", "t"}};
     static const char *const command[] = {"/start"}, *const arguments[] = {"-x", "y"};
+    static const struct runtime_scratch scratch[] = {{"/srv/a", 1 << 20}, {"/tmp", 256 << 20}, {"/dev/shm", 64 << 20}};
     struct engine e = {.libpod = libpod, .installation = xstrdup("here"), .directory = xstrdup("/run/here/engine")};
     struct runtime_spec s = {.device = "dev",
                              .instance = "i-1",
@@ -97,6 +98,8 @@ static yyjson_doc *body(bool libpod, bool namespaces, bool limits, uint32_t run_
                              .variables_len = 2,
                              .run_as = run_as,
                              .memory_bytes = 1 << 20,
+                             .scratch = scratch,
+                             .scratch_len = 3,
                              .cpu_milli = 1500,
                              .pids = 99,
                              .stop_seconds = 3};
@@ -139,10 +142,12 @@ static void test_podman_mounts(void **state)
     HOLDS(json_at(yyjson_arr_get(mounts, 1), "options"), "rbind", "rprivate", "nosuid", "nodev", "noexec", "ro");
     mount_is(yyjson_arr_get(mounts, 2), "bind", "/host/home", "/home/student");
     HOLDS(json_at(yyjson_arr_get(mounts, 2), "options"), "rbind", "rprivate", "nosuid", "nodev", "rw");
-    mount_is(yyjson_arr_get(mounts, 3), "tmpfs", "tmpfs", "/tmp");
-    HOLDS(json_at(yyjson_arr_get(mounts, 3), "options"), "size=268435456", "mode=1777", "nosuid", "nodev");
-    mount_is(yyjson_arr_get(mounts, 4), "tmpfs", "tmpfs", "/dev/shm");
-    HOLDS(json_at(yyjson_arr_get(mounts, 4), "options"), "size=67108864", "mode=1777", "nosuid", "nodev", "noexec");
+    mount_is(yyjson_arr_get(mounts, 3), "tmpfs", "tmpfs", "/srv/a");
+    HOLDS(json_at(yyjson_arr_get(mounts, 3), "options"), "size=1048576", "mode=1777", "nosuid", "nodev");
+    mount_is(yyjson_arr_get(mounts, 4), "tmpfs", "tmpfs", "/tmp");
+    HOLDS(json_at(yyjson_arr_get(mounts, 4), "options"), "size=268435456", "mode=1777", "nosuid", "nodev");
+    mount_is(yyjson_arr_get(mounts, 5), "tmpfs", "tmpfs", "/dev/shm");
+    HOLDS(json_at(yyjson_arr_get(mounts, 5), "options"), "size=67108864", "mode=1777", "nosuid", "nodev", "noexec");
 }
 
 static void test_podman_hardening(void **state)
@@ -256,7 +261,7 @@ static void test_podman_body(void **state)
     assert_int_equal(json_int_at(r, "resource_limits.memory.swap", 0), 1 << 20);
     assert_int_equal(json_int_at(r, "resource_limits.cpu.quota", 0), 150000);
     assert_int_equal(json_int_at(r, "resource_limits.pids.limit", 0), 99);
-    assert_int_equal(yyjson_arr_size(json_at(r, "mounts")), 5); /* its own three, /tmp and /dev/shm */
+    assert_int_equal(yyjson_arr_size(json_at(r, "mounts")), 6); /* its own three, what is memory */
     assert_string_equal(json_str_at(r, "env.JUPYTER_TOKEN"), "t");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "labels"), LABEL_UID)), "u-1");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "labels"), LABEL_INSTANCE)), "i-1");
@@ -373,6 +378,7 @@ static void test_docker_body(void **state)
     assert_string_equal(json_str_at(r, "HostConfig.RestartPolicy.Name"), "no");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "HostConfig.Tmpfs"), "/tmp")),
                         "rw,nosuid,nodev,exec,mode=1777,size=268435456");
+    assert_int_equal(yyjson_obj_size(json_at(r, "HostConfig.Tmpfs")), 2); /* /dev/shm has its own key */
     assert_int_equal(json_int_at(r, "StopTimeout", 0), 3);
     assert_string_equal(json_str_at(r, "HostConfig.LogConfig.Type"), "json-file");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(json_at(r, "HostConfig.LogConfig.Config"), "max-size")), "1m");

@@ -280,6 +280,7 @@ static void test_limits_are_as_documented(void **state)
         ROW(ask_again_ms),          ROW(closed_misses),         ROW(silent_misses),
         ROW(silent_seconds),        ROW(gone_grace_ms),         ROW(disk_full_seconds),
         ROW(image_check_seconds),   ROW(pull_retry_seconds),    ROW(pull_retry_longest_seconds),
+        ROW(shortage_seconds),
     };
     _cleanup_free_ char *text = read_file(DOCUMENT, 1 << 20, NULL, NULL);
 
@@ -830,6 +831,8 @@ static void test_it_is_given_up_after_three_restarts(void **state)
     CHANGE("u1", (k->state = INSTANCE_ENDED, k->out_of_memory = true));
     fake_event(&s->fake, "ada");
     wait_failed(s, "ada", "OutOfMemory");
+    assert_true(condition_is(s, "ada", "OutOfMemory", "status", "True"));
+    assert_true(condition_is(s, "ada", "OutOfMemory", "reason", "KilledForMemory"));
     assert_int_equal(number(s, "ada", "status.restarts"), 3);
     _cleanup_json_ yyjson_doc *doc = api_get(&s->api, "devices", "ada");
     yyjson_val *log = json_at(yyjson_doc_get_root(doc), "status.log");

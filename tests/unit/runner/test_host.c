@@ -176,6 +176,114 @@ static void test_home_half_made(void **state)
     assert_int_equal(st.st_uid, FIRST + 1000);
 }
 
+static void write_text(const char *name, const char *text, mode_t mode)
+{
+    _cleanup_free_ char *path = in_folder(name);
+
+    assert_int_equal(write_file_atomic(path, str_from(text), mode, NULL), 0);
+}
+
+static int open_filled_home(const char *skeleton, const char *user, struct error **err)
+{
+    _cleanup_free_ char *base = in_folder("space");
+    struct home_options o = {.base = base,
+                             .sandbox = "plain",
+                             .user = user,
+                             .owner = FIRST + 1000,
+                             .range_first = FIRST,
+                             .range_size = 65536,
+                             .skeleton = skeleton,
+                             .chown = true};
+    struct home home;
+    int lock;
+
+    if (home_open(&o, &home, &lock, err) < 0)
+        return -1;
+    close(lock);
+    close(home.parent);
+    return home.fd;
+}
+
+/* Whole, the owner's, once; what a kill left half made is made anew; links and pipes stay where they are. */
+static void test_home_with_a_skeleton(void **state)
+{
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } rows[] = {{"a", 0755}, {"a/b", 0700}, {"a/b/run", 0755}, {".bashrc", 0644}, {"closed", 0600}};
+    static const char *const left_out[] = {"link", "up", "pipe", ".new-ada", "stale"};
+    _cleanup_free_ char *skeleton = in_folder("skel"), *deep = in_folder("skel/a/b"), *link = in_folder("skel/link");
+    _cleanup_free_ char *up = in_folder("skel/up"), *pipe = in_folder("skel/pipe"), *top = in_folder("skel/a");
+    _cleanup_free_ char *half = in_folder("space/plain/.new-ada/deep"), *base = in_folder("space");
+    _cleanup_free_ char *homes = in_folder("space/plain"), *remains = in_folder("space/plain/.new-ada");
+    struct stat st;
+
+    if (skip_without_root())
+        return;
+    assert_int_equal(make_directory(deep, 0700, NULL), 0);
+    assert_int_equal(chmod(top, 0755), 0);
+    write_text("skel/a/b/run", "#!/bin/sh\n", 0755);
+    write_text("skel/.bashrc", "x", 0644);
+    write_text("skel/closed", "", 0000);
+    assert_int_equal(symlink("/etc/passwd", link), 0);
+    assert_int_equal(symlink("../..", up), 0);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_int_equal(make_directory(half, 0700, NULL), 0);
+    assert_int_equal(chmod(base, 0700), 0);
+    assert_int_equal(chmod(homes, 0700), 0);
+    write_text("space/plain/.new-ada/stale", "x", 0644);
+
+    _cleanup_close_ int fd = open_filled_home(skeleton, "ada", NULL);
+    assert_true(fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == FIRST + 1000 && (st.st_mode & 07777) == 0700);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        assert_int_equal(fstatat(fd, rows[i].name, &st, AT_SYMLINK_NOFOLLOW), 0);
+        assert_true(st.st_uid == FIRST + 1000 && st.st_gid == FIRST + 1000);
+        assert_int_equal(st.st_mode & 07777, rows[i].mode);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(left_out); i++)
+        assert_int_equal(fstatat(fd, left_out[i], &st, AT_SYMLINK_NOFOLLOW), -1);
+    assert_false(path_exists(remains));
+
+    assert_int_equal(unlinkat(fd, ".bashrc", 0), 0);
+    _cleanup_close_ int again = open_filled_home(skeleton, "ada", NULL);
+    assert_true(again >= 0 && fstatat(again, ".bashrc", &st, 0) < 0);
+}
+
+/* Nothing is left of one that could not be made, under the user's name. */
+static void test_skeletons_that_are_too_much(void **state)
+{
+    _cleanup_free_ char *skeleton = in_folder("skel"), *large = in_folder("skel/large"),
+                        *home = in_folder("space/plain/ada");
+    _cleanup_free_ char *nowhere = in_folder("none"), *deep = xstrdup(skeleton);
+    _cleanup_error_ struct error *err = NULL, *other = NULL, *missing = NULL;
+
+    if (skip_without_root())
+        return;
+    for (int i = 0; i < 40; i++) {
+        char *longer = xasprintf("%s/d", deep);
+        free(deep);
+        deep = longer;
+    }
+    assert_int_equal(make_directory(deep, 0755, NULL), 0);
+    assert_int_equal(open_filled_home(skeleton, "ada", &err), -1);
+    assert_true(err->reason == REASON_INVALID && strstr(err->message, "homeSkeleton"));
+    assert_false(path_exists(home));
+
+    _cleanup_free_ char *command = xasprintf("rm -rf %s/d", skeleton);
+    assert_int_equal(system(command), 0);
+    int fd = open(large, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0 && ftruncate(fd, ((off_t)1 << 30) + 1) == 0);
+    close(fd);
+    assert_int_equal(open_filled_home(skeleton, "ada", &other), -1);
+    assert_non_null(strstr(other->message, "homeSkeleton"));
+    assert_false(path_exists(home));
+    assert_int_equal(unlink(large), 0);
+    assert_int_equal(open_filled_home(nowhere, "ada", &missing), -1);
+    assert_non_null(strstr(missing->message, "homeSkeleton"));
+    _cleanup_close_ int made = open_filled_home(skeleton, "ada", NULL);
+    assert_true(made >= 0);
+}
+
 /* A folder that root keeps under a user's name for another end is not given away, even if nothing is in it yet. */
 static void test_a_folder_of_roots_is_no_home(void **state)
 {
@@ -656,6 +764,8 @@ int main(void)
         TEST(test_home),
         TEST(test_home_of_others),
         TEST(test_home_half_made),
+        TEST(test_home_with_a_skeleton),
+        TEST(test_skeletons_that_are_too_much),
         TEST(test_a_folder_of_roots_is_no_home),
         TEST(test_whose_it_is_says_its_place_where_that_is_closed),
         TEST(test_folders_of_roots_in_a_home_are_left_alone),

@@ -44,6 +44,9 @@ static int set_up(void **state)
                              .max_cpu_milli = 4000,
                              .max_ram_mib = 1024,
                              .pids_limit = 300,
+                             .max_pids = 5000,
+                             .shm = {.percent = 50},
+                             .tmp = {.bytes = 32 << 20},
                              .workspace_path = workspace,
                              .dataset_mount = data_target,
                              .course_mount = course_target,
@@ -587,6 +590,60 @@ static void test_ports(void **state)
 }
 
 /* What acts before the program, or on the host: whatever the server says. */
+/* What sandbox, volume or configuration say, and never more than the memory. */
+static void test_memory_to_write_in(void **state)
+{
+    static const struct {
+        const char *shm, *tmp, *volume; /* a mount path, of 2 GiB */
+        uint64_t shm_mib, tmp_mib, volume_mib;
+    } rows[] = {
+        {NULL, NULL, NULL, 50, 32, 0},       {"100%", "64Ki", NULL, 100, 0, 0},     {"1Gi", "20Mi", NULL, 100, 20, 0},
+        {NULL, NULL, "/srv/a", 50, 32, 100}, {NULL, "1%", "/dev/shm", 100, 1, 100}, {"10%", NULL, "/tmp", 10, 100, 100},
+    };
+    struct device d = device("ada", RANGE(1));
+
+    if (skip_without_root())
+        return;
+    d.ram = "100";
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_free_ char *text =
+            xasprintf("{\"volumes\":[{\"name\":\"a\",\"emptyDir\":{\"sizeMiB\":1,\"sizeLimit\":\"2Gi\"}}],"
+                      "\"mounts\":[{\"name\":\"a\",\"mountPath\":\"%s\"}]}",
+                      rows[i].volume ? rows[i].volume : "");
+        _cleanup_json_ yyjson_doc *doc = json_parse(str_from(text), NULL);
+        struct sandbox s = sandbox();
+        s.shm = rows[i].shm;
+        s.tmp = rows[i].tmp;
+        if (rows[i].volume) {
+            s.volumes = json_at(yyjson_doc_get_root(doc), "volumes");
+            s.volume_mounts = json_at(yyjson_doc_get_root(doc), "mounts");
+        }
+        const struct runtime_spec *r = made(&d, &s, &root_podman);
+        assert_int_equal(runtime_scratch_bytes(r, "/dev/shm") >> 20, rows[i].shm_mib);
+        assert_int_equal(runtime_scratch_bytes(r, "/tmp") >> 20, rows[i].tmp_mib);
+        if (rows[i].volume)
+            assert_int_equal(runtime_scratch_bytes(r, rows[i].volume) >> 20, rows[i].volume_mib);
+        assert_int_equal(r->scratch_len, 2 + (streq(rows[i].volume, "/srv/a")));
+    }
+}
+
+static void test_processes(void **state)
+{
+    const struct device d = device("ada", RANGE(1));
+    struct sandbox s = sandbox();
+
+    if (skip_without_root())
+        return;
+    assert_int_equal(made(&d, &s, &root_podman)->pids, 300);
+    s.processes = 5000;
+    assert_int_equal(made(&d, &s, &root_podman)->pids, 5000);
+    s.processes = 5001;
+    assert_string_equal(refused(&d, &s, &root_podman, "maxPidsPerDevice"), "LimitsRefused");
+    s.processes = 0;
+    config.pids_limit = 0;
+    assert_int_equal(made(&d, &s, &root_podman)->pids, 256);
+}
+
 static void test_foreign_variables(void **state)
 {
     _cleanup_json_ yyjson_doc *doc =
@@ -598,10 +655,93 @@ static void test_foreign_variables(void **state)
     assert_string_equal(refused(&d, &s, &root_podman, "spec.env[1].name"), "SandboxUnsupported");
 }
 
+static const char *variable_or_none(const struct runtime_spec *r, const char *name)
+{
+    const char *last = NULL;
+
+    for (size_t i = 0; i < r->variables_len; i++)
+        if (streq(r->variables[i].name, name))
+            last = r->variables[i].value;
+    return last ? last : "";
+}
+
+/* The configuration's, before it the owner's, before both the sandbox's. */
+static void test_where_in_the_world(void **state)
+{
+    _cleanup_json_ yyjson_doc *doc =
+        json_parse(STR("[{\"name\":\"LANG\",\"value\":\"C\"},{\"name\":\"TZ\",\"value\":\"\"}]"), NULL);
+    static const struct {
+        const char *configured, *own, *lang, *tag;
+    } rows[] = {
+        {NULL, NULL, "", ""},
+        {"zh-CN", NULL, "zh_CN.UTF-8", "zh-CN"},
+        {"zh-CN", "en", "C.UTF-8", "en"},
+        {NULL, "zh-CN", "zh_CN.UTF-8", "zh-CN"},
+        {"zh-CN", "x;y", "zh_CN.UTF-8", "zh-CN"},
+    };
+    struct device d = device("ada", RANGE(1));
+    struct sandbox s = sandbox();
+    char zone[] = "Asia/Shanghai";
+
+    if (skip_without_root())
+        return;
+    assert_string_equal(variable_or_none(made(&d, &s, &root_podman), "TZ"), "");
+    config.time_zone = zone;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_free_ char *configured = xstrdup_or_null(rows[i].configured);
+        config.language = configured;
+        d.language = rows[i].own;
+        const struct runtime_spec *r = made(&d, &s, &root_podman);
+        assert_string_equal(variable_or_none(r, "TZ"), "Asia/Shanghai");
+        assert_string_equal(variable_or_none(r, "LANG"), rows[i].lang);
+        assert_string_equal(variable_or_none(r, "OPENHYDRA_LANGUAGE"), rows[i].tag);
+        config.language = NULL;
+    }
+    s.env = yyjson_doc_get_root(doc);
+    const struct runtime_spec *r = made(&d, &s, &root_podman);
+    assert_string_equal(variable_or_none(r, "LANG"), "C");
+    assert_string_equal(variable_or_none(r, "TZ"), "");
+}
+
+static void test_packages(void **state)
+{
+    static const struct {
+        const char *index;
+        bool links, network;
+        const char *url, *trusted, *no_index;
+    } rows[] = {
+        {NULL, false, false, "", "", ""},
+        {NULL, true, false, "", "", "1"},
+        {NULL, true, true, "", "", ""},
+        {"https://p/simple", true, false, "https://p/simple", "", ""},
+        {"http://p:80/simple", false, true, "http://p:80/simple", "p:80", ""},
+    };
+    const struct device d = device("ada", RANGE(1));
+    struct sandbox s = sandbox();
+
+    if (skip_without_root())
+        return;
+    assert_int_equal(mkdir(sets, 0755), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_free_ char *index = xstrdup_or_null(rows[i].index);
+        config.pip_index = index;
+        config.pip_find_links = rows[i].links ? sets : NULL;
+        s.network = rows[i].network;
+        const struct runtime_spec *r = made(&d, &s, &root_podman);
+        assert_string_equal(variable_or_none(r, "PIP_INDEX_URL"), rows[i].url);
+        assert_string_equal(variable_or_none(r, "PIP_TRUSTED_HOST"), rows[i].trusted);
+        assert_string_equal(variable_or_none(r, "PIP_NO_INDEX"), rows[i].no_index);
+        const struct mount_point *last = &r->prepared->mounts[r->prepared->mounts_len - 1];
+        assert_true(streq(last->target, variable_or_none(r, "PIP_FIND_LINKS")) == rows[i].links);
+        assert_true(last->read_only == rows[i].links);
+        config.pip_index = config.pip_find_links = NULL;
+    }
+}
+
 /* A sandbox may name 256; ours are the last, and there whatever it names. */
 static void test_many_variables(void **state)
 {
-    static const size_t counts[] = {0, 254, 255, 256, 300};
+    static const size_t counts[] = {0, 255, 256, 265, 266, 300};
     struct sandbox s = sandbox();
     const struct device d = device("ada", RANGE(1));
 
@@ -620,7 +760,7 @@ static void test_many_variables(void **state)
         for (size_t i = 0; i < 4; i++)
             assert_string_equal(r->variables[r->variables_len - 4 + i].name, ours[i]);
         assert_string_equal(variable(r, "JUPYTER_TOKEN"), "the token");
-        assert_int_equal(r->variables_len, (counts[c] < 255 ? counts[c] : 255) + 6);
+        assert_int_equal(r->variables_len, (counts[c] < 264 ? counts[c] : 264) + 6);
     }
 }
 
@@ -701,12 +841,16 @@ int main(void)
         TEST(test_root_images),
         TEST(test_amounts),
         TEST(test_ceilings),
+        TEST(test_memory_to_write_in),
+        TEST(test_processes),
         TEST(test_host_ids),
         TEST(test_a_range_is_one_users),
         TEST(test_the_last_plain_id),
         TEST(test_subordinate_ids),
         TEST(test_a_whole_one),
         TEST(test_foreign_variables),
+        TEST(test_where_in_the_world),
+        TEST(test_packages),
         TEST(test_many_variables),
         TEST(test_homes),
         TEST(test_a_home_of_anothers),

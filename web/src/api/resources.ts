@@ -100,8 +100,14 @@ export function createUser({ name, chineseName, password, role }: NewUser): Prom
   return users.create(name, { chineseName: chineseName === '' ? name : chineseName, password, role });
 }
 
-export function startDevice(owner: string, sandboxName: string): Promise<Device> {
-  return devices.create(owner, { openHydraUsername: owner, sandboxName });
+/** What else may be said of a start. */
+export interface Wishes {
+  /** The owner's, where that is known. */
+  language?: string | undefined;
+}
+
+export function startDevice(owner: string, sandboxName: string, wishes: Wishes = {}): Promise<Device> {
+  return devices.create(owner, { openHydraUsername: owner, sandboxName, ...wishes });
 }
 
 /** It is not ended for being idle before that. */

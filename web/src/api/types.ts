@@ -63,7 +63,7 @@ export interface DeviceStatus {
 }
 
 export interface Device extends KubeObject {
-  spec: { openHydraUsername?: string; sandboxName?: string; keepUntil?: string };
+  spec: { openHydraUsername?: string; sandboxName?: string; keepUntil?: string; language?: string };
   status?: DeviceStatus;
 }
 

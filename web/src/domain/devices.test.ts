@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Device } from '../api/types';
-import { idleSoon, isUnwell, phaseOf, progressOf } from './devices';
+import { idleSoon, isUnwell, phaseOf, progressOf, warningsOf } from './devices';
 
 const created = '2026-01-01T08:00:00Z';
 const device = (status: NonNullable<Device['status']>): Device => ({
@@ -62,5 +62,17 @@ describe('an environment that nobody uses', () => {
     expect(idleSoon(device({ phase: 'Running', conditions: conditions('False') }))).toBeUndefined();
     expect(idleSoon(device({ phase: 'Stopping', conditions: conditions('True') }))).toBeUndefined();
     expect(idleSoon(device({ phase: 'Running' }))).toBeUndefined();
+  });
+});
+
+describe('what an environment lacked', () => {
+  it('is said while it holds', () => {
+    const conditions = [
+      { type: 'OutOfMemory', status: 'True' as const },
+      { type: 'OutOfProcesses', status: 'False' as const },
+      { type: 'UserNamespace', status: 'True' as const },
+    ];
+    expect(warningsOf(device({ phase: 'Running', conditions })).map(({ type }) => type)).toEqual(['OutOfMemory']);
+    expect(warningsOf(device({ phase: 'Running' }))).toEqual([]);
   });
 });

@@ -18,6 +18,17 @@ export function idleSoon(device: Device): Condition | undefined {
   return device.status?.conditions?.find(({ type, status }) => type === 'IdleSoon' && status === 'True');
 }
 
+/** What its owner is told while it holds, though it runs and answers. */
+const warnings = new Set(['OutOfMemory', 'OutOfProcesses', 'OutOfSpace']);
+
+export function isWarning({ type }: Condition): boolean {
+  return warnings.has(type);
+}
+
+export function warningsOf(device: Device): Condition[] {
+  return (device.status?.conditions ?? []).filter((each) => isWarning(each) && each.status === 'True');
+}
+
 export function ownerOf(device: Device): string {
   return device.spec.openHydraUsername ?? device.metadata.name;
 }

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { isNotFound } from '../api/errors';
 import { enter } from '../api/open';
-import { devices, startDevice } from '../api/resources';
+import { devices, startDevice, type Wishes } from '../api/resources';
 import type { Device } from '../api/types';
 import { ownerOf, sandboxOf } from '../domain/devices';
 import type { Live } from './collections';
@@ -18,12 +18,12 @@ export async function stopDevice(name: string): Promise<void> {
   }
 }
 
-/** Removes an environment and starts it anew once it is really gone. */
-export async function restartDevice(device: Device, live: Live<Device>): Promise<void> {
+/** Removes an environment and starts it anew once it is really gone, in the language that it had unless another is wished for. */
+export async function restartDevice(device: Device, live: Live<Device>, wishes: Wishes = {}): Promise<void> {
   const { name } = device.metadata;
   await stopDevice(name);
   await live.until((items) => items.get(name)?.metadata.uid !== device.metadata.uid || !items.has(name), longestStop);
-  await startDevice(ownerOf(device), sandboxOf(device) ?? 'jupyter-lab');
+  await startDevice(ownerOf(device), sandboxOf(device) ?? 'jupyter-lab', { language: device.spec.language, ...wishes });
 }
 
 export class PopupBlocked extends Error {}

@@ -6,7 +6,7 @@ import { Notice } from '../../components/notice';
 import { Page } from '../../components/page';
 import { Spinner } from '../../components/spinner';
 import { ownerOf, phaseOf } from '../../domain/devices';
-import { useMessages } from '../../i18n/language';
+import { useLanguage, useMessages } from '../../i18n/language';
 import { useDevices } from '../../session/collections';
 import { restartDevice } from '../../session/device-actions';
 import { choosable, useSandboxes } from '../../session/sandboxes';
@@ -19,7 +19,8 @@ import { Stopped } from './stopped';
 
 /** What a student sees first: the one environment, in whatever state it is, with what can be done about it. */
 export function EnvironmentPage() {
-  const { common, environment } = useMessages();
+  const { language, messages } = useLanguage();
+  const { common, environment } = messages;
   const { username = '' } = useSession();
   const live = useDevices();
   const { offered, error: sandboxError } = useSandboxes();
@@ -36,7 +37,7 @@ export function EnvironmentPage() {
     setRestarting(true);
     setRestartError(undefined);
     try {
-      await restartDevice(device, live);
+      await restartDevice(device, live, { language });
     } catch (failure) {
       setRestartError(failure);
     } finally {

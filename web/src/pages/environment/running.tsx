@@ -6,7 +6,7 @@ import { LogView } from '../../components/log-view';
 import { Notice } from '../../components/notice';
 import { OpenError } from '../../components/open-error';
 import { ServerText } from '../../components/server-text';
-import { finishedSeconds, isUnwell, sandboxOf } from '../../domain/devices';
+import { finishedSeconds, isUnwell, isWarning, sandboxOf, warningsOf } from '../../domain/devices';
 import { duration, moment } from '../../i18n/format';
 import { useLanguage } from '../../i18n/language';
 import { useOpenDevice } from '../../session/device-actions';
@@ -34,6 +34,7 @@ export function Running({ device, offered }: { device: Device; offered: readonly
         </Notice>
       )}
       <IdleNotice device={device} />
+      <Warnings device={device} />
       <div className="actions">
         <Button kind="primary" size="large" busy={opening !== undefined} onPress={() => open(name)}>
           {opening === undefined && <External />}
@@ -56,6 +57,16 @@ export function Running({ device, offered }: { device: Device; offered: readonly
       {logShown && <LogView device={name} />}
     </section>
   );
+}
+
+/** Limits that it ran into: whoever finds a kernel restarted looks here for the reason. */
+function Warnings({ device }: { device: Device }) {
+  const { environment } = useLanguage().messages;
+  return warningsOf(device).map(({ type, reason, message }) => (
+    <Notice key={type} kind="warning" title={environment.limitTitle}>
+      <ServerText reason={reason} message={message} />
+    </Notice>
+  ));
 }
 
 function Facts({ device }: { device: Device }) {
@@ -98,7 +109,9 @@ function Facts({ device }: { device: Device }) {
 function Notes({ device }: { device: Device }) {
   const { environment } = useLanguage().messages;
   const { role } = useSession();
-  const notes = device.status?.conditions?.filter(({ type, status, message }) => type !== 'Ready' && type !== 'InUse' && status === 'False' && message);
+  const notes = device.status?.conditions?.filter(
+    (each) => each.type !== 'Ready' && each.type !== 'InUse' && !isWarning(each) && each.status === 'False' && each.message,
+  );
   if (role !== administrator) return null;
   if (!notes?.length) return null;
   return (

@@ -6,12 +6,13 @@ import { Choice } from '../../components/choice';
 import { useErrorText } from '../../components/error-text';
 import { Play } from '../../components/icons';
 import { Notice } from '../../components/notice';
-import { useMessages } from '../../i18n/language';
+import { useLanguage } from '../../i18n/language';
 import { EndedNotice } from './ended-notice';
 
 /** Nothing runs: what would you like to start? With one kind of environment there is nothing to choose. */
 export function Stopped({ owner, offered }: { owner: string; offered: readonly Sandbox[] | undefined }) {
-  const { environment } = useMessages();
+  const { language, messages } = useLanguage();
+  const { environment } = messages;
   const errorText = useErrorText();
   const [chosen, setChosen] = useState<string>();
   const [busy, setBusy] = useState(false);
@@ -23,7 +24,7 @@ export function Stopped({ owner, offered }: { owner: string; offered: readonly S
     setBusy(true);
     setError(undefined);
     try {
-      await startDevice(owner, sandbox);
+      await startDevice(owner, sandbox, { language });
     } catch (failure) {
       setError(failure);
     } finally {

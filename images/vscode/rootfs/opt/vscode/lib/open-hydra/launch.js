@@ -18,9 +18,10 @@ const { ensureVSCodeLoaded } = require(`${CODE_SERVER}/out/node/routes/vscode`);
 const home = os.homedir();
 const data = path.join(home, ".local/share/code-server");
 
-// LANG=zh_CN.UTF-8 is «zh-cn». C and POSIX say nothing: then the browser's language decides.
+// The owner's language («zh-CN»), else LANG: zh_CN.UTF-8 is «zh-cn». C and POSIX say nothing: then the browser's
+// language decides.
 function language() {
-  const name = (process.env.LC_ALL || process.env.LANG || "").split(/[.@]/)[0];
+  const name = (process.env.OPENHYDRA_LANGUAGE || process.env.LC_ALL || process.env.LANG || "").split(/[.@]/)[0];
   return /^(C|POSIX)?$/.test(name) ? undefined : name.replace("_", "-").toLowerCase();
 }
 
