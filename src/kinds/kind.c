@@ -47,6 +47,16 @@ static int find_version(struct loader *l)
     return 0;
 }
 
+static void name_paths(struct kind *k)
+{
+    const char *slash = *k->group ? "/" : "", *dot = *k->group ? "." : "";
+
+    k->api_version = arena_printf(k->arena, "%s%s%s", k->group, slash, k->version);
+    k->path = arena_printf(k->arena, "/%s/%s", *k->group ? "apis" : "api", k->api_version);
+    k->full_name = arena_printf(k->arena, "%s%s%s", k->plural, dot, k->group);
+    k->full_kind = arena_printf(k->arena, "%s%s%s", k->kind, dot, k->group);
+}
+
 static int read_names(struct loader *l)
 {
     struct kind *k = l->kind;
@@ -56,8 +66,8 @@ static int read_names(struct loader *l)
     k->singular = json_str_at(l->names, "singular");
     k->kind = json_str_at(l->names, "kind");
     k->list_kind = json_str_at(l->names, "listKind");
-    if (k->group == NULL || !is_dns_subdomain(str_from(k->group)))
-        return refuse_definition(l, "spec.group is a DNS subdomain");
+    if (k->group == NULL || (*k->group && !is_dns_subdomain(str_from(k->group))))
+        return refuse_definition(l, "spec.group is a DNS subdomain, or empty");
     if (k->plural == NULL || !is_dns_label(str_from(k->plural)))
         return refuse_definition(l, "spec.names.plural is a DNS label");
     if (k->kind == NULL || *k->kind == '\0')
@@ -66,7 +76,7 @@ static int read_names(struct loader *l)
         k->singular = arena_strdup(k->arena, k->kind);
     if (k->list_kind == NULL)
         k->list_kind = arena_printf(k->arena, "%sList", k->kind);
-    k->api_version = arena_printf(k->arena, "%s/%s", k->group, k->version);
+    name_paths(k);
     if (read_strings(l, yyjson_obj_get(l->names, "shortNames"), "spec.names.shortNames", &k->short_names) < 0)
         return -1;
     return read_strings(l, yyjson_obj_get(l->names, "categories"), "spec.names.categories", &k->categories);
@@ -98,8 +108,9 @@ static int read_spec(struct loader *l)
     struct kind *k = l->kind;
     yyjson_val *name_rule = yyjson_obj_get(l->spec, "x-open-hydra-name");
 
-    if (!streq(json_str_at(l->spec, "scope"), "Cluster"))
-        return refuse_definition(l, "spec.scope is Cluster: namespaces are not offered");
+    k->namespace = json_str_at(l->spec, "x-open-hydra-namespace");
+    if (!streq(json_str_at(l->spec, "scope"), k->namespace ? "Namespaced" : "Cluster"))
+        return refuse_definition(l, "spec.scope is Cluster, or Namespaced with x-open-hydra-namespace");
     if (name_rule && !yyjson_equals_str(name_rule, "label"))
         return refuse_definition(l, "spec.x-open-hydra-name knows \"label\" alone");
     k->name_is_label = name_rule != NULL;

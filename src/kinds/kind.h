@@ -33,6 +33,7 @@
  *                                    differ from the default, {kind, private, maxBytes, streams, forms, resumes,
  *                                    creates}: struct
  *                                    kind_subresource. Who answers them is code (server/api/hooks.h), found by the name
+ *   x-open-hydra-namespace: NAME     with scope Namespaced: the only namespace that there is of it
  *   x-open-hydra-log: {…}            maxEvents, maxAgeSeconds: what of this kind watches can resume from, where that is
  *                                    to be less than the store keeps of all: of what is written all the time, so that
  *                                    it does not push out the others' events
@@ -68,10 +69,13 @@ struct kind_log {
 };
 
 struct kind {
-    const char *group, *version;       /* "open-hydra-server.openhydra.io", "v1" */
-    const char *api_version;           /* "group/version" */
+    const char *group, *version;       /* "open-hydra-server.openhydra.io", "v1"; "": the core group */
+    const char *api_version;           /* "group/version", "v1" */
+    const char *path;                  /* "/apis/group/version", "/api/v1" */
+    const char *namespace;             /* in which all its objects are; NULL: its objects belong to none */
     const char *plural, *singular;     /* "devices", "device" */
     const char *kind, *list_kind;      /* "Device", "DeviceList" */
+    const char *full_name, *full_kind; /* in messages: "devices.open-hydra-server.openhydra.io", "configmaps" */
     const char **short_names;          /* NULL-terminated */
     const char **categories;           /* NULL-terminated */
     const char *owner;                 /* path or NULL */

@@ -8,3 +8,7 @@
 #define PLURAL_HOSTS "hosts"
 #define PLURAL_DATASETS "datasets"
 #define PLURAL_COURSES "courses"
+/* Kubernetes' and NVIDIA's, as far as the seed's commands use them. */
+#define PLURAL_CONFIG_MAPS "configmaps"
+#define PLURAL_CLUSTER_POLICIES "clusterpolicies"
+#define PLURAL_PODS "pods"

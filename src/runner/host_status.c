@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "client/informer.h"
+#include "config/time_slicing.h"
 #include "kinds/device.h"
 #include "kinds/host.h"
 #include "kinds/names.h"
@@ -35,6 +37,8 @@ struct host_status {
     yyjson_doc *use;     /* id → what was used at last */
     int64_t next_write_us, next_use_us, next_check_us;
     bool alone; /* Hosts of other names were removed */
+    struct informer *hosts;
+    char *slicing; /* what was taken from our own at last; the informer's thread alone */
 };
 
 char *host_label(const char *name)
@@ -261,6 +265,57 @@ static void look(struct host_status *h, int64_t now_us)
     remove_others(h);
 }
 
+/* --- What it is told --- */
+
+/* In the form of the file that the configuration names. NULL: nothing is said. */
+static char *slicing_text(yyjson_val *host)
+{
+    yyjson_val *data = json_at(host, "spec.gpuTimeSlicing");
+    size_t n;
+
+    if (yyjson_obj_size(data) == 0)
+        return NULL;
+    _cleanup_free_ char *text = json_write(data, &n);
+    return xasprintf("{\"kind\":\"ConfigMap\",\"data\":%s}", text);
+}
+
+/* What is wrong was refused by the server; from one that was taken over it is, and what was before goes on. */
+static void share_gpus(struct host_status *h, const char *text)
+{
+    _cleanup_error_ struct error *err = NULL;
+    struct time_slicing *slicing = text ? time_slicing_parse(str_from(text), "gpuTimeSlicing", &err) : NULL;
+
+    if (text && slicing == NULL)
+        log_warning("host %s: %s", h->name, err->message);
+    else
+        h->runtime->ops->share_gpus(h->runtime, slicing);
+}
+
+static void take_slicing(void *arg, const char *name)
+{
+    struct host_status *h = arg;
+    _cleanup_cached_ struct cached *host = streq(name, h->name) ? informer_get(h->hosts, name) : NULL;
+
+    if (host == NULL || h->runtime->ops->share_gpus == NULL)
+        return;
+    char *text = slicing_text(host->object);
+    if (same_text(text, h->slicing)) {
+        free(text);
+        return;
+    }
+    free(h->slicing);
+    h->slicing = text;
+    share_gpus(h, text);
+}
+
+static void ignore_connected(void *arg)
+{
+}
+
+static void ignore_lost(void *arg, const char *message)
+{
+}
+
 /* --- Life --- */
 
 static void *say_how_it_is(void *arg)
@@ -280,6 +335,13 @@ struct host_status *host_status_start(const struct config *c, struct client *cli
     *h = (struct host_status){.config = c, .client = client, .runtime = runtime};
     gethostname(name, sizeof(name) - 1);
     h->name = host_label(name);
+    h->hosts = informer_new(&(struct informer_options){.client = client,
+                                                       .plural = PLURAL_HOSTS,
+                                                       .changed = take_slicing,
+                                                       .connected = ignore_connected,
+                                                       .lost = ignore_lost,
+                                                       .arg = h});
+    informer_start(h->hosts);
     h->thread = thread_start("host", say_how_it_is, h);
     return h;
 }
@@ -287,6 +349,8 @@ struct host_status *host_status_start(const struct config *c, struct client *cli
 void host_status_stop(struct host_status *h)
 {
     pthread_join(h->thread, NULL);
+    informer_free(h->hosts);
+    free(h->slicing);
     yyjson_doc_free(h->written);
     yyjson_doc_free(h->use);
     free(h->name);

@@ -9,8 +9,15 @@ static const struct {
     const char *plural;
     const struct kind_hooks *hooks;
 } hooks_of[] = {
-    {PLURAL_USERS, &user_hooks},       {PLURAL_DEVICES, &device_hooks},  {PLURAL_SANDBOXES, &sandbox_hooks},
-    {PLURAL_DATASETS, &dataset_hooks}, {PLURAL_COURSES, &dataset_hooks}, {PLURAL_HOSTS, &host_hooks},
+    {PLURAL_USERS, &user_hooks},
+    {PLURAL_DEVICES, &device_hooks},
+    {PLURAL_SANDBOXES, &sandbox_hooks},
+    {PLURAL_DATASETS, &dataset_hooks},
+    {PLURAL_COURSES, &dataset_hooks},
+    {PLURAL_HOSTS, &host_hooks},
+    {PLURAL_CONFIG_MAPS, &config_map_hooks},
+    {PLURAL_CLUSTER_POLICIES, &cluster_policy_hooks},
+    {PLURAL_PODS, &pod_hooks},
 };
 
 static const struct kind_hooks *find_hooks(const char *plural)

@@ -39,9 +39,15 @@ def test_groups(admin):
     assert one["kind"] == "APIGroup" and one["versions"] == group["versions"]
 
 
-def test_core_group_is_empty(admin):
+def test_core_group_is_small(admin):
+    """What the seed's commands for time slicing use of it (test_time_slicing.py)."""
     body = admin.get("/api").json()
-    assert body["kind"] == "APIVersions"
+    assert body["kind"] == "APIVersions" and body["versions"] == ["v1"]
+    found = {one["name"]: one for one in admin.get("/api/v1").json()["resources"]}
+    assert sorted(found) == ["configmaps", "pods"] and all(one["namespaced"] for one in found.values())
+    assert admin.get("/api/v1").json()["groupVersion"] == "v1" and admin.get("/apis/").status_code == 200
+    assert "" not in [group["name"] for group in admin.get("/apis").json()["groups"]]
+    assert "api/v1" in admin.get("/openapi/v3").json()["paths"]
 
 
 @pytest.mark.parametrize("version", ["v2", "v2beta1"])

@@ -48,6 +48,12 @@ kubectl create -f user1-device-vscode.yaml
 COLUMNS = "kubectl get devices user1 -o custom-columns=User:.spec.openHydraUsername,LabUrl:.spec.jupyterLabUrl,Status:.spec.deviceStatus"
 
 
+SLICING = """\
+kubectl apply -f deploy/time-slicing-gpu.yaml
+kubectl patch clusterpolicy/cluster-policy     -n gpu-operator --type merge     -p '{"spec": {"devicePlugin": {"config": {"name": "time-slicing-config-all", "default": "any"}}}}'
+"""
+
+
 @pytest.fixture(scope="module")
 def seed():
     """A system as the seed's reader has it: just installed."""
@@ -148,3 +154,24 @@ def test_files_of_the_tree(seed):
     text = (ROOT / "README.md").read_text()
     assert (ROOT / "deploy/user-admin.yaml").is_file() and COLUMNS in text and "kubectl delete -f user1-device.yaml" in text
     assert pathlib.Path(seed.kubeconfig).is_file()
+
+
+def test_time_slicing(shell, seed):
+    """«开启 nvidia-gpu 基于时间片的共享»; and what one does next: other replicas, and back."""
+    def shared():
+        return seed.admin().get("hosts").json()["items"][0]["spec"].get("gpuTimeSlicing", {}).get("any", "")
+
+    wait_until(lambda: seed.admin().get("hosts").json()["items"], what="the host")
+    out = shell(SLICING)
+    assert "configmap/time-slicing-config-all created" in out and "clusterpolicy.nvidia.com/cluster-policy patched" in out
+    assert "replicas: 4" in shared()
+    # It goes on until Ctrl-C.
+    assert shell("timeout -s INT 3 kubectl get pod -n gpu-operator -w || true") == ""
+    assert "unchanged" in shell("kubectl apply -f deploy/time-slicing-gpu.yaml")
+    assert "configured" in shell("sed 's/replicas: 4/replicas: 2/' deploy/time-slicing-gpu.yaml | kubectl apply -f -")
+    assert "replicas: 2" in shared()
+    assert "replicas: 2" in shell("kubectl get configmap time-slicing-config-all -n gpu-operator -o yaml")
+    assert "time-slicing-config-all" in shell("kubectl describe cm time-slicing-config-all -n gpu-operator --show-events=false")
+    assert "deleted" in shell("kubectl delete -f deploy/time-slicing-gpu.yaml")
+    assert shared() == ""
+    shell("""kubectl patch clusterpolicy/cluster-policy --type merge -p '{"spec": {"devicePlugin": null}}'""")

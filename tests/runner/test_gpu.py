@@ -165,6 +165,31 @@ def test_two_share_one(engine, machine, tmp_path):
         assert stack.condition("bob", "GPUMemoryWithinShare")["status"] == "True"
 
 
+def other_group(stack, method, path, body, kind="application/json"):
+    return ask(stack.runtime / "gateway.sock", method, path, body, kind, headers={"Host": "127.0.0.1:30001"})
+
+
+def test_shared_from_the_moment_that_kubectl_says_so(stack):
+    """The same as a ConfigMap, without a restart: who waited starts."""
+    for name in ("ada", "bob", "cleo"):
+        stack.create(name, deviceGpu=1)
+    for name in ("ada", "bob"):
+        stack.wait(name, "Running")
+    wait_until(lambda: stack.status("cleo").get("reason") == "WaitingForGPU", what="cleo waits")
+    text = "version: v1\nsharing:\n  timeSlicing:\n    resources:\n    - name: nvidia.com/gpu\n      replicas: 2\n"
+    assert other_group(stack, "POST", "/api/v1/namespaces/gpu-operator/configmaps", {"metadata": {"name": "shares"}, "data": {"any": text}})[0] == 201
+    config = {"spec": {"devicePlugin": {"config": {"name": "shares", "default": "any"}}}}
+    assert other_group(stack, "PATCH", "/apis/nvidia.com/v1/clusterpolicies/cluster-policy", config, "application/merge-patch+json")[0] == 200
+    wait_until(lambda: [one["units"] for one in host(stack)["gpus"]] == [2, 2], 30, what="two units each")
+    stack.wait("cleo", "Running")
+    # A runner that begins anew knows it at once.
+    stack.kill("runner")
+    stack.start("runner")
+    stack.create("dora", deviceGpu=1)
+    stack.wait("dora", "Running")
+    assert sorted(one for name in ("ada", "bob", "cleo", "dora") for one in gpus(stack, name)) == ["GPU-a", "GPU-a", "GPU-b", "GPU-b"]
+
+
 def test_what_an_administrator_says_of_a_gpu_wins(stack, machine):
     """A CDI file of theirs may say more than ours."""
     folder = pathlib.Path("/etc/cdi")

@@ -60,6 +60,8 @@ struct engine {
     struct map *gpu_holders; /* instance → id of its container, where it has GPUs; under the lock */
     struct gpus *gpus;       /* NULL: nobody looks for any */
     struct gpu_places gpu_places;
+    /* How many share a GPU; under the lock. NULL: as the configuration says. */
+    struct time_slicing *slicing;
     bool profile_written; /* under the lock */
     char *own_socket;     /* where it is (to be) ours. These two: watch thread only */
     pid_t service;        /* 0: not started by this process */

@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "config/time_slicing.h"
 #include "runner/engine/body.h"
 #include "runner/engine/conmon.h"
 #include "runner/engine/container.h"
@@ -202,6 +203,7 @@ static void engine_free(struct runtime *r)
     if (e->started)
         pthread_join(e->thread, NULL);
     gpus_free(e->gpus);
+    time_slicing_free(e->slicing);
     engine_service_stop(e);
     relays_free(e->relays);
     menders_free(e->menders);
@@ -244,6 +246,7 @@ static const struct runtime_ops ops = {
     .work = engine_work,
     .shortage = shortage,
     .gpus = engine_gpus,
+    .share_gpus = engine_share_gpus,
     .gpu_use = engine_gpu_use,
     .about = engine_about,
     .free = engine_free,

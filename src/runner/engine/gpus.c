@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "config/time_slicing.h"
 #include "runner/gpu/cdi.h"
 #include "runner/gpu/watch.h"
 
@@ -15,6 +16,13 @@
 #define DEV "/dev"
 
 /* --- What there is --- */
+
+static unsigned units_of(struct engine *e, const struct gpu *g)
+{
+    LOCK_SCOPE(&e->lock);
+    return e->slicing ? time_slicing_replicas(e->slicing, NVIDIA_RESOURCE, g->model)
+                      : config_gpu_units(e->config, NVIDIA_RESOURCE, g->model);
+}
 
 static struct runtime_gpu describe(struct engine *e, struct arena *a, const struct gpu_list *l, const struct gpu *g)
 {
@@ -26,7 +34,7 @@ static struct runtime_gpu describe(struct engine *e, struct arena *a, const stru
         .memory_bytes = g->memory_bytes,
         .memory_used = g->memory_used,
         .utilization = g->busy < 0 ? -1 : (int)lround(g->busy),
-        .units = config_gpu_units(e->config, NVIDIA_RESOURCE, g->model),
+        .units = units_of(e, g),
         .reason = gpu_state_reason(g->state),
         .message = arena_strdup_or_null(a, g->why),
     };
@@ -44,6 +52,20 @@ void engine_gpus(struct runtime *r, struct arena *a, struct runtime_gpu **out, s
     *out = arena_alloc(a, (l->n + 1) * sizeof(**out));
     for (size_t i = 0; i < l->n; i++)
         (*out)[(*n)++] = describe(e, a, l, &l->gpus[i]);
+}
+
+void engine_share_gpus(struct runtime *r, struct time_slicing *slicing)
+{
+    struct engine *e = engine_of(r);
+    struct time_slicing *before;
+
+    pthread_mutex_lock(&e->lock);
+    before = e->slicing;
+    e->slicing = slicing;
+    pthread_mutex_unlock(&e->lock);
+    time_slicing_free(before);
+    if (e->listener.gpus_changed)
+        e->listener.gpus_changed(e->listener.arg);
 }
 
 /* --- Who uses it --- */

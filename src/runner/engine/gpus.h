@@ -22,6 +22,7 @@ int engine_gpus_prepare(struct engine *e, struct arena *a, const struct runtime_
 
 /* The operations of runtime.h. */
 void engine_gpus(struct runtime *r, struct arena *a, struct runtime_gpu **out, size_t *n);
+void engine_share_gpus(struct runtime *r, struct time_slicing *slicing);
 void engine_gpu_use(struct runtime *r, struct arena *a, const char *instance, struct runtime_gpu_use **out, size_t *n);
 
 /* A container with GPUs was seen, or ended (NULL). */

@@ -253,6 +253,7 @@ struct runtime_log_options {
  * «Pods:» says how a cluster would do it; nothing above this file would change.
  */
 struct runtime;
+struct time_slicing;
 struct runtime_ops {
     const char *name;
     /* Begins to watch; the listener is called from a thread of the runtime's until `free`.
@@ -327,6 +328,9 @@ struct runtime_ops {
     /* The next three may be NULL: there are none, and nothing is known. Everything lives in the arena.
      * Pods: the nodes' allocatable resources. */
     void (*gpus)(struct runtime *r, struct arena *a, struct runtime_gpu **out, size_t *n);
+    /* How many share a GPU from now on, instead of what the configuration says; NULL: as that says. Takes it. May be NULL
+     * as `gpus` may. */
+    void (*share_gpus)(struct runtime *r, struct time_slicing *slicing);
     /* Of those that the instance has; none: nothing is known. Pods: dcgm-exporter's metrics. */
     void (*gpu_use)(struct runtime *r, struct arena *a, const char *id, struct runtime_gpu_use **out, size_t *n);
     void (*about)(struct runtime *r, struct arena *a, struct runtime_about *out);

@@ -63,10 +63,10 @@ int body_read_object(struct request *r, bool optional, yyjson_doc **out, struct 
 
 int body_read_patch(struct request *r, const struct patch_type **type, yyjson_doc **out, struct error **err)
 {
-    *type = patch_type_find(media_type(r->op));
+    *type = patch_type_find(r->op->kind, media_type(r->op));
     if (*type)
         return parse_body(r, (*type)->parse, out, err);
-    _cleanup_free_ char *accepted = patch_types_text();
+    _cleanup_free_ char *accepted = patch_types_text(r->op->kind);
     /* RFC 5789 §3.1 */
     request_add_header(r, "Accept-Patch", accepted);
     return unsupported(accepted, err);

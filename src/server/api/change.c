@@ -29,9 +29,9 @@ static int check_revision(const struct attempt *t, const struct object *present,
         return 0;
     return error_set(
         err, REASON_CONFLICT,
-        "Operation cannot be fulfilled on %s.%s \"%s\": the object has been modified; please apply your changes to "
+        "Operation cannot be fulfilled on %s \"%s\": the object has been modified; please apply your changes to "
         "the latest version and try again",
-        k->plural, k->group, t->name);
+        k->full_name, t->name);
 }
 
 static int check_name(struct admission *a, const char *expected, struct error **err)

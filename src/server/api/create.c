@@ -16,8 +16,8 @@ static int already_exists(const struct attempt *t, const struct object *present,
     _cleanup_json_ yyjson_doc *doc = json_parse(present->json, NULL);
     bool deleting = json_str_at(yyjson_doc_get_root(doc), "metadata.deletionTimestamp") != NULL;
 
-    return error_set(err, REASON_ALREADY_EXISTS, "%s%s.%s \"%s\" already exists",
-                     deleting ? "object is being deleted: " : "", k->plural, k->group, t->name);
+    return error_set(err, REASON_ALREADY_EXISTS, "%s%s \"%s\" already exists",
+                     deleting ? "object is being deleted: " : "", k->full_name, t->name);
 }
 
 static int apply_create(struct attempt *t, struct store_txn *txn, struct error **err)
@@ -29,8 +29,8 @@ static int apply_create(struct attempt *t, struct store_txn *txn, struct error *
         return already_exists(t, present, err);
     if (txn_damaged(txn, k->plural, str_from(t->name)))
         return error_set(err, REASON_ALREADY_EXISTS,
-                         "%s.%s \"%s\" exists and is damaged: an administrator has to delete it first", k->plural,
-                         k->group, t->name);
+                         "%s \"%s\" exists and is damaged: an administrator has to delete it first", k->full_name,
+                         t->name);
     if (attempt_admit(t, txn, err) < 0 || write_check_owner(t->w, t->a.object, err) < 0)
         return -1;
     return attempt_put(t, txn, 201, err);

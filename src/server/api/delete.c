@@ -103,15 +103,15 @@ static int check_preconditions(const struct deletion *d, const struct object *o,
     if (d->uid && !streq(d->uid, o->uid))
         return error_set(
             err, REASON_CONFLICT,
-            "Operation cannot be fulfilled on %s.%s \"%s\": Precondition failed: UID in precondition: %s, UID in "
+            "Operation cannot be fulfilled on %s \"%s\": Precondition failed: UID in precondition: %s, UID in "
             "object meta: %s",
-            k->plural, k->group, o->name, d->uid, o->uid);
+            k->full_name, o->name, d->uid, o->uid);
     if (d->revision && !streq(d->revision, present))
         return error_set(
             err, REASON_CONFLICT,
-            "Operation cannot be fulfilled on %s.%s \"%s\": Precondition failed: ResourceVersion in precondition: "
+            "Operation cannot be fulfilled on %s \"%s\": Precondition failed: ResourceVersion in precondition: "
             "%s, ResourceVersion in object meta: %s",
-            k->plural, k->group, o->name, d->revision, present);
+            k->full_name, o->name, d->revision, present);
     return 0;
 }
 

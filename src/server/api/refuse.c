@@ -20,7 +20,7 @@ bool owned_by(const struct kind *kind, struct str json, const struct identity *w
 
 int(error_not_found)(struct error **err, const struct kind *kind, const char *name)
 {
-    return error_set(err, REASON_NOT_FOUND, "%s.%s \"%s\" not found", kind->plural, kind->group, name);
+    return error_set(err, REASON_NOT_FOUND, "%s \"%s\" not found", kind->full_name, name);
 }
 
 int(error_forbidden)(struct error **err, const struct request *r)
@@ -34,9 +34,9 @@ int(error_forbidden)(struct error **err, const struct request *r)
         return error_set(err, REASON_FORBIDDEN, "forbidden: User \"%s\" cannot get path \"%s\"", r->op->who.name,
                          r->op->path);
     return error_set(err, REASON_FORBIDDEN,
-                     "%s.%s %s%s%sis forbidden: User \"%s\" cannot %s resource \"%s%s%s\" in API group \"%s\" at the "
+                     "%s %s%s%sis forbidden: User \"%s\" cannot %s resource \"%s%s%s\" in API group \"%s\" at the "
                      "cluster scope",
-                     kind->plural, kind->group, r->name ? "\"" : "", r->name ? r->name : "", r->name ? "\" " : "",
+                     kind->full_name, r->name ? "\"" : "", r->name ? r->name : "", r->name ? "\" " : "",
                      r->op->who.name, verb, kind->plural, r->op->subresource ? "/" : "",
                      r->op->subresource ? r->op->subresource : "", kind->group);
 }
@@ -48,11 +48,10 @@ int(error_absent)(struct error **err, const struct request *r)
     if (r->verdict == VERDICT_ALLOW && r->name) {
         _cleanup_free_ char *why = store_damaged(r->api->options.store, r->op->kind->plural, str_from(r->name));
         if (why)
-            return error_set(
-                err, REASON_INTERNAL,
-                "%s.%s \"%s\" is damaged and was set aside at the start (%s): delete it, or put a backup of "
-                "the database in its place",
-                r->op->kind->plural, r->op->kind->group, r->name, why);
+            return error_set(err, REASON_INTERNAL,
+                             "%s \"%s\" is damaged and was set aside at the start (%s): delete it, or put a backup of "
+                             "the database in its place",
+                             r->op->kind->full_name, r->name, why);
     }
     return error_not_found(err, r->op->kind, r->name);
 }

@@ -106,12 +106,16 @@ static int route_subresource(struct route *r, struct error **err)
     return own ? route_own(r, own, err) : not_found(err);
 }
 
-static const struct kind *find_kind(const struct api_resource *resources, size_t n, const char *group,
-                                    const char *version, const char *plural)
+/* What a path names of a resource. */
+struct place {
+    const char *group, *version, *namespace, *plural, *name, *subresource; /* NULL: not there */
+};
+
+static const struct kind *find_kind(const struct api_resource *resources, size_t n, const struct place *p)
 {
     for (size_t i = 0; i < n; i++) {
         const struct kind *k = resources[i].kind;
-        if (streq(k->plural, plural) && streq(k->group, group) && streq(k->version, version))
+        if (streq(k->plural, p->plural) && streq(k->group, p->group) && streq(k->version, p->version))
             return k;
     }
     return NULL;
@@ -141,6 +145,41 @@ static size_t split_path(struct arena *a, struct str path, const char **out, siz
     return n;
 }
 
+#define SEGMENTS_MAX 8
+
+/* False: what is there is no resource. */
+static bool read_place(struct arena *a, struct str path, struct place *out)
+{
+    const char *segment[SEGMENTS_MAX + 1] = {NULL}, **at = segment;
+    size_t n = split_path(a, path, segment, SEGMENTS_MAX);
+    bool core = streq(segment[0], "api");
+
+    if (n > SEGMENTS_MAX || !(core || streq(segment[0], "apis")))
+        return false;
+    *out = (struct place){.group = core ? "" : segment[1], .version = segment[core ? 1 : 2]};
+    at = &segment[core ? 2 : 3];
+    if (n > (size_t)(at - segment) + 2 && streq(at[0], "namespaces")) {
+        out->namespace = at[1];
+        at += 2;
+    }
+    out->plural = at[0];
+    out->name = at[0] ? at[1] : NULL;
+    out->subresource = out->name ? at[2] : NULL;
+    return out->plural && !(out->subresource && at[3]);
+}
+
+/* An object is where its namespace is; all of a kind may be asked for without. */
+static int check_namespace(const struct route *r, const struct place *p, struct error **err)
+{
+    const struct kind *k = r->op->kind;
+
+    if (p->namespace ? streq(p->namespace, k->namespace) : !k->namespace || (!p->name && r->method == HTTP_GET))
+        return 0;
+    if (p->namespace && k->namespace)
+        return error_set(err, REASON_NOT_FOUND, "namespaces \"%s\" not found", p->namespace);
+    return not_found(err);
+}
+
 /* What is no resource is read, if anything. */
 static enum verb document_verb(enum http_method method)
 {
@@ -162,17 +201,18 @@ int route_operation(const struct api_resource *resources, size_t n, enum http_me
                     struct operation *op, const char **allow, struct error **err)
 {
     struct route r = {op, method, allow};
-    const char *segment[6] = {NULL};
-    size_t segments = split_path(op->arena, path, segment, ARRAY_SIZE(segment));
+    struct place p;
 
-    if (segments >= 4 && segments <= ARRAY_SIZE(segment) && streq(segment[0], "apis"))
-        op->kind = find_kind(resources, n, segment[1], segment[2], segment[3]);
+    if (read_place(op->arena, path, &p))
+        op->kind = find_kind(resources, n, &p);
     if (op->kind == NULL) {
         op->verb = document_verb(method);
         return 0;
     }
-    name_object(op, segment[4]);
-    op->subresource = segment[5];
+    if (check_namespace(&r, &p, err) < 0)
+        return -1;
+    name_object(op, p.name);
+    op->subresource = p.subresource;
     if (op->subresource)
         return route_subresource(&r, err);
     if (op->name)

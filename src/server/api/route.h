@@ -4,7 +4,7 @@
 #include "server/api/options.h"
 
 /*
- * /apis/GROUP/VERSION/PLURAL[/NAME[/SUBRESOURCE]] and the method: fills in kind, name, subresource and verb; reads the
+ * /apis/GROUP/VERSION[/namespaces/NAMESPACE]/PLURAL[/NAME[/SUBRESOURCE]], /api/VERSION/… of the core group, and the method: fills in kind, name, subresource and verb; reads the
  * parameter `watch`. What is no resource has a verb alone. Fails where it would be a resource, but not so (404, or 405;
  * then *allow is what the header Allow says).
  */

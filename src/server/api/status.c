@@ -24,8 +24,8 @@ static void add_message(struct buffer *b, const struct error *err, const struct 
 
     if (err->reason == REASON_INVALID && kind) {
         bool list = err->causes_len > 1;
-        whole = xasprintf("%s.%s \"%s\" is invalid: %s%s%s", kind->kind, kind->group, name ? name : "", list ? "[" : "",
-                          message, list ? "]" : "");
+        whole = xasprintf("%s \"%s\" is invalid: %s%s%s", kind->full_kind, name ? name : "", list ? "[" : "", message,
+                          list ? "]" : "");
         message = whole;
     }
     add_text(b, message);

@@ -80,6 +80,12 @@ static bool is_first_of_group(const struct discovery *d, size_t i)
     return true;
 }
 
+/* It has no name, and paths of its own. */
+static bool is_core(const struct kind *k)
+{
+    return *k->group == '\0';
+}
+
 static bool is_first_of_version(const struct discovery *d, size_t i)
 {
     for (size_t j = 0; j < i; j++)
@@ -96,7 +102,7 @@ static void put_legacy_subresource(struct buffer *b, const struct kind *k, const
 
     buffer_puts(b, ",{");
     put_string(b, "name", path);
-    buffer_puts(b, ",\"singularName\":\"\",\"namespaced\":false,");
+    buffer_printf(b, ",\"singularName\":\"\",\"namespaced\":%s,", k->namespace ? "true" : "false");
     put_string(b, "kind", s->kind ? s->kind : k->kind);
     buffer_puts(b, ",");
     put_verbs(b, s->verbs);
@@ -112,7 +118,7 @@ static void put_legacy_resource(struct buffer *b, const struct kind *k)
     put_string(b, "name", k->plural);
     buffer_puts(b, ",");
     put_string(b, "singularName", k->singular);
-    buffer_puts(b, ",\"namespaced\":false,");
+    buffer_printf(b, ",\"namespaced\":%s,", k->namespace ? "true" : "false");
     put_string(b, "kind", k->kind);
     buffer_puts(b, ",");
     put_verbs(b, verbs);
@@ -126,7 +132,6 @@ static void put_legacy_resource(struct buffer *b, const struct kind *k)
 static void add_resource_list(struct discovery *d, const struct kind *k)
 {
     struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
-    _cleanup_free_ char *path = xasprintf("/apis/%s", k->api_version);
     const char *separator = "";
 
     buffer_puts(&b, "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",");
@@ -140,7 +145,7 @@ static void add_resource_list(struct discovery *d, const struct kind *k)
         separator = ",";
     }
     buffer_puts(&b, "]}");
-    documents_add(d->documents, path, FORM_LEGACY, forms[FORM_LEGACY].content_type, &b);
+    documents_add(d->documents, k->path, FORM_LEGACY, forms[FORM_LEGACY].content_type, &b);
 }
 
 static void put_version(struct buffer *b, const struct kind *k)
@@ -189,7 +194,7 @@ static void add_group_list(struct discovery *d)
 
     buffer_puts(&b, "{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[");
     for (size_t i = 0; i < d->n; i++) {
-        if (!is_first_of_group(d, i))
+        if (!is_first_of_group(d, i) || is_core(d->kinds[i]))
             continue;
         buffer_printf(&b, "%s{", separator);
         put_group(d, &b, i);
@@ -200,12 +205,20 @@ static void add_group_list(struct discovery *d)
     documents_add(d->documents, "/apis", FORM_LEGACY, forms[FORM_LEGACY].content_type, &b);
 }
 
-/* The core group is not served: no version of it. */
 static void add_core(struct discovery *d)
 {
     struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
+    const char *separator = "";
 
-    buffer_puts(&b, "{\"kind\":\"APIVersions\",\"versions\":[],\"serverAddressByClientCIDRs\":[]}");
+    buffer_puts(&b, "{\"kind\":\"APIVersions\",\"versions\":[");
+    for (size_t i = 0; i < d->n; i++) {
+        if (!is_core(d->kinds[i]) || !is_first_of_version(d, i))
+            continue;
+        buffer_puts(&b, separator);
+        buffer_json_string(&b, str_from(d->kinds[i]->version));
+        separator = ",";
+    }
+    buffer_puts(&b, "],\"serverAddressByClientCIDRs\":[]}");
     documents_add(d->documents, "/api", FORM_LEGACY, forms[FORM_LEGACY].content_type, &b);
 }
 
@@ -250,7 +263,7 @@ static void put_resource(struct buffer *b, const struct kind *k)
     put_string(b, "resource", k->plural);
     buffer_puts(b, ",");
     put_response_kind(b, k, k->kind);
-    buffer_puts(b, ",\"scope\":\"Cluster\",");
+    buffer_printf(b, ",\"scope\":\"%s\",", k->namespace ? "Namespaced" : "Cluster");
     put_string(b, "singularResource", k->singular);
     buffer_puts(b, ",");
     put_verbs(b, verbs);
@@ -303,8 +316,8 @@ static void add_aggregated(struct discovery *d, const char *path, bool core, enu
     buffer_printf(
         &b, "{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/%s\",\"metadata\":{},\"items\":[",
         forms[form].version);
-    for (size_t i = 0; i < d->n && !core; i++) {
-        if (!is_first_of_group(d, i))
+    for (size_t i = 0; i < d->n; i++) {
+        if (!is_first_of_group(d, i) || is_core(d->kinds[i]) != core)
             continue;
         buffer_puts(&b, separator);
         put_aggregated_group(d, &b, i);
@@ -326,7 +339,7 @@ struct discovery *discovery_new(const struct kind *const *kinds, size_t n)
         add_aggregated(d, "/apis", false, form);
     }
     for (size_t i = 0; i < n; i++) {
-        if (is_first_of_group(d, i))
+        if (is_first_of_group(d, i) && !is_core(kinds[i]))
             add_group(d, i);
         if (is_first_of_version(d, i))
             add_resource_list(d, kinds[i]);

@@ -134,23 +134,23 @@ static void take_text(struct buffer *b, yyjson_mut_val *v)
     buffer_append(b, text, n);
 }
 
-static void add_version(struct openapi *o, const struct kind *const *kinds, size_t n, const char *api_version,
+static void add_version(struct openapi *o, const struct kind *const *kinds, size_t n, const struct kind *first,
                         const char *product, yyjson_mut_doc *index)
 {
     _cleanup_json_mut_ yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     struct buffer b = BUFFER_MAX(DOCUMENT_MAX);
     yyjson_mut_val *root = new_document(doc, product);
-    _cleanup_free_ char *key = xasprintf("apis/%s", api_version), *path = xasprintf("/openapi/v3/apis/%s", api_version);
+    _cleanup_free_ char *path = xasprintf("/openapi/v3%s", first->path);
 
     for (size_t i = 0; i < n; i++)
-        if (streq(kinds[i]->api_version, api_version))
+        if (streq(kinds[i]->api_version, first->api_version))
             add_kind(doc, root, kinds[i]);
     take_text(&b, root);
     const char *hash = documents_add(o->documents, path, FORM_JSON, "application/json", &b);
     _cleanup_free_ char *url = xasprintf("%s?hash=%s", path, hash);
     yyjson_mut_val *entry = yyjson_mut_obj(index);
     json_mut_set_str(index, entry, "serverRelativeURL", url);
-    json_mut_set(index, yyjson_mut_obj_get(yyjson_mut_doc_get_root(index), "paths"), key, entry);
+    json_mut_set(index, yyjson_mut_obj_get(yyjson_mut_doc_get_root(index), "paths"), first->path + 1, entry);
 }
 
 static void add_v3(struct openapi *o, const struct kind *const *kinds, size_t n, const char *product)
@@ -165,7 +165,7 @@ static void add_v3(struct openapi *o, const struct kind *const *kinds, size_t n,
         for (size_t j = 0; j < i; j++)
             first &= !streq(kinds[j]->api_version, kinds[i]->api_version);
         if (first)
-            add_version(o, kinds, n, kinds[i]->api_version, product, index);
+            add_version(o, kinds, n, kinds[i], product, index);
     }
     take_text(&b, yyjson_mut_doc_get_root(index));
     documents_add(o->documents, "/openapi/v3", FORM_JSON, "application/json", &b);

@@ -11,7 +11,7 @@
 char *openapi_schema_name(const struct kind *k, const char *kind)
 {
     char *name = xasprintf("%s.%s", k->version, kind);
-    struct str rest = str_from(k->group), label;
+    struct str rest = str_from(*k->group ? k->group : "core"), label;
 
     while (str_split(&rest, '.', &label)) {
         char *longer = xasprintf("%.*s.%s", (int)label.n, label.p, name);
@@ -125,7 +125,7 @@ static void set_media_type(yyjson_mut_doc *doc, yyjson_mut_val *owner, const cha
 }
 
 /* What is sent to an operation. */
-static void set_body(yyjson_mut_doc *doc, yyjson_mut_val *op, const char *schema, bool is_patch)
+static void set_body(yyjson_mut_doc *doc, yyjson_mut_val *op, const struct kind *k, const char *schema, bool is_patch)
 {
     yyjson_mut_val *body = json_mut_make_obj(doc, op, "requestBody");
 
@@ -135,7 +135,8 @@ static void set_body(yyjson_mut_doc *doc, yyjson_mut_val *op, const char *schema
         return;
     }
     for (const struct patch_type *const *t = patch_types; *t; t++)
-        set_media_type(doc, body, schema, (*t)->media_type);
+        if (patch_type_fits(*t, k))
+            set_media_type(doc, body, schema, (*t)->media_type);
 }
 
 static void set_replies(yyjson_mut_doc *doc, yyjson_mut_val *op, const struct path_operation *o)
@@ -167,7 +168,7 @@ static void add_operation(yyjson_mut_doc *doc, yyjson_mut_val *path, const struc
         yyjson_mut_arr_append(parameters, make_parameter(doc, p, "query"));
     json_mut_set(doc, op, "parameters", parameters);
     if (o->body)
-        set_body(doc, op, o->body, o->is_patch);
+        set_body(doc, op, k, o->body, o->is_patch);
     set_replies(doc, op, o);
     json_mut_set(doc, path, o->method, op);
 }
@@ -177,14 +178,18 @@ static void add_operation(yyjson_mut_doc *doc, yyjson_mut_val *path, const struc
 static yyjson_mut_val *add_path(yyjson_mut_doc *doc, yyjson_mut_val *paths, const struct kind *k, const char *rest,
                                 bool named)
 {
-    static const struct parameter name = {"name", "string", "The object's name."};
-    _cleanup_free_ char *text = xasprintf("/apis/%s/%s%s", k->api_version, k->plural, rest);
+    static const struct parameter name = {"name", "string", "The object's name."},
+                                  namespace = {"namespace", "string", "The namespace of the objects."};
+    _cleanup_free_ char *text =
+        xasprintf("%s%s/%s%s", k->path, k->namespace ? "/namespaces/{namespace}" : "", k->plural, rest);
     yyjson_mut_val *path = yyjson_mut_obj(doc), *parameters = yyjson_mut_arr(doc);
 
-    if (named) {
+    if (named)
         yyjson_mut_arr_append(parameters, make_parameter(doc, &name, "path"));
+    if (k->namespace)
+        yyjson_mut_arr_append(parameters, make_parameter(doc, &namespace, "path"));
+    if (yyjson_mut_arr_size(parameters))
         json_mut_set(doc, path, "parameters", parameters);
-    }
     json_mut_set(doc, paths, text, path);
     return path;
 }

@@ -23,3 +23,4 @@ struct hook_context {
 };
 
 extern const struct kind_hooks user_hooks, device_hooks, sandbox_hooks, dataset_hooks, host_hooks;
+extern const struct kind_hooks config_map_hooks, cluster_policy_hooks, pod_hooks;

@@ -1,5 +1,6 @@
 /* Host: what its runner reports is given out, and who has it is said. */
 #include "server/hooks/allocation.h"
+#include "server/hooks/gpu_sharing.h"
 #include "server/hooks/gpus.h"
 
 static int admit_host(struct admission *a, struct store_txn *t, struct error **err)
@@ -8,6 +9,8 @@ static int admit_host(struct admission *a, struct store_txn *t, struct error **e
 
     if (a->operation == OPERATION_DELETE)
         return 0;
+    if (a->operation != OPERATION_UPDATE_STATUS)
+        gpu_sharing_write(a, t);
     allocation_changed(a, t, false);
     host_given_write(&al, a->doc, a->object);
     return 0;

@@ -47,6 +47,8 @@ int metadata_decode(const struct kind *k, yyjson_mut_doc *doc, yyjson_mut_val *o
     if (yyjson_mut_is_obj(metadata)) {
         json_mut_remove(metadata, "managedFields");
         json_mut_remove(metadata, "selfLink");
+        if (k->namespace && !yyjson_mut_obj_get(metadata, "namespace"))
+            json_mut_set_str(doc, metadata, "namespace", k->namespace);
         schema_fill_node(meta_object_node(), doc, metadata);
     }
     if (schema_check_node(meta_object_node(), "metadata", metadata, &why) < 0)

@@ -157,15 +157,24 @@ static void check_owners(yyjson_mut_val *list, struct error **err, size_t *findi
         }
 }
 
+static void check_namespace(const struct kind *k, struct str said, struct error **err, size_t *findings)
+{
+    if (k->namespace == NULL && said.n)
+        add_metadata_cause(err, findings, "metadata.namespace", "FieldValueForbidden",
+                           "Forbidden: not allowed on this type");
+    else if (k->namespace && !str_is(said, k->namespace))
+        add_metadata_cause(err, findings, "metadata.namespace", "FieldValueInvalid",
+                           "Invalid value: \"%.*s\": there is the namespace %s alone", (int)said.n,
+                           said.n ? said.p : "", k->namespace);
+}
+
 int metadata_validate(const struct kind *k, yyjson_mut_val *object, struct error **err)
 {
     yyjson_mut_val *metadata = yyjson_mut_obj_get(object, "metadata");
     size_t findings = 0;
 
     check_name(k, metadata, err, &findings);
-    if (text_of(yyjson_mut_obj_get(metadata, "namespace")).n)
-        add_metadata_cause(err, &findings, "metadata.namespace", "FieldValueForbidden",
-                           "Forbidden: not allowed on this type");
+    check_namespace(k, text_of(yyjson_mut_obj_get(metadata, "namespace")), err, &findings);
     check_labels(yyjson_mut_obj_get(metadata, "labels"), err, &findings);
     check_annotations(yyjson_mut_obj_get(metadata, "annotations"), err, &findings);
     check_finalizers(yyjson_mut_obj_get(metadata, "finalizers"), err, &findings);

@@ -395,7 +395,7 @@ void schema_invalid_prefix(struct error *err, const struct kind *k, const char *
 
     if (err == NULL || err->causes_len == 0)
         return;
-    buffer_printf(&b, "%s.%s ", k->kind, k->group);
+    buffer_printf(&b, "%s ", k->full_kind);
     buffer_json_string(&b, str_from(name ? name : ""));
     buffer_puts(&b, err->causes_len > 1 ? " is invalid: [" : " is invalid: ");
     for (size_t i = 0; i < err->causes_len; i++)

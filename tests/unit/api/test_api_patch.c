@@ -53,7 +53,7 @@ static yyjson_mut_val *apply_list(yyjson_mut_doc *doc, yyjson_val *old, yyjson_v
     return object;
 }
 
-static const struct patch_type list_type = {LIST_TYPE, parse_list, apply_list};
+static const struct patch_type list_type = {.media_type = LIST_TYPE, .parse = parse_list, .apply = apply_list};
 const struct patch_type *const patch_types[] = {&merge_patch_type, &list_type, NULL};
 
 /* --- The tests --- */

@@ -256,6 +256,33 @@ static void test_shipped_kinds_load(void **state)
     }
 }
 
+static struct kind *shipped(const char *name)
+{
+    for (size_t i = 0; i < kind_sources_len; i++)
+        if (streq(kind_sources[i].name, name))
+            return kind_load(kind_sources[i].yaml, name, NULL);
+    return NULL;
+}
+
+static void test_core_group_and_namespace(void **state)
+{
+    struct kind *map = shipped("configmap"), *host = shipped("host");
+
+    assert_string_equal(map->group, "");
+    assert_string_equal(map->api_version, "v1");
+    assert_string_equal(map->path, "/api/v1");
+    assert_string_equal(map->namespace, "gpu-operator");
+    assert_string_equal(map->full_name, "configmaps");
+    assert_string_equal(map->full_kind, "ConfigMap");
+    assert_string_equal(host->path, "/apis/open-hydra-server.openhydra.io/v1");
+    assert_null(host->namespace);
+    assert_string_equal(host->full_name, "hosts.open-hydra-server.openhydra.io");
+    assert_string_equal(host->full_kind, "Host.open-hydra-server.openhydra.io");
+    kind_free(map);
+    kind_free(host);
+    refused("scope: Cluster", "scope: Cluster\n  x-open-hydra-namespace: one", "Namespaced");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_marks_are_counted),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_shipped_kinds_load),
+        cmocka_unit_test(test_core_group_and_namespace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
