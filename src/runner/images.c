@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "client/client.h"
 #include "kinds/names.h"
@@ -90,23 +91,40 @@ struct sandboxes {
     yyjson_val *items;
 };
 
-static int ask_sandboxes(const struct work *w, struct sandboxes *out, struct error **err)
+static int ask_server(const struct work *w, const char *path, yyjson_doc **out, struct error **err)
 {
     struct client *c =
         client_new(&(struct client_options){.transport = {.socket = w->options->server_socket, .url = "http://server"},
                                             .prefix = API_PREFIX,
                                             .stop_fd = w->stop_fd});
-    int rc = client_call(c, &(struct client_request){"GET", PLURAL_SANDBOXES, NULL, NULL}, &out->doc, err);
+    int rc = client_call(c, &(struct client_request){"GET", path, NULL, NULL}, out, err);
 
     client_free(c);
+    return rc;
+}
+
+static int ask_sandboxes(const struct work *w, struct sandboxes *out, struct error **err)
+{
+    int rc = ask_server(w, PLURAL_SANDBOXES, &out->doc, err);
+
     out->items = rc == 0 ? json_at(yyjson_doc_get_root(out->doc), "items") : NULL;
     return rc;
+}
+
+static bool names_image(const struct sandbox *s, const char *reference)
+{
+    struct sandbox_image list[SANDBOX_IMAGES_MAX];
+    size_t n = sandbox_images(s, list);
+
+    for (size_t i = 0; i < n; i++)
+        if (image_same_name(list[i].reference, reference))
+            return true;
+    return false;
 }
 
 /* The names of those that name it, with commas; "" where none does. */
 static const char *who_names(const struct work *w, const struct sandboxes *all, const char *reference)
 {
-    struct sandbox_image list[SANDBOX_IMAGES_MAX];
     const char *found = "";
     struct sandbox s;
     yyjson_val *one;
@@ -114,12 +132,8 @@ static const char *who_names(const struct work *w, const struct sandboxes *all, 
 
     yyjson_arr_foreach (all->items, i, max, one) {
         sandbox_read(one, &s);
-        size_t n = sandbox_images(&s, list);
-        for (size_t k = 0; k < n; k++)
-            if (image_same_name(list[k].reference, reference)) {
-                found = arena_printf(w->arena, "%s%s%s", found, *found ? "," : "", s.name);
-                break;
-            }
+        if (names_image(&s, reference))
+            found = arena_printf(w->arena, "%s%s%s", found, *found ? "," : "", s.name);
     }
     return found;
 }
@@ -157,17 +171,65 @@ static int list_images(struct work *w, struct error **err)
 
 /* --- Pull --- */
 
+/* The first of those that name the image and say who its registry is told that we are. */
+static const char *who_has_secret(const struct work *w, const struct sandboxes *all, const char *image)
+{
+    struct sandbox s;
+    yyjson_val *one;
+    size_t i, max;
+
+    yyjson_arr_foreach (all->items, i, max, one) {
+        sandbox_read(one, &s);
+        if (s.pull_secret && is_dns_subdomain(str_from(s.name)) && names_image(&s, image))
+            return arena_strdup(w->arena, s.name);
+    }
+    return NULL;
+}
+
+/* As the runner does it. Without a server it is pulled as the engine itself can. */
+static int find_secret(const struct work *w, struct runtime_pull *pull, struct error **err)
+{
+    struct sandboxes all = {0};
+    _cleanup_error_ struct error *away = NULL;
+    _cleanup_json_ yyjson_doc *secret = NULL;
+
+    if (ask_sandboxes(w, &all, &away) < 0) {
+        fprintf(stderr, "open-hydra-server: whether a sandbox has a secret for it is not known: %s\n", away->message);
+        return 0;
+    }
+    const char *sandbox = who_has_secret(w, &all, pull->image);
+    yyjson_doc_free(all.doc);
+    if (sandbox == NULL)
+        return 0;
+    if (ask_server(w, arena_printf(w->arena, PLURAL_SANDBOXES "/%s/pullsecret", sandbox), &secret, err) < 0)
+        return error_wrap(err, "imagePullSecret of sandbox %s", sandbox);
+    pull->username = xstrdup_or_null(json_str_at(yyjson_doc_get_root(secret), "username"));
+    pull->password = xstrdup_or_null(json_str_at(yyjson_doc_get_root(secret), "password"));
+    return 0;
+}
+
+static int pull_by(const struct work *w, const struct runtime_pull *pull, struct error **err)
+{
+    struct bar bar = bar_begin(w, pull->image);
+    int rc = w->runtime->ops->image_pull(w->runtime, pull, take_progress, &bar, err);
+
+    bar_end(&bar);
+    return rc;
+}
+
 static int pull_image(struct work *w, struct error **err)
 {
     const char *image = w->words[0];
-    struct bar bar = bar_begin(w, image);
     struct runtime_pull pull = {.image = image};
     struct runtime_image here;
 
     if (!config_image_allowed(w->config, image))
         return error_set(err, REASON_FORBIDDEN, "image %s is none of those that may run here (allowedImages)", image);
-    int rc = w->runtime->ops->image_pull(w->runtime, &pull, take_progress, &bar, err);
-    bar_end(&bar);
+    int rc = find_secret(w, &pull, err);
+    if (rc == 0)
+        rc = pull_by(w, &pull, err);
+    secret_free((char *)(uintptr_t)pull.username);
+    secret_free((char *)(uintptr_t)pull.password);
     if (rc < 0 || w->runtime->ops->image_find(w->runtime, image, &here, err) < 0)
         return error_wrap(err, "%s", image);
     printf("%s: pulled, %.1f MiB, %s\n", image, mebibytes(here.bytes), here.id);

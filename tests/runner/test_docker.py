@@ -6,6 +6,10 @@ import os
 import pytest
 
 from runner.stack import BUILD, Stack, load_image
+from runner.test_images import (  # noqa: F401
+    closed_registry, registry, test_a_registry_with_users, test_a_wrong_name_shows_what_the_registry_says,
+    test_an_edited_sandbox_is_used_by_the_next_environment, test_how_far_a_pull_is_is_seen, test_the_command_pulls_lists_exports_and_imports,
+    test_the_command_pulls_with_a_sandboxs_secret, test_what_no_sandbox_names_any_more_is_pruned)
 from runner.test_runner import (  # noqa: F401
     test_a_full_disk_says_so_and_heals, test_a_home_that_is_a_link_is_refused, test_a_killed_runner_adopts, test_a_log_is_followed,
     test_a_lost_socket_directory_comes_back, test_a_planted_link_is_not_followed, test_a_stubborn_process_is_killed,

@@ -1,4 +1,7 @@
 """Images that come from a registry: a real one, with TLS of an authority of its own and with users."""
+import gzip
+import hashlib
+import json
 import os
 import subprocess
 import time
@@ -240,6 +243,64 @@ def test_the_command_pulls_lists_exports_and_imports(stack, registry, tmp_path):
     assert command(stack, "export", "localhost/none:such", tmp_path / "x").returncode == 1
     for words in ((), ("nothing",), ("pull",), ("list", "x"), ("list", "--dry-run")):
         assert command(stack, *words).returncode == 2
+
+
+def oci_archive(name, layers):
+    """As `skopeo copy` and `buildah push` write it: blobs by their digests, and an index that says where to begin."""
+    files = {}
+
+    def blob(data, kind, **more):
+        digest = hashlib.sha256(data).hexdigest()
+        files[f"blobs/sha256/{digest}"] = data
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(data), **more}
+
+    config = blob(json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/environment"], "User": "1000:1000"}, "rootfs": {
+        "type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(one).hexdigest() for one in layers]}}).encode(), "config.v1+json")
+    manifest = blob(json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": [
+        blob(gzip.compress(one), "layer.v1.tar+gzip") for one in layers]}).encode(), "manifest.v1+json",
+        annotations={"org.opencontainers.image.ref.name": name})
+    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [manifest]}).encode()
+    files["oci-layout"] = b'{"imageLayoutVersion": "1.0.0"}'
+    return tar(files)
+
+
+@pytest.mark.parametrize("tool", [None, "gzip", "xz", "zstd"])
+def test_an_oci_archive_is_imported_and_runs(stack, engine, tmp_path, tool):
+    name = f"localhost/oci-{tool or 'plain'}:2026"
+    file = tmp_path / "course.oci"
+    file.write_bytes(oci_archive(name, [program(), noise(3000)]))
+    if tool:
+        file.write_bytes(subprocess.run([tool, "-c", file], stdout=subprocess.PIPE, check=True).stdout)
+    try:
+        out = command(stack, "import", file)
+        assert out.returncode == 0 and f"imported {name}" in out.stdout, out.stdout + out.stderr
+        if tool is None:
+            stack.sandbox("course", cpuImageName=name)
+            stack.create("ada", "course")
+            stack.wait("ada", "Running")
+            assert stack.inside("ada", "/")[0] == 200
+            stack.delete("ada")
+            stack.wait_gone("ada")
+    finally:
+        ask(engine, "DELETE", f"/v1.41/images/{name}?force=true")
+
+
+def test_the_command_pulls_with_a_sandboxs_secret(stack, closed_registry, engine):
+    stack.stop("runner")  # which would be faster
+    reference = closed_registry.push("closed", [program()])
+    refused = command(stack, "pull", reference)
+    assert refused.returncode == 1 and f"{reference}: " in refused.stderr, refused.stderr
+    stack.sandbox("closed", cpuImageName=reference, imagePullSecret={"username": USER, "password": PASSWORD})
+    out = command(stack, "pull", reference)
+    assert out.returncode == 0 and f"{reference}: pulled" in out.stdout and PASSWORD not in out.stdout + out.stderr, out.stderr
+    assert ask(engine, "DELETE", f"/v1.41/images/{reference}?force=true")[0] == 200
+    # Of another image of the same registry no sandbox says anything.
+    assert command(stack, "pull", closed_registry.push("other", [program(), noise(10)])).returncode == 1
+    stack.stop("server")
+    out = command(stack, "pull", reference)
+    assert out.returncode == 1 and "whether a sandbox has a secret for it is not known" in out.stderr
+    stack.start("server")
+    stack.start("runner")
 
 
 def test_what_no_sandbox_names_any_more_is_pruned(stack, registry):
