@@ -63,7 +63,9 @@ struct config {
     char *language;       /* language («zh-CN»), likewise, of whoever has not chosen one; NULL: the image's */
     char *pip_index;      /* pipIndex: address of the school's own package index; NULL: PyPI */
     char *pip_find_links; /* pipFindLinks: folder of wheels, mounted read-only; NULL: none */
-    uint64_t dataset_max_bytes, course_max_bytes; /* of what is uploaded */
+    uint64_t dataset_max_bytes, course_max_bytes; /* of what is uploaded, or fetched */
+    char **content_sources; /* NULL-terminated: folders and https://…, below which is what may be fetched; NULL: none */
+    char *content_authority; /* file with the authorities that are believed there; NULL: the system's */
 
     char *engine_socket;                 /* NULL: looked for */
     char *gpu_library;                   /* NVML (libnvidia-ml.so.1); NULL: the loader finds it */

@@ -104,6 +104,8 @@ static const struct config_key config_keys[] = {
     {"maxCpuPerDevice", KEY_U64, FIELD(max_cpu_milli), 10, 1024000, NULL},
     {"maxRamPerDevice", KEY_U64, FIELD(max_ram_mib), 64, 16777216, NULL},
     {"allowedImages", KEY_STRINGS, FIELD(allowed_images), 0, 0, NULL},
+    {"contentSources", KEY_STRINGS, FIELD(content_sources), 0, 0, NULL},
+    {"contentAuthority", KEY_PATH, FIELD(content_authority), 0, 0, NULL},
     {"minimumFreeDisk", KEY_U64, FIELD(minimum_free_mib), 1, 16777216, NULL},
     {"homeSkeleton", KEY_PATH, FIELD(home_skeleton), 0, 0, NULL},
     {"timeZone", KEY_STRING, FIELD(time_zone), 0, 0, NULL},

@@ -291,6 +291,16 @@ static int check_networks(const struct config *c, struct error **err)
     return 0;
 }
 
+static int check_content_sources(const struct config *c, struct error **err)
+{
+    for (char **s = c->content_sources; s && *s; s++)
+        if (**s != '/' && !starts_with(*s, "https://"))
+            return error_set(err, REASON_INVALID,
+                             "contentSources: \"%s\" is neither a folder's absolute path nor an address, https://…",
+                             *s);
+    return 0;
+}
+
 /* Whatever their hosts: links, cookies and the rules of the gateway tell dashboard and environments apart by port
  * alone, under the same names. */
 static bool ports_overlap(const struct listen_address *a, const struct listen_address *b)
@@ -333,7 +343,8 @@ struct config *config_load(const struct config_flags *flags, struct error **err)
     c->gateway_id = c->host_id_base + 2;
     if (read_time_slicing(c, err) < 0 || check_ids(c, err) < 0 || check_processes(c, err) < 0 ||
         complete_region(c, err) < 0 || check_packages(c, err) < 0 || check_networks(c, err) < 0 ||
-        check_listeners(c, err) < 0 || public_complete(c, err) < 0 || places_check(c, err) < 0) {
+        check_content_sources(c, err) < 0 || check_listeners(c, err) < 0 || public_complete(c, err) < 0 ||
+        places_check(c, err) < 0) {
         config_free(c);
         return NULL;
     }
@@ -380,7 +391,8 @@ void config_free(struct config *c)
                              c->engine_socket,
                              c->gpu_library,
                              c->gpu_driver,
-                             c->gpu_time_slicing_file};
+                             c->gpu_time_slicing_file,
+                             c->content_authority};
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(strings[i]);
     free_strings(c->hosts);
@@ -389,5 +401,6 @@ void config_free(struct config *c)
     time_slicing_free(c->gpu_time_slicing);
     free_strings(c->environment_networks);
     free_strings(c->trusted_proxies);
+    free_strings(c->content_sources);
     free(c);
 }

@@ -18,6 +18,7 @@
 #include "runner/gpu/cdi.h"
 #include "runner/host_status.h"
 #include "runner/logs.h"
+#include "runner/source/source.h"
 
 #define API_PREFIX "/apis/open-hydra-server.openhydra.io/v1"
 #define TICK_MS 1000
@@ -72,10 +73,12 @@ int runner_run(const struct runner_options *o, int stop_fd, struct error **err)
     }
     struct controller *c = controller_start(&(struct controller_options){o->config, client, runtime});
     struct host_status *h = host_status_start(o->config, client, runtime);
+    struct sources *sources = sources_start(o->config, client, o->server_socket);
     while (!stop_wait(stop_fd, TICK_MS))
         controller_tick(c);
     log_info("stopping; environments go on");
     logs_stop(logs);
+    sources_stop(sources);
     host_status_stop(h);
     controller_stop(c);
     client_free(client);

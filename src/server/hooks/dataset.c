@@ -126,6 +126,21 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
     return check_sandbox(a, t, err);
 }
 
+/* The runner says what came of a source; all else is the server's. */
+static int admit_status(struct admission *a, struct error **err)
+{
+    yyjson_val *was = json_at(a->old, "status");
+    yyjson_mut_val *source = json_mut_at(a->object, "status.source");
+
+    if (a->who->role != ROLE_RUNNER)
+        return error_set(err, REASON_FORBIDDEN, "the status of %s is written by the server alone", a->kind->plural);
+    yyjson_mut_val *status = was ? yyjson_val_mut_copy(a->doc, was) : yyjson_mut_obj(a->doc);
+    if (source)
+        json_mut_set(a->doc, status, "source", yyjson_mut_val_mut_copy(a->doc, source));
+    json_mut_set(a->doc, a->object, "status", status);
+    return 0;
+}
+
 static int admit_content(struct admission *a, struct store_txn *t, struct error **err)
 {
     switch (a->operation) {
@@ -134,7 +149,7 @@ static int admit_content(struct admission *a, struct store_txn *t, struct error 
     case OPERATION_UPDATE:
         return check_sandbox(a, t, err) < 0 ? -1 : admit_version(a, t, err);
     case OPERATION_UPDATE_STATUS:
-        return error_set(err, REASON_FORBIDDEN, "the status of %s is written by the server alone", a->kind->plural);
+        return admit_status(a, err);
     case OPERATION_DELETE:
         return 0;
     }
@@ -158,12 +173,26 @@ static bool is_form(const struct operation *op)
            (op->verb == VERB_CREATE || op->verb == VERB_UPDATE);
 }
 
+/* What is fetched is not sent as well: the next fetch would replace it. */
+static int check_source(const struct object *object, const struct identity *who, struct error **err)
+{
+    _cleanup_json_ yyjson_doc *doc = object ? json_parse(object->json, NULL) : NULL;
+    const char *type = json_str_at(yyjson_doc_get_root(doc), "spec.source.type");
+
+    if (type == NULL || streq(type, "Upload") || who->role == ROLE_RUNNER)
+        return 0;
+    return error_set(err, REASON_CONFLICT, "its content is fetched (spec.source.type is %s): set that to Upload first",
+                     type);
+}
+
 static void upload(struct request *r, struct object *object, void *context_arg)
 {
     const struct hook_context *context = context_arg;
     const struct operation *op = request_operation(r);
     struct error *err = NULL;
 
+    if (check_source(object, &op->who, &err) < 0)
+        return request_fail(r, err);
     if (is_form(op) && (object == NULL) == (op->name == NULL))
         return form_upload(r, object, context->content);
     if (op->name && op->verb != VERB_UPDATE)

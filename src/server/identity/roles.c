@@ -42,6 +42,13 @@ static const struct role_rule role_rules[] = {
     {ROLE_RUNNER, PLURAL_SANDBOXES, "status", "get update patch", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_SANDBOXES, "pullsecret", "get", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_USERS, "", "get list watch", VERDICT_ALLOW},
+    /* What is fetched for them. */
+    {ROLE_RUNNER, PLURAL_DATASETS, "", "get list watch", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_DATASETS, "status", "get update patch", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_DATASETS, "upload", "update", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_COURSES, "", "get list watch", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_COURSES, "status", "get update patch", VERDICT_ALLOW},
+    {ROLE_RUNNER, PLURAL_COURSES, "upload", "update", VERDICT_ALLOW},
     /* It makes the object of its machine, and removes that of a name which the machine had before. */
     {ROLE_RUNNER, PLURAL_HOSTS, "", "get list watch create update patch delete", VERDICT_ALLOW},
     {ROLE_RUNNER, PLURAL_HOSTS, "status", "get update patch", VERDICT_ALLOW},

@@ -204,6 +204,8 @@ static const struct {
     {"engineSocket", PATH, "an absolute path"},
     {"gpuLibrary", PATH, "an absolute path"},
     {"allowedImages", LIST, "a list of texts"},
+    {"contentSources", LIST, "a list of texts"},
+    {"contentAuthority", PATH, "an absolute path"},
     {"defaultGpuDriver", TEXT, "a text"},
     {"gpuResourceKeys", LIST, "a list of texts"},
     {"useDefaultGpuConfigWhenZeroIsGiven", SWITCH, "true or false"},
@@ -436,7 +438,8 @@ static void every_key_sets_its_own_field(void **state)
         "tlsCertificate: /srv/c\ntlsCertificateKey: /srv/k\ndefaultSandbox: other\n"
         "pidsPerDevice: 1004\nmaxPidsPerDevice: 2004\nshmPerDevice: 1Gi\ntmpPerDevice: 25%\nhomeSkeleton: /etc/skel\ntimeZone: UTC\nlanguage: de_DE.UTF-8\npipIndex: http://p/simple\npipFindLinks: /usr/share\nengineSocket: /srv/engine/sock\ngpuLibrary: /srv/nvml\nhostIdBase: 131072\nhostIdRanges: 7\n"
         "minimumFreeDisk: 1010\ncertificateCheckSeconds: 1005\nsessionSeconds: 1006\nsessionMaxSeconds: 1009\n"
-        "maxCpuPerDevice: 1007\nmaxRamPerDevice: 1008\nallowedImages: [one/*, 'two']\n",
+        "maxCpuPerDevice: 1007\nmaxRamPerDevice: 1008\nallowedImages: [one/*, 'two']\n"
+        "contentSources: [/srv/a, 'https://b/']\ncontentAuthority: /srv/ca\n",
         (struct config_flags){0}, NULL);
 
     assert_non_null(c);
@@ -492,6 +495,9 @@ static void every_key_sets_its_own_field(void **state)
     assert_string_equal(c->allowed_images[0], "one/*");
     assert_string_equal(c->allowed_images[1], "two");
     assert_null(c->allowed_images[2]);
+    assert_string_equal(c->content_sources[0], "/srv/a");
+    assert_string_equal(c->content_sources[1], "https://b/");
+    assert_string_equal(c->content_authority, "/srv/ca");
     assert_int_equal(c->session_max_seconds, 1009);
     config_free(c);
 }

@@ -1,0 +1,146 @@
+/* What may be fetched: whatever the server says, nothing that the configuration does not name. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "runner/source/wanted.h"
+
+static char folder[] = "/tmp/source-XXXXXX";
+static char *allowed[] = {folder, (char *)(uintptr_t) "https://a.example/one/",
+                          (char *)(uintptr_t) "https://a.example/one/two", NULL};
+static const struct config config = {.content_sources = allowed};
+
+static int check(struct wanted w)
+{
+    return wanted_check(&config, &w, NULL);
+}
+
+static void addresses(void **state)
+{
+    static const char *const good[] = {"https://a.example/one", "https://a.example/one/x.zip",
+                                       "https://a.example/one/x?y=1&z=2"};
+    static const char *const bad[] = {NULL,
+                                      "",
+                                      "https://",
+                                      "https://a.example",
+                                      "https://a.example/",
+                                      "https://a.example/onex",
+                                      "https://a.example/one/../two",
+                                      "https://a.example/one/./x",
+                                      "https://a.example/one/%2e%2e/x",
+                                      "https://a.example:443/one/x",
+                                      "https://u@a.example/one/x",
+                                      "https://a.example@evil/one/x",
+                                      "http://a.example/one/x",
+                                      "HTTPS://a.example/one/x",
+                                      "file:///etc/passwd",
+                                      "ext::sh",
+                                      "-x",
+                                      "https://a.example/one/x y",
+                                      "https://a.example/one/x\ny",
+                                      "https://a.example\\@evil/one/x",
+                                      "https://a.example/one/x#y",
+                                      "https://b.example/one/x"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        if (check((struct wanted){.type = SOURCE_ARCHIVE, .url = good[i]}) < 0 ||
+            check((struct wanted){.type = SOURCE_GIT, .url = good[i]}) < 0)
+            fail_msg("%s", good[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        if (check((struct wanted){.type = SOURCE_ARCHIVE, .url = bad[i]}) == 0 ||
+            check((struct wanted){.type = SOURCE_GIT, .url = bad[i]}) == 0)
+            fail_msg("%s", bad[i] ? bad[i] : "none");
+}
+
+static void references(void **state)
+{
+    static const char *const good[] = {NULL, "main", "v1.0", "next/one", "a_b-c+d"},
+                             *const bad[] = {"",   "-x", "--upload-pack=x", "a..b", "a b", "a:b", "a~1", "a^", ".a",
+                                             "/a", "a\n"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        assert_int_equal(check((struct wanted){.type = SOURCE_GIT, .url = "https://a.example/one/x", .ref = good[i]}),
+                         0);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        if (check((struct wanted){.type = SOURCE_GIT, .url = "https://a.example/one/x", .ref = bad[i]}) == 0)
+            fail_msg("%s", bad[i]);
+}
+
+static int open_below(const char *path)
+{
+    const struct wanted w = {.type = SOURCE_FOLDER, .path = path};
+
+    return wanted_check(&config, &w, NULL) < 0 ? -2 : wanted_open_folder(&config, &w, NULL);
+}
+
+static void folders(void **state)
+{
+    _cleanup_free_ char *inside = xasprintf("%s/a", folder), *deep = xasprintf("%s/a/b", folder),
+                        *link = xasprintf("%s/link", folder), *through = xasprintf("%s/link/b", folder),
+                        *up = xasprintf("%s/a/../..", folder), *beside = xasprintf("%sx", folder),
+                        *file = xasprintf("%s/a/file", folder), *nowhere = xasprintf("%s/no", folder);
+    const char *const good[] = {folder, inside, deep}, *const closed[] = {link, through, file, nowhere},
+                      *const refused[] = {up, beside, "/", "/etc", "a", NULL};
+
+    assert_true(mkdir(inside, 0755) == 0 && mkdir(deep, 0755) == 0 && symlink("a", link) == 0);
+    assert_int_equal(write_file_atomic(file, STR("x"), 0644, NULL), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        _cleanup_close_ int fd = open_below(good[i]);
+        assert_true(fd >= 0);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(closed); i++)
+        assert_int_equal(open_below(closed[i]), -1);
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+        assert_int_equal(open_below(refused[i]), -2);
+    assert_true(unlink(file) == 0 && unlink(link) == 0 && rmdir(deep) == 0 && rmdir(inside) == 0);
+}
+
+static void what_an_object_asks_for(void **state)
+{
+    static const char text[] =
+        "{\"spec\":{\"source\":{\"type\":\"Archive\",\"archive\":{\"url\":\"https://a.example/one/x.zip?y\",\"sha256\":\"00\"},\"again\":\"2\"}}}";
+    _cleanup_json_ yyjson_doc *doc = json_parse(str_from(text), NULL),
+                              *other = json_parse(STR("{\"spec\":{\"source\":{\"type\":\"Else\"}}}"), NULL);
+    _cleanup_arena_ struct arena *a = arena_new();
+    struct wanted w;
+
+    wanted_read(a, yyjson_doc_get_root(doc), &w);
+    assert_true(w.type == SOURCE_ARCHIVE && strstr(w.text, "\"again\":\"2\""));
+    assert_string_equal(w.file_name, "x.zip");
+    assert_string_equal(w.sha256, "00");
+    wanted_read(a, yyjson_doc_get_root(other), &w);
+    assert_int_equal(w.type, SOURCE_UPLOAD);
+    wanted_read(a, NULL, &w);
+    assert_int_equal(w.type, SOURCE_UPLOAD);
+}
+
+static int setup(void **state)
+{
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(references),
+        cmocka_unit_test(folders),
+        cmocka_unit_test(what_an_object_asks_for),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
