@@ -18,6 +18,7 @@ import cold  # noqa: E402
 import school_class  # noqa: E402
 import tcp  # noqa: E402
 import unpacking  # noqa: E402
+import uploading  # noqa: E402
 from report import Report, conditions  # noqa: E402
 from support.instance import GROUP, Instance, wait_until  # noqa: E402
 from support.unix import Connection  # noqa: E402
@@ -398,10 +399,15 @@ def unpack(report, o):
         unpacking.figures(report, o, pathlib.Path(folder))
 
 
+def upload(report, o):
+    report.section("An upload over TLS, against nginx writing the same body to a file")
+    uploading.figures(report, o)
+
+
 SECTIONS = {"cold-start": cold_start, "class": a_class, "api": api, "creates": creates, "gateway": gateway, "tcp": listens_on_tcp,
             "watch": watch,
             "busy": busy, "memory": memory_section, "store": store,
-            "unpack": unpack}
+            "unpack": unpack, "upload": upload}
 
 
 def main():

@@ -23,7 +23,7 @@ static void read_metadata(const char *text, const char *wanted)
             abort();
         return;
     }
-    if (value && (strlen(value) >= strlen(text) || !text_is_plain(str_from(value), "\n\t")))
+    if (value && (text == NULL || strlen(value) > strlen(text) || !text_is_plain(str_from(value), "\n\t")))
         abort();
     free(value);
 }
@@ -39,7 +39,7 @@ void fuzz_one(const uint8_t *bytes, size_t size)
     if (tus_number(number, "Upload-Offset", &n, NULL) == 0 && (number == NULL || n > INT64_MAX))
         abort();
     read_metadata(metadata, "filename");
-    read_metadata(metadata, "");
+    read_metadata(metadata, "description");
     if (tus_checksum(checksum, &sum, NULL) == 0 &&
         ((sum.digest == NULL) != (checksum == NULL) || sum.n > sizeof(sum.sum)))
         abort();
