@@ -206,6 +206,41 @@ class WebSocket:
         self.sock.sendall(head + bytes(4) + data)
 
 
+class Kernel:
+    """A kernel in which a test runs code, as a notebook does."""
+
+    def __init__(self, env, name="python3"):
+        self.env = env
+        self.id = env.json("POST", "/api/kernels", {"name": name, "path": ""}, 201)["id"]
+        self.channel = WebSocket(env, f"/api/kernels/{self.id}/channels")
+        self.session = secrets.token_hex(8)
+
+    def ask(self, kind, content):
+        self.channel.send({"header": {"msg_id": secrets.token_hex(8), "username": "", "session": self.session, "msg_type": kind, "version": "5.3"},
+                           "parent_header": {}, "metadata": {}, "channel": "shell", "content": content})
+
+    def run(self, code):
+        self.ask("execute_request", {"code": code, "silent": False})
+        text, replied, idle = "", False, False
+        while not (replied and idle):
+            message = json.loads(self.channel.receive())
+            kind, content = message["msg_type"], message["content"]
+            if kind == "execute_result":
+                text += content["data"]["text/plain"]
+            elif kind == "stream":
+                text += content["text"]
+            elif kind == "error":
+                text += "\n".join(content["traceback"])
+            elif kind == "execute_reply":
+                replied = True
+            elif kind == "status" and content["execution_state"] == "idle" and message["parent_header"].get("msg_type") == "execute_request":
+                idle = True
+        return text
+
+    def close(self):
+        self.env.json("DELETE", f"/api/kernels/{self.id}", expect=204)
+
+
 def engine():
     return subprocess.run([f"{ROOT}/tools/engine", "socket"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 

@@ -46,6 +46,7 @@ void device_read(yyjson_val *object, struct device *out)
         .language = json_str_at(object, "spec.language"),
         .gpus = json_at(object, "status.gpus"),
         .waits = json_at(object, "status.queue") != NULL,
+        .safe_mode = json_bool_at(object, "spec.safeMode", false),
         .deleting = json_str_at(object, "metadata.deletionTimestamp") != NULL,
         .generation = json_int_at(object, "metadata.generation", 0),
         .phase = phase_parse(json_str_at(object, "status.phase")),

@@ -37,6 +37,7 @@ struct device {
     const char *language;   /* spec.language («zh-CN») */
     yyjson_val *gpus;       /* status.gpus: array of {id, resource, host}, one for each unit; or NULL */
     bool waits;             /* status.queue is there: it has not all that it needs, whatever else it has */
+    bool safe_mode;         /* spec.safeMode */
     bool deleting;          /* metadata.deletionTimestamp is set */
     bool has_finalizer;     /* ours */
     bool held_by_others;    /* by finalizers of theirs */

@@ -69,7 +69,8 @@ def test_bad_fields(admin, user, spec, field):
 
 
 @pytest.mark.parametrize("change", [{"openHydraUsername": "headmaster"}, {"sandboxName": "jupyter-lab"}, {"deviceCpu": "1000"},
-                                    {"deviceRam": "1024"}, {"deviceGpu": 1}, {"ideType": "vscode"}, {"gpuDriver": "a/b"}, {"language": "zh-CN"}])
+                                    {"deviceRam": "1024"}, {"deviceGpu": 1}, {"ideType": "vscode"}, {"gpuDriver": "a/b"}, {"language": "zh-CN"},
+                                    {"safeMode": True}])
 def test_immutable(admin, device, change):
     body = is_status(patch(admin, device["metadata"]["name"], {"spec": change}), 422, "Invalid", field=f"spec.{next(iter(change))}")
     assert "immutable" in json.dumps(body) and "delete" in json.dumps(body), "it says what to do instead"

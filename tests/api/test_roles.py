@@ -58,9 +58,9 @@ def test_no_change_of_users(hydra, student, other, change):
 
 def test_own_device(hydra, student, other, imageless):
     name = student.user
-    body = {"metadata": {"name": name}, "spec": {"openHydraUsername": name, "sandboxName": imageless}}
+    body = {"metadata": {"name": name}, "spec": {"openHydraUsername": name, "sandboxName": imageless, "safeMode": True}}
     answer = student.post("devices", json=body)
-    assert answer.status_code == 201, answer.text
+    assert answer.status_code == 201 and answer.json()["spec"]["safeMode"] is True, answer.text
     assert names(student.get("devices")) == [name]
     assert student.get(f"devices/{name}").status_code == 200
     is_status(merge(student, f"devices/{name}", {"metadata": {"finalizers": None}}), 403, "Forbidden")

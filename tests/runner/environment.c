@@ -423,6 +423,10 @@ int main(void)
         fprintf(stderr, "cannot go on\n");
         return 7;
     }
+    if (behaviour && strcmp(behaviour, "full-home") == 0 && getenv("OPENHYDRA_SAFE_MODE") == NULL) {
+        fprintf(stderr, "OSError: [Errno 28] No space left on device: '/home/student/.local'\n");
+        return 1;
+    }
     if (behaviour && strcmp(behaviour, "silent") == 0)
         for (;;)
             pause();

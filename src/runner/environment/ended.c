@@ -5,8 +5,12 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "runner/environment/cause.h"
 #include "runner/environment/failed.h"
+#include "runner/environment/safe_mode.h"
 #include "runner/environment/shortage.h"
+
+#define CAUSE_LINES 400 /* a traceback is long */
 
 static unsigned backoff_ms(unsigned restarts)
 {
@@ -40,10 +44,35 @@ static char *describe(const struct environment *e, const struct instance *i, con
     return xstrdup(what);
 }
 
+/* Of a start that failed; what ran had other reasons to end. */
+static const struct cause *find_cause(struct environments *es, struct environment *e)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_MAX(65536);
+
+    if (e->phase == PHASE_RUNNING || environment_read_end(es, e, CAUSE_LINES, &text) < 0)
+        return NULL;
+    return cause_in(buffer_str(&text));
+}
+
+/* A start that failed without the home's settings too fails as others do. */
+static bool goes_on_in_safe_mode(struct environment *e, const char *reason, const char *description)
+{
+    if (e->phase == PHASE_RUNNING)
+        return false;
+    _cleanup_free_ char *message =
+        xasprintf("its start failed: %s. Settings, packages and start files in the home are not read. Mend what is "
+                  "wrong, then delete the environment and create it again",
+                  description);
+    return environment_try_safe(e, streq(reason, "Ended") ? "StartFailed" : reason, message);
+}
+
 void environment_ended(struct environments *es, struct environment *e, const struct instance *i, const char *what)
 {
-    _cleanup_free_ char *description = describe(e, i, what);
-    const char *reason = i && i->out_of_memory ? "OutOfMemory" : "Ended";
+    bool out_of_memory = i && i->out_of_memory;
+    const struct cause *cause = out_of_memory ? NULL : find_cause(es, e);
+    _cleanup_free_ char *plain = describe(e, i, what);
+    _cleanup_free_ char *description = cause ? xasprintf("%s (%s)", cause->message, plain) : xstrdup(plain);
+    const char *reason = out_of_memory ? "OutOfMemory" : cause ? cause->reason : "Ended";
     _cleanup_error_ struct error *err = NULL;
     int64_t now = clock_monotonic_us();
 
@@ -63,6 +92,7 @@ void environment_ended(struct environments *es, struct environment *e, const str
         environment_stumble(es, e, reason, err);
         return;
     }
+    bool safe = !out_of_memory && goes_on_in_safe_mode(e, reason, description);
     unsigned pause = backoff_ms(e->restarts_in_window);
     environment_count_restart(e, now);
     pulses_drop(es->pulses, e->name, true);
@@ -72,7 +102,7 @@ void environment_ended(struct environments *es, struct environment *e, const str
     e->met = e->unwell = e->paused = e->unsupervised = false;
     e->not_before_us = now + (int64_t)pause * 1000;
     environment_enter(e, PHASE_STARTING, limits.starting_seconds);
-    environment_set(e, PHASE_STARTING, reason, "%s; starting again (%u of %u)", description, e->restarts_in_window,
-                    limits.restart_limit);
+    environment_set(e, PHASE_STARTING, reason, "%s; starting again%s (%u of %u)", description,
+                    safe ? " in safe mode" : "", e->restarts_in_window, limits.restart_limit);
     queue_add_after(es->queue, e->name, pause);
 }

@@ -32,6 +32,8 @@ static void environment_free(void *p)
     free(e->reason);
     free(e->message);
     free(e->log);
+    free(e->safe_reason);
+    free(e->safe_message);
     free(e->token);
     free(e->gpus);
     runtime_free_endpoints(e->endpoints, e->endpoints_len);
@@ -288,12 +290,18 @@ static int collect_end(void *arg, struct str text)
     return 0;
 }
 
+int environment_read_end(struct environments *es, struct environment *e, unsigned lines, struct buffer *text)
+{
+    struct runtime_log_options o = {.tail = lines, .stop_fd = -1};
+
+    return es->runtime->ops->logs(es->runtime, e->instance, &o, collect_end, text, NULL);
+}
+
 char *environment_log(struct environments *es, struct environment *e)
 {
-    struct runtime_log_options o = {.tail = LOG_LINES, .stop_fd = -1};
     _cleanup_buffer_ struct buffer text = BUFFER_MAX(65536);
 
-    if (es->runtime->ops->logs(es->runtime, e->instance, &o, collect_end, &text, NULL) < 0)
+    if (environment_read_end(es, e, LOG_LINES, &text) < 0)
         return NULL;
     return last_lines(&text, e->token);
 }

@@ -19,6 +19,7 @@
  *   reconcile     the next step of one device            sweep    what belongs to nobody
  *   look          what there is of it                    lost     whether a device that is missing was deleted
  *   start, stop   from nothing to Running, and back      ended    one that ended by itself
+ *   cause         why, as its last words show            safe_mode     a start without the home's settings
  *   health        what its pulse leads to                failed   for good, or for now
  *   status        what its status says                   spec     what it is made from
  *   gpus          those that it has                     shortage what it lacked
@@ -53,6 +54,7 @@ struct environment {
     double timings[TIMINGS];             /* seconds; negative: not known */
     char *log;                           /* last lines, where it failed; NULL: none */
     bool settled;                        /* Failed, for good */
+    char *safe_reason, *safe_message;    /* why safe mode was tried; NULL: it was not */
 
     enum { CONTAINER_UNKNOWN, CONTAINER_ABSENT, CONTAINER_RUNNING } container;
     pid_t pid;                 /* of its first process; 0: not known */
@@ -148,6 +150,8 @@ bool environment_late(const struct environment *e);
 /* How long it waited in the queue, when that is over. */
 void environment_note_waiting(struct environment *e, yyjson_val *object);
 
+/* The end of what it said, as it came; negative: not known. */
+int environment_read_end(struct environments *es, struct environment *e, unsigned lines, struct buffer *text);
 /* Its last words. The caller frees; NULL: none. */
 char *environment_log(struct environments *es, struct environment *e);
 /* Takes away what there is of it; where that fails, later. */

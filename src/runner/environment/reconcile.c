@@ -10,6 +10,7 @@
 #include "runner/environment/in_use.h"
 #include "runner/environment/look.h"
 #include "runner/environment/lost.h"
+#include "runner/environment/safe_mode.h"
 #include "runner/environment/start.h"
 #include "runner/environment/status.h"
 #include "runner/environment/stop.h"
@@ -133,6 +134,7 @@ static void read_status(struct environment *e, yyjson_val *object)
     }
     e->log = text.n ? buffer_steal(&text) : NULL;
     e->settled = e->phase == PHASE_FAILED && !heals(e->reason);
+    environment_read_safe(e, object);
 }
 
 static void note_seen(struct environments *es, struct environment *e, yyjson_val *object)

@@ -8,9 +8,10 @@
 #include "config/region.h"
 #include "runner/environment/gpus.h"
 #include "runner/environment/image.h"
+#include "runner/environment/safe_mode.h"
 
-#define MAX_VARIABLES 270
-#define OURS 5 /* at the end */
+#define MAX_VARIABLES 271
+#define OURS 6 /* at the end */
 #define WHEELS_TARGET "/opt/open-hydra/wheels"
 
 /* What is not said, or no number, is the default, which is no more than the most that there is. */
@@ -165,6 +166,8 @@ static void add_variables(struct arena *a, const struct config *c, const struct 
     add_variable(r, "OPENHYDRA_COURSES", c->course_mount);
     if (s->socket)
         add_variable(r, "OPENHYDRA_SOCKET", arena_strdup(a, s->socket));
+    if (environment_is_safe(e, d))
+        add_variable(r, SAFE_MODE_VARIABLE, "1");
     add_variable(r, "OPENHYDRA_USER", arena_strdup(a, d->owner));
     add_variable(r, "OPENHYDRA_TOKEN", e->token);
     add_variable(r, "JUPYTER_TOKEN", e->token);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "kinds/names.h"
+#include "runner/environment/ended.h"
 #include "runner/environment/failed.h"
 #include "runner/environment/health.h"
 #include "runner/environment/image.h"
@@ -207,7 +208,11 @@ static bool answers_by_now(struct environments *es, const struct environment *e)
 static void start_timed_out(struct environments *es, struct environment *e)
 {
     _cleanup_free_ char *message = xasprintf("it did not answer within %u s after its start", limits.starting_seconds);
-    environment_fail(es, e, "StartTimeout", message, true);
+
+    if (e->safe_reason == NULL && environment_may_restart(e, clock_monotonic_us()))
+        environment_ended(es, e, NULL, message);
+    else
+        environment_fail(es, e, "StartTimeout", message, true);
 }
 
 void environment_await(struct environments *es, struct environment *e, yyjson_val *object)

@@ -11,6 +11,7 @@
 #include "runner/environment/gpus.h"
 #include "runner/environment/image.h"
 #include "runner/environment/in_use.h"
+#include "runner/environment/safe_mode.h"
 #include "runner/environment/shortage.h"
 #include "runner/environment/spec.h"
 
@@ -108,6 +109,17 @@ static void add_image_condition(struct filling *f, yyjson_val *object)
                       ? "its sandbox has a newer image: delete the environment and create it again to use that; files "
                         "stay"
                       : NULL);
+}
+
+/* Of one that is in it. */
+static void add_safe_mode_condition(struct filling *f, yyjson_val *object)
+{
+    struct device d;
+
+    device_read(object, &d);
+    struct safe_mode_words words = environment_safe_words(f->e, &d);
+    if (words.reason)
+        add_condition(f, "SafeMode", true, words.reason, words.message);
 }
 
 static yyjson_val *present_condition(yyjson_val *object, const char *type)
@@ -308,6 +320,7 @@ void status_write(struct environments *es, struct environment *e, yyjson_val *ob
     collect_use_conditions(&f, object);
     add_home_condition(&f);
     collect_shortages(&f, object);
+    add_safe_mode_condition(&f, object);
     /* What the informer has may be older than what was written last. */
     bool stale = object_version(object) < e->written;
     if (stale ? !e->dirty : !client_status_differs(object, fill_status, &f)) {

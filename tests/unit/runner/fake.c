@@ -162,6 +162,8 @@ static int ensure(struct runtime *r, const struct runtime_spec *s, struct instan
     buffer_printf(&f->log, "ensure %s\n", s->instance);
     if (ordered(f, "ensure", err) < 0)
         return -1;
+    if (*variable(s, "OPENHYDRA_SAFE_MODE"))
+        buffer_printf(&f->log, "safe %s\n", s->instance);
     struct fake_container *k = fake_add(f, s->instance, s->device);
     snprintf(k->uid, sizeof(k->uid), "%s", s->device_uid);
     snprintf(k->owner, sizeof(k->owner), "%s", s->owner);
@@ -268,7 +270,8 @@ static int logs(struct runtime *r, const char *id, const struct runtime_log_opti
     struct fake *f = of(r);
 
     LOCK_SCOPE(&f->lock);
-    return fake_find(f, id) ? write(arg, STR("last words\n")) : error_set(err, REASON_NOT_FOUND, "none");
+    return fake_find(f, id) ? write(arg, str_from(f->words ? f->words : "last words\n"))
+                            : error_set(err, REASON_NOT_FOUND, "none");
 }
 
 static void nothing(struct runtime *r)

@@ -43,6 +43,7 @@ struct fake {
     int stop_fd;
     unsigned status;   /* of new containers' answers */
     bool mute;         /* new containers listen nowhere */
+    const char *words; /* what they say; NULL: «last words» */
     struct buffer log; /* "ensure u1\nend u1 0\nremove u1 3\n" … */
 };
 

@@ -720,7 +720,7 @@ static void test_a_failed_one_is_cleared_away_in_the_end(void **state)
     UNTIL(!fake_has(&s->fake, "u1"));
     UNTIL(fake_count(&s->fake, "remove u1 3") >= 3);
     assert_true(says(s, "ada", "status.phase", "Failed"));
-    assert_int_equal(fake_count(&s->fake, "ensure u1"), 1);
+    assert_int_equal(fake_count(&s->fake, "ensure u1"), 2); /* in safe mode too */
 }
 
 static void test_an_engine_that_is_away_is_said(void **state)
@@ -838,6 +838,110 @@ static void test_it_is_given_up_after_three_restarts(void **state)
     yyjson_val *log = json_at(yyjson_doc_get_root(doc), "status.log");
     assert_string_equal(yyjson_get_str(yyjson_arr_get_first(log)), "last words");
     assert_false(fake_has(&s->fake, "u1"));
+    assert_int_equal(fake_count(&s->fake, "safe u1"), 0); /* each time it had answered before */
+}
+
+/* --- safe mode
+ * ---------------------------------------------------------------------------------------------------------- */
+
+/* It ends before it has answered. */
+static void fail_start(struct setup *s, const char *words, int exit_code)
+{
+    {
+        LOCK_SCOPE(&s->fake.lock);
+        s->fake.mute = true;
+        s->fake.words = words;
+    }
+    put_device(s, "ada", "u1", 1, "");
+    run_controller(s);
+    UNTIL(fake_has(&s->fake, "u1") && says(s, "ada", "status.phase", "Starting"));
+    CHANGE("u1", (k->state = INSTANCE_ENDED, k->exit_code = exit_code, s->fake.mute = false));
+    fake_event(&s->fake, "ada");
+}
+
+static void test_a_start_that_fails_is_tried_in_safe_mode(void **state)
+{
+    struct setup *s = *state;
+
+    fail_start(s, "File x\nOSError: [Errno 28] No space left on device\n", 1);
+    wait_restarts(s, "ada", 1);
+    assert_int_equal(fake_count(&s->fake, "ensure u1"), 2);
+    assert_int_equal(fake_count(&s->fake, "safe u1"), 1);
+    assert_true(condition_is(s, "ada", "SafeMode", "status", "True"));
+    assert_true(condition_is(s, "ada", "SafeMode", "reason", "HomeFull"));
+    _cleanup_json_ yyjson_doc *doc = api_get(&s->api, "devices", "ada");
+    const char *message = json_str_at(condition(yyjson_doc_get_root(doc), "SafeMode"), "message");
+    assert_non_null(strstr(message, "no room left"));
+    assert_non_null(strstr(message, "exit code 1"));
+    /* It stays so when it is started again, by the next runner too. */
+    stop_controller(s);
+    run_controller(s);
+    UNTIL(fake_count(&s->fake, "inspect u1") > 0);
+    CHANGE("u1", (k->state = INSTANCE_ENDED, k->exit_code = 7));
+    fake_event(&s->fake, "ada");
+    wait_restarts(s, "ada", 2);
+    assert_int_equal(fake_count(&s->fake, "safe u1"), 2);
+    assert_true(condition_is(s, "ada", "SafeMode", "reason", "HomeFull"));
+}
+
+static void test_a_start_that_fails_in_safe_mode_too(void **state)
+{
+    struct setup *s = *state;
+
+    fail_start(s, NULL, 7);
+    for (unsigned i = 1; i <= 3; i++) {
+        wait_restarts(s, "ada", i);
+        CHANGE("u1", (k->state = INSTANCE_ENDED, k->exit_code = 7));
+        fake_event(&s->fake, "ada");
+    }
+    wait_failed(s, "ada", "Ended");
+    assert_int_equal(fake_count(&s->fake, "safe u1"), 3);
+    assert_true(condition_is(s, "ada", "SafeMode", "reason", "StartFailed"));
+}
+
+static void test_safe_mode_does_not_help_against_memory(void **state)
+{
+    struct setup *s = *state;
+
+    {
+        LOCK_SCOPE(&s->fake.lock);
+        s->fake.mute = true;
+    }
+    put_device(s, "ada", "u1", 1, "");
+    run_controller(s);
+    UNTIL(fake_has(&s->fake, "u1") && says(s, "ada", "status.phase", "Starting"));
+    CHANGE("u1", (k->state = INSTANCE_ENDED, k->out_of_memory = true, s->fake.mute = false));
+    fake_event(&s->fake, "ada");
+    wait_restarts(s, "ada", 1);
+    assert_int_equal(fake_count(&s->fake, "safe u1"), 0);
+    assert_false(condition_is(s, "ada", "SafeMode", "status", "True"));
+}
+
+static void test_what_never_answers_is_tried_in_safe_mode(void **state)
+{
+    struct setup *s = *state;
+
+    limits.starting_seconds = 1;
+    s->fake.mute = true;
+    put_device(s, "ada", "u1", 1, "");
+    run_controller(s);
+    UNTIL(fake_count(&s->fake, "ensure u1") == 1);
+    CHANGE("u1", s->fake.mute = false);
+    wait_restarts(s, "ada", 1);
+    assert_int_equal(fake_count(&s->fake, "safe u1"), 1);
+    assert_true(condition_is(s, "ada", "SafeMode", "reason", "StartFailed"));
+}
+
+static void test_safe_mode_is_asked_for(void **state)
+{
+    struct setup *s = *state;
+
+    put_device(s, "ada", "u1", 1, "");
+    api_patch(&s->api, "devices", "ada", "{\"spec\":{\"safeMode\":true}}");
+    run_controller(s);
+    wait_phase(s, "ada", "Running");
+    assert_int_equal(fake_count(&s->fake, "safe u1"), 1);
+    assert_true(condition_is(s, "ada", "SafeMode", "reason", "Asked"));
 }
 
 /* Three in a month are no reason to give up. */
@@ -1230,6 +1334,11 @@ int main(void)
         TEST(test_the_slow_timer_looks),
         TEST(test_what_is_adopted),
         TEST(test_it_is_given_up_after_three_restarts),
+        TEST(test_a_start_that_fails_is_tried_in_safe_mode),
+        TEST(test_a_start_that_fails_in_safe_mode_too),
+        TEST(test_safe_mode_does_not_help_against_memory),
+        TEST(test_what_never_answers_is_tried_in_safe_mode),
+        TEST(test_safe_mode_is_asked_for),
         TEST(test_what_was_removed_from_outside),
         TEST(test_nobody_listens_any_more),
         TEST(test_silence_is_said_and_passes),

@@ -104,6 +104,8 @@ export function createUser({ name, chineseName, password, role }: NewUser): Prom
 export interface Wishes {
   /** The owner's, where that is known. */
   language?: string | undefined;
+  /** Nothing is read of what the home configures. */
+  safeMode?: boolean | undefined;
 }
 
 export function startDevice(owner: string, sandboxName: string, wishes: Wishes = {}): Promise<Device> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Device } from '../api/types';
-import { idleSoon, isUnwell, phaseOf, progressOf, warningsOf } from './devices';
+import { idleSoon, isUnwell, phaseOf, progressOf, safeModeOf, warningsOf } from './devices';
 
 const created = '2026-01-01T08:00:00Z';
 const device = (status: NonNullable<Device['status']>): Device => ({
@@ -47,6 +47,12 @@ describe('an environment that runs', () => {
   it('is unwell where it is not ready', () => {
     expect(isUnwell(withReady('Running', 'False'))).toBe(true);
     expect(isUnwell(withReady('Running', 'True'))).toBe(false);
+  });
+
+  it('is in safe mode where its condition says so', () => {
+    const condition = { type: 'SafeMode', status: 'True' as const, reason: 'HomeFull' };
+    expect(safeModeOf(device({ phase: 'Running', conditions: [condition] }))).toBe(condition);
+    expect(safeModeOf(withReady('Running', 'True'))).toBeUndefined();
   });
 
   it('is not unwell while it starts, or where nothing is known', () => {

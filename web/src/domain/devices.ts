@@ -29,6 +29,11 @@ export function warningsOf(device: Device): Condition[] {
   return (device.status?.conditions ?? []).filter((each) => isWarning(each) && each.status === 'True');
 }
 
+/** It was started without what its home configures: the condition that says why. */
+export function safeModeOf(device: Device): Condition | undefined {
+  return device.status?.conditions?.find(({ type, status }) => type === 'SafeMode' && status === 'True');
+}
+
 export function ownerOf(device: Device): string {
   return device.spec.openHydraUsername ?? device.metadata.name;
 }

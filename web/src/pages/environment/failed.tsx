@@ -9,7 +9,7 @@ import { useMessages } from '../../i18n/language';
 import { StopButton } from './stop-button';
 
 /** What went wrong, the last that was heard, and the way to try again. */
-export function Failed({ device, onRetry }: { device: Device; onRetry: () => void }) {
+export function Failed({ device, onRetry }: { device: Device; onRetry: (safeMode: boolean) => void }) {
   const { environment } = useMessages();
   const [logShown, setLogShown] = useState(false);
   const { reason, message, log } = device.status ?? {};
@@ -30,9 +30,10 @@ export function Failed({ device, onRetry }: { device: Device; onRetry: () => voi
       )}
       {logShown && <LogView device={device.metadata.name} />}
       <div className="actions">
-        <Button kind="primary" size="large" onPress={onRetry}>
+        <Button kind="primary" size="large" onPress={() => onRetry(false)}>
           {environment.retry}
         </Button>
+        <Button onPress={() => onRetry(true)}>{environment.startSafely}</Button>
         <StopButton device={device} label={environment.remove} />
         <Button kind="quiet" onPress={() => setLogShown(!logShown)}>
           {logShown ? environment.hideLog : environment.showLog}

@@ -32,12 +32,12 @@ export function EnvironmentPage() {
   const phase = phaseOf(device);
   useReadyAnnouncement(phase);
 
-  const restart = async (): Promise<void> => {
+  const restart = async (safeMode: boolean): Promise<void> => {
     if (!device) return;
     setRestarting(true);
     setRestartError(undefined);
     try {
-      await restartDevice(device, live, { language });
+      await restartDevice(device, live, { language, safeMode: safeMode || undefined });
     } catch (failure) {
       setRestartError(failure);
     } finally {
@@ -50,7 +50,7 @@ export function EnvironmentPage() {
     if (restarting && (!device || phase === 'Failed' || phase === 'Stopping')) return <Restarting />;
     if (!device) return <Stopped owner={username} offered={choosable(offered)} />;
     if (phase === 'Running') return <Running device={device} offered={offered} />;
-    if (phase === 'Failed') return <Failed device={device} onRetry={() => void restart()} />;
+    if (phase === 'Failed') return <Failed device={device} onRetry={(safeMode) => void restart(safeMode)} />;
     if (phase === 'Stopping') return <Stopping device={device} />;
     return <Starting device={device} />;
   };

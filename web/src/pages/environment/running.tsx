@@ -6,7 +6,7 @@ import { LogView } from '../../components/log-view';
 import { Notice } from '../../components/notice';
 import { OpenError } from '../../components/open-error';
 import { ServerText } from '../../components/server-text';
-import { finishedSeconds, isUnwell, isWarning, sandboxOf, warningsOf } from '../../domain/devices';
+import { finishedSeconds, isUnwell, isWarning, safeModeOf, sandboxOf, warningsOf } from '../../domain/devices';
 import { duration, moment } from '../../i18n/format';
 import { useLanguage } from '../../i18n/language';
 import { useOpenDevice } from '../../session/device-actions';
@@ -21,6 +21,7 @@ export function Running({ device, offered }: { device: Device; offered: readonly
   const { opening, error, open } = useOpenDevice();
   const [logShown, setLogShown] = useState(false);
   const { name } = device.metadata;
+  const safeMode = safeModeOf(device);
   return (
     <section className="card state-card">
       <h2>
@@ -35,6 +36,12 @@ export function Running({ device, offered }: { device: Device; offered: readonly
       )}
       <IdleNotice device={device} />
       <Warnings device={device} />
+      {safeMode && (
+        <Notice kind="warning" title={environment.safeModeTitle} live={false}>
+          <p>{environment.safeModeText}</p>
+          <ServerText reason={safeMode.reason} message={safeMode.message} />
+        </Notice>
+      )}
       <div className="actions">
         <Button kind="primary" size="large" busy={opening !== undefined} onPress={() => open(name)}>
           {opening === undefined && <External />}

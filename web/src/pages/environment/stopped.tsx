@@ -19,12 +19,12 @@ export function Stopped({ owner, offered }: { owner: string; offered: readonly S
   const [error, setError] = useState<unknown>();
   const sandbox = chosen ?? offered?.[0]?.metadata.name;
 
-  const start = async (): Promise<void> => {
+  const start = async (safeMode: boolean): Promise<void> => {
     if (sandbox === undefined) return;
     setBusy(true);
     setError(undefined);
     try {
-      await startDevice(owner, sandbox, { language });
+      await startDevice(owner, sandbox, { language, safeMode: safeMode || undefined });
     } catch (failure) {
       setError(failure);
     } finally {
@@ -54,9 +54,12 @@ export function Stopped({ owner, offered }: { owner: string; offered: readonly S
       )}
       {offered?.length === 1 && <OnlyOne sandbox={offered[0]} />}
       <div className="actions">
-        <Button kind="primary" size="large" busy={busy} disabled={sandbox === undefined} onPress={() => void start()}>
+        <Button kind="primary" size="large" busy={busy} disabled={sandbox === undefined} onPress={() => void start(false)}>
           {!busy && <Play />}
           {environment.start}
+        </Button>
+        <Button kind="quiet" disabled={busy || sandbox === undefined} onPress={() => void start(true)}>
+          {environment.startSafely}
         </Button>
       </div>
     </section>

@@ -9,14 +9,21 @@ const fs = require("fs");
 const os = require("os");
 const path = require("path");
 const packs = require("./languagepacks.json");
+const userData = require("./home");
+
+const home = os.homedir();
+// Modules are the image's: none of ~/.node_modules.
+process.env.HOME = "/nonexistent";
+require("module")._initPaths();
+process.env.HOME = home;
 
 const CODE_SERVER = "/opt/vscode/lib/code-server";
 const { parse, setDefaults } = require(`${CODE_SERVER}/out/node/cli`);
 const { runCodeServer } = require(`${CODE_SERVER}/out/node/main`);
 const { ensureVSCodeLoaded } = require(`${CODE_SERVER}/out/node/routes/vscode`);
 
-const home = os.homedir();
-const data = path.join(home, ".local/share/code-server");
+userData.open(home);
+const data = userData.choose(home);
 
 // The owner's language («zh-CN»), else LANG: zh_CN.UTF-8 is «zh-cn». C and POSIX say nothing: then the browser's
 // language decides.
@@ -98,7 +105,7 @@ async function main() {
   process.env.NODE_EXEC_PATH = process.execPath;
   const args = await setDefaults(parse(commandLine()), { config: "none" });
   args.logsPath = "/tmp/vscode-logs";
-  args.configurationDefaults = require("./settings.json");
+  args.configurationDefaults = { ...require("./settings.json"), ...(userData.safeMode() ? userData.SAFE_SETTINGS : {}) };
   const server = await runCodeServer(args);
   await loadVSCode(args);
 
