@@ -80,12 +80,15 @@ static int check_owner(const struct home_options *o, struct home *h, struct erro
     h->mend = mend_is_needed(h->fd, &order) && may_mend(h->parent, &h->record);
     if (h->mend || is_owner(o, st.st_uid))
         return 0;
+    const char *remedy =
+        *h->record.uid ? "it lies in a folder that others may enter: chmod 0700 on that folder says that it holds "
+                         "homes alone, which are given to their users"
+                       : "this environment was made before any said whose the home is: delete it and create it "
+                         "again, and the home is given to its user";
     return error_set(
         err, REASON_FORBIDDEN,
-        "the home of %s belongs to uid %u, which is not in that user's range of host ids (%u to %u), and it "
-        "lies in a folder that others may enter: chmod 0700 on that folder says that it holds homes alone, "
-        "which are given to their users",
-        o->user, st.st_uid, o->range_first, o->range_first + o->range_size - 1);
+        "the home of %s belongs to uid %u, which is not in that user's range of host ids (%u to %u), and %s", o->user,
+        st.st_uid, o->range_first, o->range_first + o->range_size - 1, remedy);
 }
 
 /* What is root's may have been put there under another name, and be renamed by whoever owns the folder around it. */
