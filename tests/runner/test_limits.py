@@ -182,4 +182,4 @@ def test_a_new_home_begins_with_the_skeleton(engine, tmp_path):
         stack.create("ada")
         stack.wait("ada", "Running")
         assert not (home / ".bashrc").exists() and not (home / "later").exists()
-        assert [p.name for p in home.parent.iterdir()] == ["ada"]
+        assert sorted(p.name for p in home.parent.iterdir()) == [".open-hydra", "ada"]
