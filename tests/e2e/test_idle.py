@@ -115,6 +115,14 @@ def test_who_works_goes_on_and_who_forgot_does_not(hydra):
     assert hydra.device("nohup")["status"]["phase"] == "Running" and hydra.device("kept")["status"]["phase"] == "Running"
 
 
+def test_vs_code_that_nobody_opened(hydra):
+    """What it does by itself is no work."""
+    hydra.create_user("editor")
+    hydra.create_device("editor", ideType="vscode")
+    hydra.wait_phase("editor", "Running", 180)
+    assert "no kernels" in ended(hydra, "editor")["message"]
+
+
 def test_started_again_it_is_forgiven(hydra):
     hydra.create_device("forgotten", sandboxName="jupyter-lab", idleStop="never")
     hydra.wait_phase("forgotten", "Running", 120)

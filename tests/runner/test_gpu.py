@@ -249,3 +249,22 @@ def installation(stack):
     stack.create("probe")
     stack.wait("probe", "Running")
     return stack.inspect(stack.uid("probe"))["Config"]["Labels"]["io.openhydra.installation"]
+
+
+def test_a_gpu_that_works_holds_its_environment(engine, machine):
+    """Nobody is there, and no processor is used: it waits for its GPU. One that has another, which does nothing, gives it back."""
+    with Stack(engine, config=machine.config + "idleStop: 16s\n") as stack:
+        wait_until(lambda: host(stack).get("gpus"), 30, what="the host's GPUs")
+        for name in ("ada", "bob"):
+            stack.create(name, deviceGpu=1)
+            stack.wait(name, "Running")
+        machine.says(f"busy {gpus(stack, 'ada')[0]} 60")
+        stack.wait_gone("bob", 120)
+        assert wait_until(lambda: (c := stack.condition("ada", "InUse"))["status"] == "True" and c, 60, what="said")["reason"] == "GPUBusy"
+        stack.create("bob", deviceGpu=1, idleStop="never")
+        stack.wait("bob", "Running")
+        machine.says()
+        stack.wait_gone("ada", 240)
+        assert stack.status("bob")["phase"] == "Running"
+        status, user = stack.api("GET", "openhydrausers/ada")
+        assert user["status"]["lastEnvironment"]["reason"] == "Idle" and "GPU since 20" in user["status"]["lastEnvironment"]["message"]

@@ -555,7 +555,7 @@ static int64_t steady_now(struct steady *c, struct activities *a)
 static void *look_again_and_again(void *arg)
 {
     struct activities *a = arg;
-    struct steady clock = {a->now_us, clock_monotonic_us()};
+    struct steady clock = {clock_realtime_us(), clock_monotonic_us()};
 
     while (!stop_wait(a->o.stop_fd, ROUND_MS))
         activities_round(a, steady_now(&clock, a));

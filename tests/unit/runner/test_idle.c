@@ -292,7 +292,7 @@ struct scene {
     struct client *client;
     int stop_fd;
     int64_t now;
-    unsigned changes;
+    _Atomic unsigned changes;
 };
 
 static struct runtime_work using;
@@ -481,6 +481,27 @@ static void what_is_dropped_begins_anew(void **state)
     assert_int_equal(of(s, "a").verdict.kind, IDLE_KEEP);
 }
 
+/* The thread looks while others tell and ask. */
+static void all_may_call_at_once(void **state)
+{
+    struct scene *s = *state;
+    uint64_t one = 1;
+
+    activities_start(s->activities);
+    for (unsigned i = 0; !of(s, "seen").known; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "n%u", i % 50);
+        watch(s, "seen", 8 * SECOND, 0, 0);
+        watch(s, name, 8 * SECOND, (int64_t)i, 0);
+        activities_shift(s->activities, 0);
+        activities_drop(s->activities, i % 3 ? "none" : name);
+        usleep(1000);
+    }
+    assert_int_equal(write(s->stop_fd, &one, sizeof(one)), sizeof(one));
+    activities_stop(s->activities);
+    assert_true(of(s, "seen").known);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -503,6 +524,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_not_seen_is_not_ended, begin, finish),
         cmocka_unit_test_setup_teardown(a_clock_that_is_set_ends_nothing, begin, finish),
         cmocka_unit_test_setup_teardown(what_is_dropped_begins_anew, begin, finish),
+        cmocka_unit_test_setup_teardown(all_may_call_at_once, begin, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+import { withMoments } from '../i18n/format';
 import { useLanguage } from '../i18n/language';
 
 interface Props {
@@ -9,8 +10,9 @@ interface Props {
 const complete = new Set(['Queued', 'Preparing', 'Starting', 'Deleted', 'PortsExhausted', 'RunnerAbsent']);
 
 /** The reason that the server gives: in the reader's language where it is a known one, and in the server's own words. */
-export function ServerText({ reason = '', message = '' }: Props) {
+export function ServerText({ reason = '', message: said = '' }: Props) {
   const { language, messages } = useLanguage();
+  const message = withMoments(said, language);
   const known = (messages.reasons as Record<string, string | undefined>)[reason];
   if (language === 'en') return <>{known !== undefined && (message === '' || complete.has(reason)) ? known : message || reason}</>;
   if (known === undefined) return <span lang="en">{message || reason}</span>;

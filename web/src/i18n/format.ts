@@ -16,3 +16,8 @@ export function moment(timestamp: string, language: Language, now = Date.now()):
   const today = date.toDateString() === new Date(now).toDateString();
   return new Intl.DateTimeFormat(language, { ...(today ? {} : { dateStyle: 'medium' }), timeStyle: 'short' }).format(date);
 }
+
+/** What the server says, with its times (UTC) as those of the reader. */
+export function withMoments(text: string, language: Language, now = Date.now()): string {
+  return text.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, (timestamp) => moment(timestamp, language, now));
+}
