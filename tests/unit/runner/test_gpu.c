@@ -206,8 +206,13 @@ static void test_errors_that_need_a_reset(void **state)
     assert_state("GPU-b", GPU_NEEDS_RESET, "Xid 79");
     later(60);
     assert_state("GPU-b", GPU_NEEDS_RESET, "Xid 79"); /* no look takes it back */
-    assert_null(xid_needs_reset(0));
-    assert_non_null(xid_needs_reset(48));
+    static const unsigned resets[] = {46, 48, 62, 64, 74, 79, 95, 110, 119, 120, 136, 140, 143};
+    unsigned known = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(resets); i++)
+        assert_non_null(xid_needs_reset(resets[i]));
+    for (unsigned number = 0; number < 1000; number++)
+        known += xid_needs_reset(number) != NULL;
+    assert_int_equal(known, ARRAY_SIZE(resets)); /* and no program's: 13, 31, 43, 94, … */
 }
 
 static void test_another_driver_begins_anew(void **state)
@@ -267,6 +272,16 @@ static void test_who_uses_it(void **state)
     assert_int_equal(processes, 2);
     assert_false(gpus_use(gpus, ID64, "GPU-a", &bytes, &processes));
     assert_int_equal(told, 2);
+    see(TWO "process GPU-b 11 811597900\nprocess GPU-b 12 100\n");
+    assert_true(gpus_use(gpus, ID64, "GPU-b", &bytes, &processes));
+    assert_int_equal(bytes, 811597924); /* every fifteen seconds */
+    later(15);
+    assert_true(gpus_use(gpus, ID64, "GPU-b", &bytes, &processes));
+    assert_int_equal(bytes, 811598000);
+    assert_int_equal(told, 2); /* so little is no news */
+    world(TWO "process GPU-b 11 911597900\nprocess GPU-b 12 100\n");
+    later(15);
+    assert_int_equal(told, 3);
     see(TWO);
     later(15);
     assert_false(gpus_use(gpus, ID64, "GPU-b", &bytes, &processes));
