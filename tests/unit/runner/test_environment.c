@@ -579,6 +579,33 @@ static void test_a_pull_that_fails(void **state)
     UNTIL(sandbox_says(s, "far", "status.message", NULL));
 }
 
+static void test_a_pull_that_goes_on_failing_is_tried_more_rarely(void **state)
+{
+    struct setup *s = *state;
+
+    s->fake.image = false;
+    limits.pull_retry_longest_seconds = 3600;
+    fake_fail(&s->fake, "pull", REASON_INVALID, "manifest unknown", 1000);
+    put_sandbox_of(s, "far", "r.example/far:1", 1, "");
+    run_controller(s);
+    UNTIL(message_has(s, "sandboxes", "far", "tried again after 4 s"));
+}
+
+/* Its pull secret, perhaps. */
+static void test_a_sandbox_that_says_something_else_is_pulled_at_once(void **state)
+{
+    struct setup *s = *state;
+
+    s->fake.image = false;
+    limits.pull_retry_seconds = limits.pull_retry_longest_seconds = 3600;
+    fake_fail(&s->fake, "pull", REASON_INVALID, "unauthorized", 1);
+    put_sandbox_of(s, "far", "r.example/far:1", 1, "");
+    run_controller(s);
+    UNTIL(message_has(s, "sandboxes", "far", "tried again after 3600 s"));
+    put_sandbox_of(s, "far", "r.example/far:1", 2, "");
+    UNTIL(sandbox_says(s, "far", "status.phase", "Ready"));
+}
+
 static void test_what_is_not_to_be_pulled(void **state)
 {
     struct setup *s = *state;
@@ -1320,6 +1347,8 @@ int main(void)
         TEST(test_an_image_is_looked_for_again),
         TEST(test_an_image_is_pulled),
         TEST(test_a_pull_that_fails),
+        TEST(test_a_pull_that_goes_on_failing_is_tried_more_rarely),
+        TEST(test_a_sandbox_that_says_something_else_is_pulled_at_once),
         TEST(test_what_is_not_to_be_pulled),
         TEST(test_an_image_is_replaced),
         TEST(test_a_pull_that_nobody_wants_any_more),
