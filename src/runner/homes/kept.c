@@ -11,7 +11,7 @@
 #include "base/io.h"
 
 #define DATE_LENGTH 16 /* 20261128T083000Z */
-#define SAME_SECOND 100
+#define SAME_SECOND 1000
 
 static bool is_date(struct str s)
 {

@@ -902,8 +902,9 @@ static void test_a_start_that_fails_is_tried_in_safe_mode(void **state)
     assert_non_null(strstr(message, "exit code 1"));
     /* It stays so when it is started again, by the next runner too. */
     stop_controller(s);
+    unsigned told = api_count(&s->api, "PUT devices/ada/endpoint", 200);
     run_controller(s);
-    UNTIL(fake_count(&s->fake, "inspect u1") > 0);
+    UNTIL(api_count(&s->api, "PUT devices/ada/endpoint", 200) == told + 1); /* adopted */
     CHANGE("u1", (k->state = INSTANCE_ENDED, k->exit_code = 7));
     fake_event(&s->fake, "ada");
     wait_restarts(s, "ada", 2);
