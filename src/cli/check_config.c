@@ -64,6 +64,10 @@ int command_check_config(const struct config *c, int argc, char **argv)
     printf("idleStop: %llu\nkeepUntilMax: %llu\n", (unsigned long long)c->idle_stop_seconds,
            (unsigned long long)c->keep_until_max_seconds);
     printf("minimumFreeDisk: %llu\n", (unsigned long long)c->minimum_free_mib);
+    if (c->home_quota)
+        printf("homeQuota: %llu\n", (unsigned long long)c->home_quota);
+    if (c->max_home_quota)
+        printf("maxHomeQuota: %llu\n", (unsigned long long)c->max_home_quota);
     if (c->allowed_images)
         printf("allowedImages: # of sandboxes\n");
     for (char **i = c->allowed_images; i && *i; i++)

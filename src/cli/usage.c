@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -12,18 +11,11 @@
 #include "base/io.h"
 #include "cli/command.h"
 #include "cli/layout.h"
-
-/* Each folder on the way down is an open descriptor. */
-#define DEEPEST 128
-
-struct usage {
-    uint64_t bytes, files;
-    bool more; /* not all of it could be looked at */
-};
+#include "runner/quota/count.h"
 
 struct home {
     char *name;
-    struct usage usage;
+    struct count usage;
 };
 
 struct homes {
@@ -31,62 +23,19 @@ struct homes {
     size_t n;
 };
 
-static void count_folder(int fd, dev_t device, unsigned depth, struct usage *u);
-
-/* Nothing in a home is ours: no link is followed, no other file system entered. A file with several names is counted by
- * parts. */
-static void count_entry(int folder, const char *name, dev_t device, unsigned depth, struct usage *u)
-{
-    struct stat st;
-
-    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-        u->more = true;
-        return;
-    }
-    bool is_folder = S_ISDIR(st.st_mode);
-    u->files++;
-    u->bytes += (uint64_t)st.st_blocks * 512 / (is_folder || st.st_nlink == 0 ? 1 : st.st_nlink);
-    if (!is_folder || st.st_dev != device)
-        return;
-    int fd = depth < DEEPEST ? openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-    if (fd < 0)
-        u->more = true;
-    else
-        count_folder(fd, device, depth + 1, u);
-}
-
 static bool is_entry(const struct dirent *e)
 {
-    return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-}
-
-static void count_folder(int fd, dev_t device, unsigned depth, struct usage *u)
-{
-    DIR *d = fdopendir(fd);
-    const struct dirent *e;
-
-    if (d == NULL) {
-        close(fd);
-        u->more = true;
-        return;
-    }
-    while ((e = readdir(d)))
-        if (is_entry(e))
-            count_entry(dirfd(d), e->d_name, device, depth, u);
-    closedir(d);
+    return e->d_name[0] != '.';
 }
 
 static void add_home_usage(struct homes *h, int folder, const char *sandbox, const char *user)
 {
     struct home *home;
-    struct stat st;
 
-    if (fstat(folder, &st) < 0)
-        return;
     h->list = xreallocarray(h->list, h->n + 1, sizeof(*h->list));
     home = &h->list[h->n++];
     *home = (struct home){.name = sandbox ? xasprintf("%s/%s", sandbox, user) : xstrdup(user)};
-    count_entry(folder, user, st.st_dev, 0, &home->usage);
+    count_entry(folder, user, NULL, &home->usage);
 }
 
 /* Of former users, beside those of the present ones. */
@@ -150,7 +99,7 @@ static void print_homes(struct homes *h)
     printf("%12s %10s  %s\n", "MiB", "FILES", "HOME");
     for (size_t i = 0; i < h->n; i++)
         printf("%12.1f %10llu%c %s\n", mebibytes(h->list[i].usage.bytes), (unsigned long long)h->list[i].usage.files,
-               h->list[i].usage.more ? '+' : ' ', h->list[i].name);
+               h->list[i].usage.partial ? '+' : ' ', h->list[i].name);
 }
 
 static int print_base(const char *base, bool by_sandbox, struct error **err)

@@ -49,6 +49,8 @@ struct config {
     struct portion shm, tmp;             /* shmPerDevice, tmpPerDevice: of memory; half of it */
     uint64_t idle_stop_seconds;          /* idleStop: nobody used it for so long, and it is ended; 0: never */
     uint64_t keep_until_max_seconds;     /* how far ahead an owner may put spec.keepUntil */
+    uint64_t home_quota;                 /* bytes, of all files of a user; 0: none */
+    uint64_t max_home_quota;             /* that a user may have by the server's word; 0: any */
     uint64_t minimum_free_mib;           /* below it no environment starts; of a small disk less, see disk.h */
     uint64_t max_cpu_milli, max_ram_mib; /* 0: what this machine has */
     char **allowed_images;               /* NULL-terminated shell patterns; NULL: any */

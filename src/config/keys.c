@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/duration.h"
 #include "base/log.h"
+#include "base/quantity.h"
 #include "base/str.h"
 #include "config/keys.h"
 
@@ -20,6 +21,7 @@ enum key_type {
     KEY_LISTEN,
     KEY_STRINGS,
     KEY_PORTION,
+    KEY_QUANTITY,
     KEY_SEEN
 };
 
@@ -112,6 +114,8 @@ static const struct config_key config_keys[] = {
     {"language", KEY_STRING, FIELD(language), 0, 0, NULL},
     {"pipIndex", KEY_STRING, FIELD(pip_index), 0, 0, NULL},
     {"pipFindLinks", KEY_PATH, FIELD(pip_find_links), 0, 0, NULL},
+    {"homeQuota", KEY_QUANTITY, FIELD(home_quota), UINT64_C(1) << 20, UINT64_C(1) << 53, NULL},
+    {"maxHomeQuota", KEY_QUANTITY, FIELD(max_home_quota), UINT64_C(1) << 20, UINT64_C(1) << 53, NULL},
     {"engineSocket", KEY_PATH, FIELD(engine_socket), 0, 0, NULL},
     {"gpuLibrary", KEY_PATH, FIELD(gpu_library), 0, 0, NULL},
     {"hostIdBase", KEY_U32, FIELD(host_id_base), 65536, 4294901760, NULL},
@@ -176,6 +180,20 @@ static int set_duration(struct config *c, const struct config_key *k, yyjson_val
     if (yyjson_is_str(v) ? duration_parse(text, k->max, &seconds) < 0 : !yyjson_is_uint(v) || seconds > k->max)
         return wrong_value(at, k->path, err, "seconds, or a duration like 90s, 30m, 12h, 2d, or never; a year at most");
     *(uint64_t *)field_of(c, k) = seconds;
+    return 0;
+}
+
+/* Bytes: «10Gi», or a number of them. */
+static int set_quantity(struct config *c, const struct config_key *k, yyjson_val *v, const struct key_place *at,
+                        struct error **err)
+{
+    uint64_t value = yyjson_get_uint(v);
+    bool is_amount = yyjson_is_str(v) ? quantity_parse(str_from(yyjson_get_str(v)), k->max, &value) == 0
+                                      : yyjson_is_uint(v) && value <= k->max;
+
+    if (!is_amount || value < k->min)
+        return wrong_value(at, k->path, err, "an amount of bytes from 1Mi to 8Pi, as 10Gi is one");
+    *(uint64_t *)field_of(c, k) = value;
     return 0;
 }
 
@@ -284,6 +302,8 @@ static int apply_key(struct config *c, const struct config_key *k, yyjson_val *v
         return set_strings(c, k, v, at, err);
     case KEY_PORTION:
         return set_portion(c, k, v, at, err);
+    case KEY_QUANTITY:
+        return set_quantity(c, k, v, at, err);
     case KEY_SEEN:
         log_warning("%s:%zu: %s has no effect: %s", at->file, line_of(at, k->path), k->path, k->note);
         return 0;

@@ -280,6 +280,13 @@ static int check_processes(const struct config *c, struct error **err)
                      c->max_pids);
 }
 
+static int check_quota(const struct config *c, struct error **err)
+{
+    if (c->max_home_quota && c->home_quota > c->max_home_quota)
+        return error_set(err, REASON_INVALID, "homeQuota: more than maxHomeQuota");
+    return 0;
+}
+
 static int check_networks(const struct config *c, struct error **err)
 {
     struct network network;
@@ -342,9 +349,9 @@ struct config *config_load(const struct config_flags *flags, struct error **err)
     c->server_id = c->host_id_base + 1;
     c->gateway_id = c->host_id_base + 2;
     if (read_time_slicing(c, err) < 0 || check_ids(c, err) < 0 || check_processes(c, err) < 0 ||
-        complete_region(c, err) < 0 || check_packages(c, err) < 0 || check_networks(c, err) < 0 ||
-        check_content_sources(c, err) < 0 || check_listeners(c, err) < 0 || public_complete(c, err) < 0 ||
-        places_check(c, err) < 0) {
+        check_quota(c, err) < 0 || complete_region(c, err) < 0 || check_packages(c, err) < 0 ||
+        check_networks(c, err) < 0 || check_content_sources(c, err) < 0 || check_listeners(c, err) < 0 ||
+        public_complete(c, err) < 0 || places_check(c, err) < 0) {
         config_free(c);
         return NULL;
     }

@@ -60,6 +60,7 @@ void device_read(yyjson_val *object, struct device *out)
         .last_activity = json_str_at(object, "status.lastActivity"),
         .former_host_id = (uint32_t)json_int_at(object, "status.formerHostId", 0),
         .owner_uid = json_str_at(object, "status.ownerUid"),
+        .home_quota = json_int_at(object, "status.homeQuotaBytes", -1),
         .url = yyjson_get_str(yyjson_arr_get_first(json_at(object, "status.urls"))),
     };
     read_finalizers(object, out);

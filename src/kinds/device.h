@@ -52,6 +52,7 @@ struct device {
     const char *last_activity;          /* status.lastActivity; NULL: nothing is known */
     uint32_t former_host_id;            /* status.formerHostId: of somebody who had that name before; 0: none */
     const char *owner_uid;              /* status.ownerUid; NULL: of before there was one */
+    int64_t home_quota;                 /* status.homeQuotaBytes; 0: none; -1: as for everybody */
 };
 void device_read(yyjson_val *object, struct device *out);
 /* All ports that it has, the first of which is status.port; returns how many. */

@@ -20,6 +20,7 @@
 #include "server/hooks/content.h"
 #include "server/hooks/context.h"
 #include "server/hooks/device_addresses.h"
+#include "server/hooks/home_totals.h"
 #include "server/identity/nginx_headers.h"
 #include "server/identity/roles.h"
 #include "server/presence.h"
@@ -160,6 +161,7 @@ static int build(struct server *s, struct error **err)
     s->context.logs_socket = s->options->logs_socket;
     s->context.runner_present = &s->runner_present;
     s->context.content = content_new(c, s->store);
+    s->context.home_totals = home_totals_new(s->store);
     read_excluded_ports(s);
     if (make_api(s, err) < 0)
         return -1;
@@ -308,6 +310,7 @@ static void tear_down(struct server *s)
     identifier_free(s->identifier);
     if (s->store)
         store_close(s->store);
+    home_totals_free(s->context.home_totals);
     accounts_free(s->accounts);
     served_free(&s->served);
     flow_free(s->flow);

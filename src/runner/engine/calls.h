@@ -25,7 +25,7 @@
  *                                                      image_list, image_archive
  *   inside     programs that are run in it for a while
  *   shortage   what they lack, by their control groups (cgroup)
- *   conmon, oom, process, logs
+ *   conmon, oom, process, logs                         storage    what an owner's homes take (runner/quota)
  */
 
 #define API "/v1.41"

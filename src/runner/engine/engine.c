@@ -24,6 +24,7 @@
 #include "runner/engine/seccomp.h"
 #include "runner/engine/service.h"
 #include "runner/engine/shortage.h"
+#include "runner/engine/storage.h"
 #include "runner/engine/watch.h"
 #include "runner/engine/work.h"
 #include "runner/gpu/cdi.h"
@@ -245,6 +246,7 @@ static const struct runtime_ops ops = {
     .usage = engine_usage,
     .work = engine_work,
     .shortage = shortage,
+    .storage = engine_storage,
     .gpus = engine_gpus,
     .share_gpus = engine_share_gpus,
     .gpu_use = engine_gpu_use,

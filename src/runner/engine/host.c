@@ -11,6 +11,7 @@
 #include "runner/engine/home.h"
 #include "runner/engine/hostid.h"
 #include "runner/engine/place.h"
+#include "runner/engine/storage.h"
 
 struct making {
     struct engine *e;
@@ -310,6 +311,9 @@ static int make_all(struct making *m, const struct engine_facts *f, const char *
     *reason = "MendingHome";
     if (home)
         return home > 0 ? 1 : refuse(reason, "HomeRefused");
+    *reason = "QuotaPending";
+    if (engine_storage_prepare(m->e, f, m->spec) > 0)
+        return 1;
     if (make_socket_folder(m, err) < 0 || make_ports_folder(m, err) < 0)
         return refuse(reason, "SocketDirectoryRefused");
     if (mount_home(m, err) < 0)

@@ -9,6 +9,7 @@
 #include "kinds/names.h"
 #include "runner/environment/environment.h"
 #include "runner/environment/reconcile.h"
+#include "runner/environment/storage.h"
 #include "runner/environment/sweep.h"
 
 struct controller {
@@ -110,6 +111,12 @@ static void gpus_changed(void *arg)
     free(list);
 }
 
+static void home_changed(void *arg, const char *device)
+{
+    struct environments *es = arg;
+    queue_add(es->queue, device);
+}
+
 /* --- Life --- */
 
 static void *work_on_queue(void *arg)
@@ -147,6 +154,7 @@ static void make_parts(struct environments *es)
         &(struct images_options){es->config, es->runtime, image_changed, device_changed, image_credentials, es});
     es->catalogue = catalogue_new(
         &(struct catalogue_options){es->config, es->client, es->sandboxes, es->images, catalogue_renewed, es});
+    es->storage = storage_new(&(struct storage_options){es->runtime, client_stop_fd(es->client), home_changed, es});
 }
 
 struct controller *controller_start(const struct controller_options *options)
@@ -170,6 +178,7 @@ struct controller *controller_start(const struct controller_options *options)
     catalogue_start(es->catalogue);
     pulses_start(es->pulses);
     activities_start(es->activities);
+    storage_start(es->storage);
     return c;
 }
 
@@ -198,6 +207,7 @@ void controller_stop(struct controller *c)
     activities_stop(es->activities); /* it asks the runtime */
     catalogue_stop(es->catalogue);
     images_stop(es->images);
+    storage_stop(es->storage);
     /* Its threads call us, and ask for devices. */
     es->runtime->ops->free(es->runtime);
     pulses_free(es->pulses);
@@ -206,6 +216,7 @@ void controller_stop(struct controller *c)
     informer_free(es->devices);
     catalogue_free(es->catalogue);
     images_free(es->images);
+    storage_free(es->storage);
     turns_free(es->turns);
     queue_free(es->queue);
     environments_clear(es);

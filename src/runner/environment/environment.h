@@ -28,6 +28,7 @@
  *   named         which they have named once, on disk
  *   activity      who works in it; activity_look: one look, source by source; idle: what follows, from times alone
  *   in_use        by which rules, and its end where nobody does
+ *   storage       what homes take: the thread that looks; home_use: what follows of it; home_quota: said of an environment
  */
 
 /* Something that the kernel counts, and that it lacked when it was counted. */
@@ -99,6 +100,7 @@ struct environments {
     struct informer *devices, *sandboxes;
     struct images *images;
     struct catalogue *catalogue;
+    struct storage *storage;
 
     pthread_mutex_t lock;
     struct map *table; /* name → struct environment; the map, `look` and what follows are under the lock */

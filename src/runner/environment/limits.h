@@ -23,8 +23,13 @@ struct limits {
     unsigned image_check_seconds;   /* between two questions whether a registry has a newer one */
     unsigned pull_retry_seconds;    /* a pull failed: doubled each time, up to */
     unsigned pull_retry_longest_seconds;
-    unsigned disk_full_seconds; /* likewise, for room */
-    unsigned shortage_seconds;  /* so long it is said what it lacked */
+    unsigned disk_full_seconds;     /* likewise, for room */
+    unsigned shortage_seconds;      /* so long it is said what it lacked */
+    unsigned storage_first_seconds; /* until homes of which nothing is known are looked at */
+    unsigned storage_seconds;       /* between two looks, give or take a quarter */
+    unsigned storage_soon_seconds;  /* … where the file system says it, or somebody waits for it */
+    unsigned storage_files_a_second;
+    unsigned storage_files_most; /* of one owner; what is more is not looked at */
     /* As long as it runs (pulse.h): */
     unsigned ask_seconds;    /* between two questions, give or take a quarter */
     unsigned ask_answer_ms;  /* later is no answer: a machine that is busy with a class is slow */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "runner/environment/health.h"
+#include "runner/environment/home_quota.h"
 #include "runner/environment/image.h"
 #include "runner/environment/in_use.h"
 #include "runner/environment/look.h"
@@ -65,7 +66,8 @@ static void start_or_wait(struct environments *es, struct environment *e, const 
     if (!at_it && e->phase != PHASE_FAILED)
         e->phase = PHASE_QUEUED;
     e->not_before_us = 0;
-    if (((at_it && !once_more) || has_room(es, e)) && (at_it || take_turn(es, e)))
+    if (((at_it && !once_more) || (has_room(es, e) && environment_homes_allow(es, e, d))) &&
+        (at_it || take_turn(es, e)))
         environment_start(es, e, d, object);
 }
 
@@ -115,7 +117,8 @@ static bool is_sane(const struct device *d)
 /* Failures that may pass by themselves. */
 static bool heals(const char *reason)
 {
-    return streq(reason, "ImageMissing") || streq(reason, "ImagePullFailed") || streq(reason, "SandboxMissing");
+    return streq(reason, "ImageMissing") || streq(reason, "ImagePullFailed") || streq(reason, "SandboxMissing") ||
+           streq(reason, HOME_OVER_QUOTA);
 }
 
 static void read_status(struct environment *e, yyjson_val *object)
@@ -188,6 +191,7 @@ static void reconcile_name(struct environments *es, const char *name)
         environment_stop(es, e, &d, cached->object);
         return;
     }
+    environment_follow_homes(es, e, &d, cached->object);
     next_step(es, e, &d, cached->object);
     if (!environments_stopping(es))
         status_write(es, e, cached->object);

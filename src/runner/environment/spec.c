@@ -7,6 +7,7 @@
 #include "base/quantity.h"
 #include "config/region.h"
 #include "runner/environment/gpus.h"
+#include "runner/environment/home_quota.h"
 #include "runner/environment/image.h"
 #include "runner/environment/safe_mode.h"
 
@@ -298,6 +299,7 @@ static struct runtime_spec *describe(struct environments *es, struct arena *a, c
         .owner_uid = d->owner_uid,
         .former_owner_id = d->former_host_id,
         .home = arena_strdup(a, s->home),
+        .home_quota = device_home_quota(c, d),
         .content = arena_alloc(a, CONTENT_MAX * sizeof(struct runtime_content)),
         .memory_bytes = device_memory_mib(c, d->ram) << 20,
         .cpu_milli = device_cpu_milli(c, d->cpu),

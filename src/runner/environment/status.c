@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "kinds/names.h"
 #include "runner/environment/gpus.h"
+#include "runner/environment/home_quota.h"
 #include "runner/environment/image.h"
 #include "runner/environment/in_use.h"
 #include "runner/environment/safe_mode.h"
@@ -120,6 +121,14 @@ static void add_safe_mode_condition(struct filling *f, yyjson_val *object)
     struct safe_mode_words words = environment_safe_words(f->e, &d);
     if (words.reason)
         add_condition(f, "SafeMode", true, words.reason, words.message);
+}
+
+static void add_room_condition(struct filling *f)
+{
+    struct home_condition c;
+
+    if (environment_home_condition(f->es, f->arena, f->e, &c))
+        add_condition(f, "HomeHasRoom", c.has_room, c.reason, c.message);
 }
 
 static yyjson_val *present_condition(yyjson_val *object, const char *type)
@@ -297,6 +306,9 @@ static void fill_status(yyjson_val *object, yyjson_mut_doc *doc, yyjson_mut_val 
     if (e->gpus && e->container == CONTAINER_RUNNING)
         json_mut_set(doc, status, "gpus", environment_gpus_status(f->es, e, object, doc));
     environment_fill_use(&f->use, doc, status);
+    yyjson_mut_val *storage = environment_storage_status(f->es, e, doc);
+    if (storage)
+        json_mut_set(doc, status, "storage", storage);
     fill_conditions(f, object, doc, status);
 }
 
@@ -321,6 +333,7 @@ void status_write(struct environments *es, struct environment *e, yyjson_val *ob
     add_home_condition(&f);
     collect_shortages(&f, object);
     add_safe_mode_condition(&f, object);
+    add_room_condition(&f);
     /* What the informer has may be older than what was written last. */
     bool stale = object_version(object) < e->written;
     if (stale ? !e->dirty : !client_status_differs(object, fill_status, &f)) {

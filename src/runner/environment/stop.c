@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "kinds/names.h"
 #include "runner/environment/status.h"
+#include "runner/environment/storage.h"
 
 static bool take_away(struct environments *es, struct environment *e, struct error **err)
 {
@@ -13,6 +14,7 @@ static bool take_away(struct environments *es, struct environment *e, struct err
     e->gone = true;
     pulses_drop(es->pulses, e->name, true);
     activities_drop(es->activities, e->name);
+    storage_leave(es->storage, e->owner);
     log_info("%s: stopped and removed", e->name);
     return true;
 }

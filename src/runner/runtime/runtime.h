@@ -74,6 +74,7 @@ struct runtime_spec {
     const char *owner_uid;
     uint32_t former_owner_id; /* the number of one who had the name before files said whose they are; 0: nobody */
     const char *home;         /* where the owner's files of this sandbox are inside */
+    uint64_t home_quota; /* of all files of this owner, whatever the sandbox; 0: none. Enforced where that can be had */
     const struct runtime_content *content; /* read-only */
     size_t content_len;
     const struct runtime_scratch *scratch;
@@ -208,6 +209,20 @@ struct runtime_shortage {
     const char *full;           /* target of what it has to write in, without room; NULL: none. Static */
 };
 
+/* Whose files are looked at. */
+struct runtime_owner {
+    const char *name;
+    uint32_t id;    /* as in the spec */
+    uint64_t quota; /* bytes; 0: none */
+};
+
+/* What they take. */
+struct runtime_storage {
+    uint64_t bytes, files;
+    bool enforced; /* more than the quota cannot be written */
+    bool partial;  /* there is more, which was not looked at */
+};
+
 /* A GPU that can be given to instances, or a part of one. */
 struct runtime_gpu {
     const char *id, *resource; /* «GPU-…», «MIG-…»; «nvidia.com/gpu» */
@@ -325,6 +340,11 @@ struct runtime_ops {
     /* Costs next to nothing; `changed` is called when there is news. False: nothing is known yet. May be NULL.
      * Pods: lastState.terminated of its containers, and cAdvisor's metrics. */
     bool (*shortage)(struct runtime *r, const char *id, struct runtime_shortage *out);
+    /* What an owner's files take, those of all sandboxes together; where the quota is enforced, it is this one from now
+     * on. May take long: `step` is called before each file, and ends it by being negative from then on. NULL: nobody
+     * knows. Pods: the kubelet's figures of the claim. */
+    int (*storage)(struct runtime *r, const struct runtime_owner *o, int (*step)(void *arg), void *arg,
+                   struct runtime_storage *out, struct error **err);
     /* The next three may be NULL: there are none, and nothing is known. Everything lives in the arena.
      * Pods: the nodes' allocatable resources. */
     void (*gpus)(struct runtime *r, struct arena *a, struct runtime_gpu **out, size_t *n);

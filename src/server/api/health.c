@@ -77,6 +77,9 @@ static void write_gauges(const struct api *api, struct buffer *b)
     for (size_t i = 0; i < api->resources_len; i++)
         buffer_printf(b, "open_hydra_store_damaged_objects{resource=\"%s\"} %zu\n", api->resources[i].kind->plural,
                       store_damaged_count(api->options.store, api->resources[i].kind->plural));
+    for (size_t i = 0; i < api->resources_len; i++)
+        if (api->resources[i].hooks && api->resources[i].hooks->gauges)
+            api->resources[i].hooks->gauges(b, api->options.context);
     struct store_log_size log = store_log_size(api->options.store);
     metrics_head(b, "open_hydra_store_log_events", "gauge", "Events that watches can resume from.");
     buffer_printf(b, "open_hydra_store_log_events %zu\n", log.events);

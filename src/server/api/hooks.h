@@ -45,6 +45,8 @@ struct kind_hooks {
     int (*admit)(struct admission *a, struct store_txn *t, struct error **err);
     /* … and this when the object really goes (no finalizers left): drops its secrets. */
     int (*removed)(struct admission *a, struct store_txn *t, struct error **err);
+    /* What /metrics says of these objects, beside how many there are. On an event thread: nothing is parsed. */
+    void (*gauges)(struct buffer *b, void *context);
     /* Those who answer what the definition names under x-open-hydra-subresources: one for each. */
     const struct subresource_handler *subresources; /* ended by name == NULL */
 };

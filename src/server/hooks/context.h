@@ -20,6 +20,7 @@ struct hook_context {
     const char *logs_socket; /* the runner's */
     atomic_bool *runner_present;
     struct content *content; /* data sets and courses */
+    struct home_totals *home_totals;
 };
 
 extern const struct kind_hooks user_hooks, device_hooks, sandbox_hooks, dataset_hooks, host_hooks;

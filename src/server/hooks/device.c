@@ -13,6 +13,8 @@
 #include "server/hooks/device_sandbox.h"
 #include "server/hooks/device_status.h"
 #include "server/hooks/device_ticket.h"
+#include "server/hooks/home_quota.h"
+#include "server/hooks/home_totals.h"
 #include "server/hooks/objects.h"
 
 static void write_owner(struct admission *a, const struct user *owner)
@@ -122,6 +124,7 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
     if (allocation_give(a, t, err) < 0)
         return -1;
     write_owner(a, &owner);
+    home_quota_write(a->doc, a->object, owner.home_quota);
     device_write_outputs(a, false);
     finalizer_add(a->doc, a->object, DEVICE_FINALIZER);
     warn_of_no_effect(a);
@@ -133,8 +136,8 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
 /* What the server gave at creation is not the runner's to change. */
 static int admit_status(struct admission *a)
 {
-    static const char *const kept[] = {"port",     "ports", "hostId",      "formerHostId",
-                                       "ownerUid", "urls",  "sandboxName", "queue"};
+    static const char *const kept[] = {"port", "ports",       "hostId", "formerHostId",  "ownerUid",
+                                       "urls", "sandboxName", "queue",  "homeQuotaBytes"};
     yyjson_mut_val *status = json_mut_make_obj(a->doc, a->object, "status");
     yyjson_val *old = json_at(a->old, "status");
 
@@ -173,6 +176,7 @@ static int admit_device(struct admission *a, struct store_txn *t, struct error *
     case OPERATION_UPDATE:
         return admit_update(a, t, err);
     case OPERATION_UPDATE_STATUS:
+        home_totals_note(a, t, false);
         return admit_status(a);
     case OPERATION_DELETE:
         device_say_stopping(a);
@@ -188,4 +192,5 @@ static const struct subresource_handler subresources[] = {
     {"visits", FLOW_REQUESTS, device_visits}, {0},
 };
 
-const struct kind_hooks device_hooks = {.admit = admit_device, .removed = device_removed, .subresources = subresources};
+const struct kind_hooks device_hooks = {
+    .admit = admit_device, .removed = device_removed, .gauges = home_totals_write, .subresources = subresources};

@@ -6,6 +6,7 @@
 #include "server/hooks/device_endpoint.h"
 #include "server/hooks/device_idle.h"
 #include "server/hooks/device_status.h"
+#include "server/hooks/home_totals.h"
 #include "server/hooks/objects.h"
 #include "server/hooks/user_gone.h"
 #include "server/model/metadata.h"
@@ -45,6 +46,7 @@ int device_removed(struct admission *a, struct store_txn *t, struct error **err)
     allocation_release(t, a->context, HOLDER_DEVICE, json_mut_str_at(a->object, "metadata.name"));
     endpoint_forget_after_commit(a, t);
     device_note_ended(a, t, owner);
+    home_totals_note(a, t, true);
     user_environment_gone(t, a->context, owner);
     return 0;
 }

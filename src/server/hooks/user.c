@@ -10,6 +10,7 @@
 #include "server/accounts/password.h"
 #include "server/hooks/allocation.h"
 #include "server/hooks/device_gone.h"
+#include "server/hooks/home_quota.h"
 #include "server/hooks/objects.h"
 #include "server/hooks/user_gone.h"
 
@@ -109,6 +110,9 @@ static int admit_update(struct admission *a, struct store_txn *t, struct error *
 
     if (was && !is && keep_an_admin(a, t, "demoted", err) < 0)
         return -1;
+    if (home_quota_check(a, err) < 0)
+        return -1;
+    home_quota_changed(a, t);
     return admit_password(a, t, err);
 }
 
@@ -121,6 +125,8 @@ static int admit_create(struct admission *a, struct store_txn *t, struct error *
                        "a user named %s existed before: its files are kept apart, and the new one begins without any "
                        "(on the server: open-hydra-server homes list)",
                        name);
+    if (home_quota_check(a, err) < 0)
+        return -1;
     if (a->secrets[0] == NULL && !streq(a->who->name, SETUP_USER))
         admission_warn(a, "spec.password is not set: nobody can log in as %s until it is", name);
     return admit_password(a, t, err);

@@ -72,6 +72,8 @@ static void defaults_are_the_documented_ones(void **state)
     assert_string_equal(c->default_sandbox, "jupyter-lab");
     assert_int_equal(config_processes(c, c->default_ram_mib), 1024);
     assert_int_equal(c->minimum_free_mib, 512);
+    assert_int_equal(c->home_quota, 0);
+    assert_int_equal(c->max_home_quota, 0);
     assert_string_equal(c->workspace_path, "/srv/state/workspace");
     assert_null(c->jupyter_lab_base);
     assert_null(c->vscode_base);
@@ -173,7 +175,18 @@ static void the_bounds_are_these(void **state)
     }
 }
 
-enum { TEXT = 1, PATH = 2, SWITCH = 4, LISTEN = 8, HOSTS = 16, LIST = 32, NUMBER = 64, SIZE = 128, ANYTHING = 256 };
+enum {
+    TEXT = 1,
+    PATH = 2,
+    SWITCH = 4,
+    LISTEN = 8,
+    HOSTS = 16,
+    LIST = 32,
+    NUMBER = 64,
+    SIZE = 128,
+    ANYTHING = 256,
+    QUANTITY = 512
+};
 
 static const struct {
     const char *key;
@@ -217,6 +230,8 @@ static const struct {
     {"pipFindLinks", PATH, "an absolute path"},
     {"shmPerDevice", SIZE, "a quantity"},
     {"tmpPerDevice", SIZE, "a quantity"},
+    {"homeQuota", QUANTITY, "an amount of bytes"},
+    {"maxHomeQuota", QUANTITY, "an amount of bytes"},
     {"podAllocatableLimit", ANYTHING, NULL},
     {"mysqlConfig", ANYTHING, NULL},
     {"authDelegateConfig", ANYTHING, NULL},
@@ -240,9 +255,14 @@ static const struct {
     {"[a, b]", LIST},
     {"{}", 0},
     {"{a: b}", 0},
-    {"1Gi", TEXT | HOSTS | SIZE},
+    {"1Gi", TEXT | HOSTS | SIZE | QUANTITY},
     {"50%", TEXT | SIZE},
-    {"null", TEXT | PATH | SWITCH | LISTEN | HOSTS | LIST | NUMBER | SIZE},
+    {"1048576", QUANTITY}, /* the least, and more than the other number's most */
+    {"1048575", 0},
+    {"10Gi", QUANTITY | SIZE | TEXT | HOSTS},
+    {"9Pi", TEXT | HOSTS},
+    {"-1Gi", TEXT | HOSTS},
+    {"null", TEXT | PATH | SWITCH | LISTEN | HOSTS | LIST | NUMBER | SIZE | QUANTITY},
 };
 
 static void assert_type(size_t k, size_t v)
@@ -439,7 +459,8 @@ static void every_key_sets_its_own_field(void **state)
         "pidsPerDevice: 1004\nmaxPidsPerDevice: 2004\nshmPerDevice: 1Gi\ntmpPerDevice: 25%\nhomeSkeleton: /etc/skel\ntimeZone: UTC\nlanguage: de_DE.UTF-8\npipIndex: http://p/simple\npipFindLinks: /usr/share\nengineSocket: /srv/engine/sock\ngpuLibrary: /srv/nvml\nhostIdBase: 131072\nhostIdRanges: 7\n"
         "minimumFreeDisk: 1010\ncertificateCheckSeconds: 1005\nsessionSeconds: 1006\nsessionMaxSeconds: 1009\n"
         "maxCpuPerDevice: 1007\nmaxRamPerDevice: 1008\nallowedImages: [one/*, 'two']\n"
-        "contentSources: [/srv/a, 'https://b/']\ncontentAuthority: /srv/ca\n",
+        "contentSources: [/srv/a, 'https://b/']\ncontentAuthority: /srv/ca\n"
+        "homeQuota: 1.5Gi\nmaxHomeQuota: 3221225472\n",
         (struct config_flags){0}, NULL);
 
     assert_non_null(c);
@@ -490,6 +511,8 @@ static void every_key_sets_its_own_field(void **state)
     assert_int_equal(c->minimum_free_mib, 1010);
     assert_int_equal(c->max_cpu_milli, 1007);
     assert_int_equal(c->max_ram_mib, 1008);
+    assert_int_equal(c->home_quota, UINT64_C(1536) << 20);
+    assert_int_equal(c->max_home_quota, UINT64_C(3) << 30);
     assert_int_equal(config_max_cpu_milli(c), 1007);
     assert_int_equal(config_max_ram_mib(c), 1008);
     assert_string_equal(c->allowed_images[0], "one/*");

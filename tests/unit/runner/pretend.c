@@ -119,6 +119,7 @@ static int ensure(struct runtime *r, const struct runtime_spec *s, struct instan
     p->owner = xstrdup(s->owner);
     p->home = xstrdup(s->home);
     p->token = xstrdup(token_of(s));
+    p->home_quota = s->home_quota;
     describe(p, out);
     return 0;
 }
@@ -176,6 +177,16 @@ static int usage(struct runtime *r, const char *id, struct runtime_usage *out, s
     return 0;
 }
 
+static int storage(struct runtime *r, const struct runtime_owner *o, int (*step)(void *arg), void *arg,
+                   struct runtime_storage *out, struct error **err)
+{
+    LOCK_SCOPE(&of(r)->lock);
+    of(r)->looked++;
+    of(r)->looked_for = (struct runtime_owner){NULL, o->id, o->quota};
+    *out = of(r)->storage;
+    return 0;
+}
+
 static void nothing(struct runtime *r)
 {
 }
@@ -196,6 +207,7 @@ static const struct runtime_ops ops = {.name = "pretend",
                                        .sweep = sweep,
                                        .logs = logs,
                                        .usage = usage,
+                                       .storage = storage,
                                        .free = nothing};
 
 /* --- for the test ------------------------------------------------------------------------------------------------- */

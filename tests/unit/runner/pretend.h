@@ -15,7 +15,10 @@ struct pretend {
     bool there, reachable;
     bool unready; /* what it prepares takes long; and there were files of somebody else's */
     char *id, *device, *device_uid, *owner, *token, *home;
-    unsigned prepared, removed;
+    unsigned prepared, removed, looked;
+    uint64_t home_quota;            /* as it was asked for at the last start */
+    struct runtime_storage storage; /* what the homes take */
+    struct runtime_owner looked_for;
     char address[64];
     struct answerer answerer;
 };

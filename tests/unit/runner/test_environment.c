@@ -52,6 +52,7 @@ static void shrink(void)
     limits.pull_retry_seconds = 1;
     limits.pull_retry_longest_seconds = 1;
     limits.disk_full_seconds = 1;
+    limits.storage_first_seconds = 3600;
     limits.check_seconds = 0;
     limits.ask_seconds = 1;
     limits.ask_answer_ms = 500;
@@ -271,16 +272,39 @@ static void test_limits_are_as_documented(void **state)
         unsigned value;
     } rows[] = {
 #define ROW(name) {#name, real.name}
-        ROW(preparing_seconds),     ROW(prepared_poll_ms),      ROW(starting_seconds),
-        ROW(turn_seconds),          ROW(stopping_seconds),      ROW(stop_grace_seconds),
-        ROW(ready_poll_ms),         ROW(ready_poll_longest_ms), ROW(ready_answer_ms),
-        ROW(check_seconds),         ROW(restart_limit),         ROW(restart_window_seconds),
-        ROW(restart_first_ms),      ROW(retry_first_ms),        ROW(retry_longest_ms),
-        ROW(image_missing_seconds), ROW(ask_seconds),           ROW(ask_answer_ms),
-        ROW(ask_again_ms),          ROW(closed_misses),         ROW(silent_misses),
-        ROW(silent_seconds),        ROW(gone_grace_ms),         ROW(disk_full_seconds),
-        ROW(image_check_seconds),   ROW(pull_retry_seconds),    ROW(pull_retry_longest_seconds),
+        ROW(preparing_seconds),
+        ROW(prepared_poll_ms),
+        ROW(starting_seconds),
+        ROW(turn_seconds),
+        ROW(stopping_seconds),
+        ROW(stop_grace_seconds),
+        ROW(ready_poll_ms),
+        ROW(ready_poll_longest_ms),
+        ROW(ready_answer_ms),
+        ROW(check_seconds),
+        ROW(restart_limit),
+        ROW(restart_window_seconds),
+        ROW(restart_first_ms),
+        ROW(retry_first_ms),
+        ROW(retry_longest_ms),
+        ROW(image_missing_seconds),
+        ROW(ask_seconds),
+        ROW(ask_answer_ms),
+        ROW(ask_again_ms),
+        ROW(closed_misses),
+        ROW(silent_misses),
+        ROW(silent_seconds),
+        ROW(gone_grace_ms),
+        ROW(disk_full_seconds),
+        ROW(image_check_seconds),
+        ROW(pull_retry_seconds),
+        ROW(pull_retry_longest_seconds),
         ROW(shortage_seconds),
+        ROW(storage_first_seconds),
+        ROW(storage_seconds),
+        ROW(storage_soon_seconds),
+        ROW(storage_files_a_second),
+        ROW(storage_files_most),
     };
     _cleanup_free_ char *text = read_file(DOCUMENT, 1 << 20, NULL, NULL);
 

@@ -58,6 +58,8 @@ static int begin_with(void **state, bool unready)
 
     limits.ready_poll_ms = limits.prepared_poll_ms = 5;
     limits.ask_seconds = limits.check_seconds = 1;
+    limits.storage_first_seconds = 0;
+    limits.storage_seconds = limits.storage_soon_seconds = 1;
     api_start(&s->api);
     snprintf(s->data, sizeof(s->data), "%s/data", s->api.directory);
     snprintf(s->runtime, sizeof(s->runtime), "%s/run", s->api.directory);
@@ -235,6 +237,154 @@ static void test_it_is_adopted(void **state)
     assert_int_equal(s->pretend.prepared, 1);
 }
 
+/* --- what homes take --- */
+
+#define MIB (UINT64_C(1) << 20)
+
+static void take(struct setup *s, uint64_t mib, bool enforced)
+{
+    LOCK_SCOPE(&s->pretend.lock);
+    s->pretend.storage = (struct runtime_storage){.bytes = mib * MIB, .files = 3, .enforced = enforced};
+}
+
+static bool has_room(struct setup *s, const char *status, const char *reason)
+{
+    _cleanup_json_ yyjson_doc *doc = api_get(&s->api, "devices", "ada");
+    yyjson_val *one;
+    size_t i, max;
+
+    yyjson_arr_foreach (json_at(yyjson_doc_get_root(doc), "status.conditions"), i, max, one) {
+        if (streq(json_str_at(one, "type"), "HomeHasRoom"))
+            return streq(json_str_at(one, "status"), status) && streq(json_str_at(one, "reason"), reason);
+    }
+    return false;
+}
+
+static bool takes(struct setup *s, uint64_t mib, uint64_t quota_mib)
+{
+    _cleanup_json_ yyjson_doc *doc = api_get(&s->api, "devices", "ada");
+    yyjson_val *storage = json_at(yyjson_doc_get_root(doc), "status.storage");
+
+    return json_int_at(storage, "usedBytes", -1) == (int64_t)(mib * MIB) &&
+           json_int_at(storage, "quotaBytes", -1) == (int64_t)(quota_mib * MIB) && json_str_at(storage, "measuredAt");
+}
+
+static unsigned home_looks(struct setup *s)
+{
+    LOCK_SCOPE(&s->pretend.lock);
+    return s->pretend.looked;
+}
+
+static bool looked_for(struct setup *s, uint64_t quota, uint32_t id)
+{
+    LOCK_SCOPE(&s->pretend.lock);
+    return s->pretend.looked_for.quota == quota && s->pretend.looked_for.id == id;
+}
+
+static void wait_for_looks(struct setup *s, unsigned more)
+{
+    unsigned before = home_looks(s);
+    UNTIL(home_looks(s) >= before + more);
+}
+
+/* The server gives this user 100 MiB. */
+#define QUOTA "{\"status\":{\"homeQuotaBytes\":104857600}}"
+
+static void test_what_its_home_takes(void **state)
+{
+    struct setup *s = *state;
+
+    UNTIL(is_there(s));
+    pretend_reach(&s->pretend);
+    take(s, 50, false);
+    UNTIL(says(s, "status.phase", "Running") && takes(s, 50, 0));
+    assert_false(has_room(s, "True", "WithinQuota"));
+    api_patch(&s->api, "devices", "ada", QUOTA);
+    UNTIL(takes(s, 50, 100) && has_room(s, "True", "WithinQuota"));
+    UNTIL(looked_for(s, 100 * MIB, 7));
+
+    unsigned written = api_count(&s->api, "PATCH devices/ada/status", 200);
+    take(s, 51, false);
+    wait_for_looks(s, 2);
+    assert_int_equal(api_count(&s->api, "PATCH devices/ada/status", 200), written);
+    take(s, 92, false);
+    UNTIL(takes(s, 92, 100) && has_room(s, "False", "HomeNearlyFull"));
+    take(s, 300, false);
+    UNTIL(takes(s, 300, 100) && has_room(s, "False", "HomeOverQuota"));
+    assert_true(says(s, "status.phase", "Running"));
+}
+
+static void begin_anew(struct setup *s, const char *uid)
+{
+    _cleanup_free_ char *device =
+        xasprintf("{\"metadata\":{\"name\":\"ada\",\"uid\":\"%s\",\"generation\":1,\"finalizers\":[\"" DEVICE_FINALIZER
+                  "\"]},\"spec\":{\"openHydraUsername\":\"ada\"},\"status\":{\"sandboxName\":\"plain\",\"port\":31000,"
+                  "\"hostId\":7,\"homeQuotaBytes\":104857600}}",
+                  uid);
+
+    api_patch(&s->api, "devices", "ada", "{\"metadata\":{\"deletionTimestamp\":\"2020-01-01T00:00:00Z\"}}");
+    UNTIL(is_gone(s));
+    api_put(&s->api, "devices", device);
+}
+
+/* Nothing but a much too large home that is only measured keeps an environment from starting. */
+static void test_a_home_over_its_quota(void **state)
+{
+    struct setup *s = *state;
+
+    api_patch(&s->api, "devices", "ada", QUOTA);
+    UNTIL(is_there(s));
+    pretend_reach(&s->pretend);
+    take(s, 111, false);
+    UNTIL(says(s, "status.phase", "Running") && has_room(s, "False", "HomeOverQuota"));
+    begin_anew(s, "u2");
+    UNTIL(says(s, "status.phase", "Failed") && says(s, "status.reason", "HomeOverQuota"));
+    assert_true(takes(s, 111, 100));
+    assert_false(is_there(s));
+
+    take(s, 109, false);
+    UNTIL(is_there(s));
+    {
+        LOCK_SCOPE(&s->pretend.lock);
+        assert_int_equal(s->pretend.home_quota, 100 * MIB);
+    }
+    pretend_reach(&s->pretend);
+    UNTIL(says(s, "status.phase", "Running") && takes(s, 109, 100));
+
+    take(s, 400, false);
+    UNTIL(takes(s, 400, 100));
+    begin_anew(s, "u3");
+    UNTIL(says(s, "status.reason", "HomeOverQuota"));
+    api_patch(&s->api, "devices", "ada", "{\"spec\":{\"safeMode\":true}}");
+    UNTIL(is_there(s));
+
+    take(s, 401, true);
+    UNTIL(takes(s, 401, 100) && has_room(s, "False", "HomeOverQuota"));
+    begin_anew(s, "u4");
+    UNTIL(is_there(s));
+}
+
+/* What the status of the device says holds for the next runner, which does not look at all homes at once. */
+static void test_what_was_measured_is_kept(void **state)
+{
+    struct setup *s = *state;
+
+    api_patch(&s->api, "devices", "ada", QUOTA);
+    UNTIL(is_there(s));
+    take(s, 300, false);
+    UNTIL(takes(s, 300, 100));
+    stop_controller(s);
+    limits.storage_seconds = limits.storage_soon_seconds = 600;
+    unsigned before = home_looks(s);
+    {
+        LOCK_SCOPE(&s->pretend.lock);
+        s->pretend.there = false; /* it ended meanwhile */
+    }
+    run_controller(s);
+    UNTIL(says(s, "status.reason", "HomeOverQuota"));
+    assert_int_equal(home_looks(s), before);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
 
 int main(void)
@@ -244,6 +394,9 @@ int main(void)
         TEST(test_its_end),
         TEST(test_it_is_adopted),
         cmocka_unit_test_setup_teardown(test_what_takes_long_before_the_start, begin_unready, finish),
+        TEST(test_what_its_home_takes),
+        TEST(test_a_home_over_its_quota),
+        TEST(test_what_was_measured_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

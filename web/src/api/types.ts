@@ -56,6 +56,8 @@ export interface DeviceStatus {
   startedAt?: string;
   /** When somebody or something worked in it last. */
   lastActivity?: string;
+  /** What the files of its owner take, and may take (0: there is no quota). */
+  storage?: { usedBytes?: number; quotaBytes?: number };
   /** Seconds that each finished phase took. */
   timings?: Partial<Record<'queued' | 'preparing' | 'starting', number>>;
   /** The last lines of the log, where the environment failed. */

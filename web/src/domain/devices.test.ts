@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Device } from '../api/types';
-import { idleSoon, isUnwell, phaseOf, progressOf, safeModeOf, warningsOf } from './devices';
+import { fullHomeOf, idleSoon, isUnwell, phaseOf, progressOf, safeModeOf, warningsOf } from './devices';
 
 const created = '2026-01-01T08:00:00Z';
 const device = (status: NonNullable<Device['status']>): Device => ({
@@ -80,5 +80,15 @@ describe('what an environment lacked', () => {
     ];
     expect(warningsOf(device({ phase: 'Running', conditions })).map(({ type }) => type)).toEqual(['OutOfMemory']);
     expect(warningsOf(device({ phase: 'Running' }))).toEqual([]);
+  });
+});
+
+describe('a home', () => {
+  const withRoom = (status: 'True' | 'False') => device({ phase: 'Running', conditions: [{ type: 'HomeHasRoom', status, reason: 'HomeNearlyFull' }] });
+
+  it('is full where it has no room', () => {
+    expect(fullHomeOf(withRoom('False'))?.reason).toBe('HomeNearlyFull');
+    expect(fullHomeOf(withRoom('True'))).toBeUndefined();
+    expect(fullHomeOf(device({ phase: 'Running' }))).toBeUndefined();
   });
 });

@@ -34,6 +34,11 @@ export function safeModeOf(device: Device): Condition | undefined {
   return device.status?.conditions?.find(({ type, status }) => type === 'SafeMode' && status === 'True');
 }
 
+/** There is hardly any room for files any more, or none: the condition that says so. */
+export function fullHomeOf(device: Device): Condition | undefined {
+  return device.status?.conditions?.find(({ type, status }) => type === 'HomeHasRoom' && status === 'False');
+}
+
 export function ownerOf(device: Device): string {
   return device.spec.openHydraUsername ?? device.metadata.name;
 }

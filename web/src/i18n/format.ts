@@ -21,3 +21,9 @@ export function moment(timestamp: string, language: Language, now = Date.now()):
 export function withMoments(text: string, language: Language, now = Date.now()): string {
   return text.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, (timestamp) => moment(timestamp, language, now));
 }
+
+/** “3.2 GiB”, “512 MiB”. */
+export function fileSize(bytes: number): string {
+  const gib = bytes / 2 ** 30;
+  return gib >= 1 ? `${gib.toFixed(1)} GiB` : `${Math.round(bytes / 2 ** 20)} MiB`;
+}

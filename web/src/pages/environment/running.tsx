@@ -6,8 +6,8 @@ import { LogView } from '../../components/log-view';
 import { Notice } from '../../components/notice';
 import { OpenError } from '../../components/open-error';
 import { ServerText } from '../../components/server-text';
-import { finishedSeconds, isUnwell, isWarning, safeModeOf, sandboxOf, warningsOf } from '../../domain/devices';
-import { duration, moment } from '../../i18n/format';
+import { finishedSeconds, fullHomeOf, isUnwell, isWarning, safeModeOf, sandboxOf, warningsOf } from '../../domain/devices';
+import { duration, fileSize, moment } from '../../i18n/format';
 import { useLanguage } from '../../i18n/language';
 import { useOpenDevice } from '../../session/device-actions';
 import { titleOf } from '../../session/sandboxes';
@@ -42,6 +42,7 @@ export function Running({ device, offered }: { device: Device; offered: readonly
           <ServerText reason={safeMode.reason} message={safeMode.message} />
         </Notice>
       )}
+      <FullHome device={device} />
       <div className="actions">
         <Button kind="primary" size="large" busy={opening !== undefined} onPress={() => open(name)}>
           {opening === undefined && <External />}
@@ -76,10 +77,22 @@ function Warnings({ device }: { device: Device }) {
   ));
 }
 
+/** The owner alone can do something about it. */
+function FullHome({ device }: { device: Device }) {
+  const { environment } = useLanguage().messages;
+  const full = fullHomeOf(device);
+  if (!full) return null;
+  return (
+    <Notice kind="warning" title={environment.fullHomeTitle}>
+      <ServerText reason={full.reason} message={full.message} />
+    </Notice>
+  );
+}
+
 function Facts({ device }: { device: Device }) {
   const { language, messages } = useLanguage();
   const { environment } = messages;
-  const { startedAt, lastActivity, urls } = device.status ?? {};
+  const { startedAt, lastActivity, urls, storage } = device.status ?? {};
   const took = finishedSeconds(device);
   return (
     <dl className="facts">
@@ -96,6 +109,12 @@ function Facts({ device }: { device: Device }) {
         <div>
           <dt>{environment.lastActivity}</dt>
           <dd>{moment(lastActivity, language)}</dd>
+        </div>
+      )}
+      {storage?.usedBytes !== undefined && (
+        <div>
+          <dt>{environment.files}</dt>
+          <dd>{environment.taken(fileSize(storage.usedBytes), storage.quotaBytes ? fileSize(storage.quotaBytes) : undefined)}</dd>
         </div>
       )}
       {urls?.[0] !== undefined && (
@@ -117,7 +136,7 @@ function Notes({ device }: { device: Device }) {
   const { environment } = useLanguage().messages;
   const { role } = useSession();
   const notes = device.status?.conditions?.filter(
-    (each) => each.type !== 'Ready' && each.type !== 'InUse' && !isWarning(each) && each.status === 'False' && each.message,
+    (each) => each.type !== 'Ready' && each.type !== 'InUse' && each.type !== 'HomeHasRoom' && !isWarning(each) && each.status === 'False' && each.message,
   );
   if (role !== administrator) return null;
   if (!notes?.length) return null;
