@@ -50,7 +50,7 @@ static void fuzz_login(const char *header)
 static void fuzz_origin(const char *host, const char *origin)
 {
     static const char *const hosts[] = {"127.0.0.1", "lab.school.edu", NULL};
-    static const struct origin_policy policy = {hosts, true, 30001, false};
+    static const struct origin_policy policy = {.hosts = hosts, .any_address = true, .port = 30001};
     const struct origin_request request = {.method = HTTP_POST, .host = host, .origin = origin, .fetch_site = origin};
     _cleanup_error_ struct error *first = NULL, *second = NULL;
 
