@@ -2,12 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/beneath.h"
 #include "base/io.h"
 
 #define HTTPS "https://"
@@ -149,12 +148,10 @@ int wanted_check(const struct config *c, const struct wanted *w, struct error **
 int wanted_open_folder(const struct config *c, const struct wanted *w, struct error **err)
 {
     const char *root = allowed_by(c, w->path), *rest = root ? w->path + strlen(root) : "";
-    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
     _cleanup_close_ int top = root ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 
     while (*rest == '/')
         rest++;
-    int fd = top < 0 ? -1 : (int)syscall(SYS_openat2, top, *rest ? rest : ".", &how, sizeof(how));
+    int fd = top < 0 ? -1 : open_beneath(top, *rest ? rest : ".", O_RDONLY | O_DIRECTORY, 0);
     return fd < 0 ? error_errno(err, root ? errno : ENOENT, "spec.source.folder.path: open %s", w->path) : fd;
 }
