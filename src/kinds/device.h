@@ -4,8 +4,8 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "kinds/names.h"
 
-#define GROUP_VERSION "open-hydra-server.openhydra.io/v1"
 #define DEVICE_FINALIZER "open-hydra-server.openhydra.io/environment"
 #define USER_FINALIZER "open-hydra-server.openhydra.io/devices"
 

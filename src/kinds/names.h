@@ -1,5 +1,9 @@
 #pragma once
 
+/* Where our own kinds are in the API. */
+#define GROUP_VERSION "open-hydra-server.openhydra.io/v1"
+#define API_PREFIX "/apis/" GROUP_VERSION
+
 /* The plural names of the kinds, as their definitions have them: in paths of the API, and under which the store keeps
  * their objects. */
 #define PLURAL_USERS "openhydrausers"

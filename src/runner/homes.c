@@ -13,7 +13,6 @@
 #include "kinds/user.h"
 #include "runner/home_deeds.h"
 
-#define API_PREFIX "/apis/open-hydra-server.openhydra.io/v1"
 #define ANSWER_MAX 8
 
 struct work {

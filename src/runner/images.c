@@ -19,7 +19,6 @@
 #include "runner/environment/images.h"
 #include "runner/environment/named.h"
 
-#define API_PREFIX "/apis/open-hydra-server.openhydra.io/v1"
 #define BAR_WIDTH 24
 #define REDRAW_US 200000
 

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "kinds/names.h"
 #include "runner/engine/engine.h"
 #include "runner/engine/place.h"
 #include "runner/environment/controller.h"
@@ -20,7 +21,6 @@
 #include "runner/logs.h"
 #include "runner/source/source.h"
 
-#define API_PREFIX "/apis/open-hydra-server.openhydra.io/v1"
 #define TICK_MS 1000
 #define STOP_GRACE_SECONDS 3
 #define ENGINE_WAIT_MS 20000

@@ -133,7 +133,7 @@ static int fetch_into(struct job *j, int file, struct fetched *out, struct error
 
 static int fetch_and_send(struct job *j, struct fetched *out, struct error **err)
 {
-    _cleanup_free_ char *path = xasprintf("/apis/" GROUP_VERSION "/%s/%s", j->plural, j->name);
+    _cleanup_free_ char *path = xasprintf(API_PREFIX "/%s/%s", j->plural, j->name);
 
     if (wanted_check(j->sources->config, &j->wanted, err) < 0)
         return -1;
