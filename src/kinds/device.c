@@ -66,6 +66,18 @@ void device_read(yyjson_val *object, struct device *out)
     read_finalizers(object, out);
 }
 
+yyjson_val *device_condition(yyjson_val *object, const char *type)
+{
+    size_t i, max;
+    yyjson_val *v;
+
+    yyjson_arr_foreach (json_at(object, "status.conditions"), i, max, v) {
+        if (streq(json_str_at(v, "type"), type))
+            return v;
+    }
+    return NULL;
+}
+
 size_t device_ports(const struct device *d, struct device_port out[static DEVICE_PORTS_MAX])
 {
     yyjson_val *one;

@@ -55,5 +55,7 @@ struct device {
     int64_t home_quota;                 /* status.homeQuotaBytes; 0: none; -1: as for everybody */
 };
 void device_read(yyjson_val *object, struct device *out);
+/* The condition of that type in its status; NULL: none. */
+yyjson_val *device_condition(yyjson_val *object, const char *type);
 /* All ports that it has, the first of which is status.port; returns how many. */
 size_t device_ports(const struct device *d, struct device_port out[static DEVICE_PORTS_MAX]);

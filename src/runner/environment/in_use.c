@@ -56,14 +56,7 @@ void environment_watch_use(struct environments *es, struct environment *e, const
 
 static bool says_idle(yyjson_val *object)
 {
-    size_t i, max;
-    yyjson_val *one;
-
-    yyjson_arr_foreach (json_at(object, "status.conditions"), i, max, one) {
-        if (streq(json_str_at(one, "type"), "Idle"))
-            return streq(json_str_at(one, "status"), "True");
-    }
-    return false;
+    return streq(json_str_at(device_condition(object, "Idle"), "status"), "True");
 }
 
 /* Only as it was judged: who has asked to keep it meanwhile has changed it. */

@@ -24,15 +24,11 @@ bool environment_try_safe(struct environment *e, const char *reason, const char 
 
 void environment_read_safe(struct environment *e, yyjson_val *object)
 {
-    size_t i, max;
-    yyjson_val *v;
+    yyjson_val *said = device_condition(object, "SafeMode");
+    const char *reason = json_str_at(said, "reason"), *message = json_str_at(said, "message");
 
-    yyjson_arr_foreach (json_at(object, "status.conditions"), i, max, v) {
-        const char *reason = json_str_at(v, "reason"), *message = json_str_at(v, "message");
-        if (streq(json_str_at(v, "type"), "SafeMode") && streq(json_str_at(v, "status"), "True") && reason &&
-            !streq(reason, ASKED))
-            environment_try_safe(e, reason, message ? message : "");
-    }
+    if (streq(json_str_at(said, "status"), "True") && reason && !streq(reason, ASKED))
+        environment_try_safe(e, reason, message ? message : "");
 }
 
 struct safe_mode_words environment_safe_words(const struct environment *e, const struct device *d)

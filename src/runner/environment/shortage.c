@@ -12,14 +12,7 @@ static const char *const types[] = {
 
 static yyjson_val *present_condition(yyjson_val *object, enum shortage what)
 {
-    size_t i, max;
-    yyjson_val *v;
-
-    yyjson_arr_foreach (json_at(object, "status.conditions"), i, max, v) {
-        if (streq(json_str_at(v, "type"), types[what]))
-            return v;
-    }
-    return NULL;
+    return device_condition(object, types[what]);
 }
 
 /* --- Noted --- */

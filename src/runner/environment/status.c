@@ -131,18 +131,6 @@ static void add_room_condition(struct filling *f)
         add_condition(f, "HomeHasRoom", c.has_room, c.reason, c.message);
 }
 
-static yyjson_val *present_condition(yyjson_val *object, const char *type)
-{
-    size_t i, max;
-    yyjson_val *v;
-
-    yyjson_arr_foreach (json_at(object, "status.conditions"), i, max, v) {
-        if (streq(json_str_at(v, "type"), type))
-            return v;
-    }
-    return NULL;
-}
-
 static void collect_use_conditions(struct filling *f, yyjson_val *object)
 {
     struct use_condition c;
@@ -151,7 +139,7 @@ static void collect_use_conditions(struct filling *f, yyjson_val *object)
         return;
     for (size_t i = 0; i < USE_CONDITIONS; i++)
         if (environment_use_condition(&f->use, f->arena, i, &c) &&
-            (c.holds || !c.sparse || present_condition(object, c.type)))
+            (c.holds || !c.sparse || device_condition(object, c.type)))
             add_condition(f, c.type, c.holds, c.reason, c.message);
 }
 
@@ -182,7 +170,7 @@ static void fill_conditions(const struct filling *f, yyjson_val *object, yyjson_
     timestamp(now, clock_realtime_us());
     for (i = 0; i < f->conditions_len; i++) {
         const struct condition *c = &f->conditions[i];
-        yyjson_val *old = present_condition(object, c->type);
+        yyjson_val *old = device_condition(object, c->type);
         const char *holds = c->holds ? "True" : "False", *since = json_str_at(old, "lastTransitionTime");
         bool same = since && streq(json_str_at(old, "status"), holds);
         yyjson_mut_val *one = yyjson_mut_arr_add_obj(doc, list);
