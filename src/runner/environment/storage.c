@@ -114,6 +114,10 @@ void storage_follow(struct storage *s, const char *device, const struct runtime_
     LOCK_SCOPE(&s->lock);
     struct owner *o = find(s, owner->name);
 
+    if (o && o->id && owner->id && o->id != owner->id) { /* somebody else, who has other homes, has the name now */
+        owner_free(map_remove(s->owners, str_from(owner->name)));
+        o = NULL;
+    }
     if (o == NULL)
         o = make(s, owner->name, remembered);
     o->id = owner->id;
@@ -204,6 +208,8 @@ static bool note(struct storage *s, const struct looking *l, const struct runtim
     struct owner *o = find(s, l->name);
     int64_t now = clock_monotonic_us();
 
+    if (o == NULL || o->id != l->owner.id)
+        return false;
     o->not_before_us = now + REST * took_us;
     if (found) {
         o->found = (struct home_use){found->bytes,    found->files,   o->found.quota,

@@ -11,6 +11,7 @@
 #include "kinds/device.h"
 #include "runner/environment/controller.h"
 #include "runner/environment/limits.h"
+#include "runner/environment/storage.h"
 #include "unit/client/peer.h"
 #include "unit/runner/api.h"
 #include "unit/runner/pretend.h"
@@ -385,6 +386,24 @@ static void test_what_was_measured_is_kept(void **state)
     assert_int_equal(home_looks(s), before);
 }
 
+/* Who was made again under a name has other homes than who had it before. */
+static void test_numbers_are_a_persons(void **state)
+{
+    struct storage *st = storage_new(&(struct storage_options){0});
+    const struct runtime_owner ada = {"ada", 7, 100 * MIB}, another = {"ada", 8, 100 * MIB};
+    const struct home_use was = {.bytes = 300 * MIB, .quota = 100 * MIB, .measured_us = 1}, nothing = {0};
+    struct home_use found;
+
+    storage_follow(st, "ada", &ada, &was);
+    assert_true(storage_find(st, "ada", &found) && found.bytes == 300 * MIB);
+    storage_leave(st, "ada");
+    storage_follow(st, "ada", &ada, &nothing);
+    assert_true(storage_find(st, "ada", &found));
+    storage_follow(st, "ada", &another, &nothing);
+    assert_false(storage_find(st, "ada", &found));
+    storage_free(st);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
 
 int main(void)
@@ -397,6 +416,7 @@ int main(void)
         TEST(test_what_its_home_takes),
         TEST(test_a_home_over_its_quota),
         TEST(test_what_was_measured_is_kept),
+        cmocka_unit_test(test_numbers_are_a_persons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
