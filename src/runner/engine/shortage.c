@@ -113,39 +113,56 @@ static bool is_news(const struct runtime_shortage *before, const struct runtime_
            now->full != before->full;
 }
 
-/* Names of the devices of which there is news; the caller frees each and the list. */
-static size_t look_at_all(struct shortages *s, const char *proc, char ***out)
+static struct watched *watched_copy(const struct watched *w)
+{
+    struct watched *copy = xcalloc(1, sizeof(*copy));
+
+    *copy =
+        (struct watched){xstrdup(w->instance), xstrdup(w->device), xstrdup(w->container), w->pid, w->looked, w->seen};
+    return copy;
+}
+
+/* Copies, as the lock is not held while they are looked at; the caller frees each and the list. */
+static size_t copy_all(struct shortages *s, struct watched ***out)
 {
     LOCK_SCOPE(&s->lock);
-    char **list = xcalloc(map_size(s->all) + 1, sizeof(char *));
+    struct watched **list = xcalloc(map_size(s->all) + 1, sizeof(*list));
     struct str instance;
     size_t n = 0;
     void *v;
 
-    for (size_t at = 0; map_next(s->all, &at, &instance, &v);) {
-        struct watched *w = v;
-        struct runtime_shortage now;
-        if (!look(proc, w, &now))
-            continue;
-        if (is_news(&w->seen, &now))
-            list[n++] = xstrdup(w->device);
-        w->looked = true;
-        w->seen = now;
-    }
+    for (size_t at = 0; map_next(s->all, &at, &instance, &v);)
+        list[n++] = watched_copy(v);
     *out = list;
     return n;
 }
 
+/* True: there is news. Nothing is taken of what has another first process, or is not watched any more. */
+static bool take(struct shortages *s, const struct watched *was, const struct runtime_shortage *now)
+{
+    LOCK_SCOPE(&s->lock);
+    struct watched *w = map_get(s->all, str_from(was->instance));
+
+    if (w == NULL || w->pid != was->pid || !streq(w->container, was->container))
+        return false;
+    bool news = is_news(&w->seen, now);
+    w->looked = true;
+    w->seen = *now;
+    return news;
+}
+
 void shortages_round(struct shortages *s, const char *proc)
 {
-    char **devices;
-    size_t n = look_at_all(s, proc, &devices);
+    struct watched **all;
+    size_t n = copy_all(s, &all);
 
     for (size_t i = 0; i < n; i++) {
-        s->listener.changed(s->listener.arg, devices[i]);
-        free(devices[i]);
+        struct runtime_shortage now;
+        if (look(proc, all[i], &now) && take(s, all[i], &now))
+            s->listener.changed(s->listener.arg, all[i]->device);
+        watched_free(all[i]);
     }
-    free(devices);
+    free(all);
 }
 
 void shortages_watch(struct shortages *s, const char *instance, const char *device, const char *container, pid_t pid)
