@@ -48,6 +48,12 @@ static inline bool ends_with(const char *s, const char *suffix)
     return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
 
+/* What every folder lists beside its entries. */
+static inline bool is_dots(const char *name)
+{
+    return streq(name, ".") || streq(name, "..");
+}
+
 /* ASCII only: a protocol does not follow the locale. */
 static inline bool ascii_isdigit(char c)
 {

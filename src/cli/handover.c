@@ -120,7 +120,7 @@ static int clear_way(int folder, const char *name, unsigned depth)
     if (entries == NULL)
         return -1;
     while ((e = readdir(entries)))
-        if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
+        if (!is_dots(e->d_name))
             (void)(clear_way(fd, e->d_name, depth - 1) < 0); /* then the folder is not empty */
     closedir(entries);
     return unlinkat(folder, name, AT_REMOVEDIR);

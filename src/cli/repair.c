@@ -46,7 +46,7 @@ static int repair_in(int folder, dev_t device, const struct owner *o, unsigned d
     if (entries == NULL)
         return error_errno(err, errno, "read a folder");
     while (rc == 0 && (e = readdir(entries)))
-        if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
+        if (!is_dots(e->d_name))
             rc = repair_entry(folder, e->d_name, device, o, depth, err);
     closedir(entries);
     return rc;

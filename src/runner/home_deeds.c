@@ -79,7 +79,7 @@ static bool is_unused(int folder, unsigned deepest)
     bool unused = d != NULL;
 
     while (unused && (e = readdir(d))) {
-        if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+        if (is_dots(e->d_name))
             continue;
         _cleanup_close_ int below = open_beneath_unmounted(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY);
         unused = below >= 0 && deepest && is_unused(below, deepest - 1);
@@ -97,7 +97,7 @@ static void remove_unused(int folder, const char *name)
     const struct dirent *e;
 
     while (d && (e = readdir(d)))
-        if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
+        if (!is_dots(e->d_name))
             remove_unused(dirfd(d), e->d_name);
     if (d)
         closedir(d);

@@ -122,7 +122,7 @@ static int copy_folder(struct copying *c, int from, int to, unsigned depth, stru
     if (d == NULL)
         return failed(c, "a folder", err);
     while ((e = readdir(d)))
-        if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && copy_entry(c, from, to, e->d_name, depth, err) < 0)
+        if (!is_dots(e->d_name) && copy_entry(c, from, to, e->d_name, depth, err) < 0)
             return -1;
     return 0;
 }

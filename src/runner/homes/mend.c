@@ -44,11 +44,6 @@ static bool has_more_names(const struct stat *st)
     return !S_ISDIR(st->st_mode) && st->st_nlink > 1;
 }
 
-static bool is_entry(const struct dirent *e)
-{
-    return !streq(e->d_name, ".") && !streq(e->d_name, "..");
-}
-
 /* --- At a glance --- */
 
 bool mend_top_is_strange(int home, const struct mend_order *o)
@@ -66,7 +61,7 @@ static bool has_strange_entry(int folder, const struct mend_order *o)
     bool found = false;
 
     for (unsigned n = 0; d && !found && n < NEAR_ENTRIES && (e = readdir(d)); n++)
-        found = is_entry(e) && fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        found = !is_dots(e->d_name) && fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
                 !home_ids_have(o->ids, st.st_uid) && !is_device(&st) && !has_more_names(&st);
     if (d)
         closedir(d);
@@ -196,7 +191,7 @@ static bool walk(struct walk *w, int home, const atomic_bool *stop)
         e = readdir(d);
         if (e == NULL)
             leave(w, true);
-        else if (is_entry(e))
+        else if (!is_dots(e->d_name))
             visit(w, dirfd(d), e->d_name);
     }
     bool whole = w->depth == 0;

@@ -31,7 +31,7 @@ static void count_content(int fd, const struct pace *pace, unsigned depth, struc
         return;
     }
     while ((e = readdir(d))) {
-        if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+        if (is_dots(e->d_name))
             continue;
         if (pace_step(pace) < 0) {
             c->partial = true;

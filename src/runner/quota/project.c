@@ -120,7 +120,7 @@ static void mark_folder(struct marking *m, int fd, unsigned depth)
         return;
     }
     while (!m->enough && (e = readdir(d))) {
-        if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+        if (is_dots(e->d_name))
             continue;
         m->enough = pace_step(m->pace) < 0;
         if (!m->enough)

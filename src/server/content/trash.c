@@ -49,11 +49,6 @@ enum { STOPPED = 1 };
 
 static int remove_entry(struct sweep *s, int folder, const char *name, unsigned depth, struct error **err);
 
-static bool is_dots(const char *name)
-{
-    return streq(name, ".") || streq(name, "..");
-}
-
 static int remove_content(struct sweep *s, DIR *d, unsigned depth, struct error **err)
 {
     struct dirent *e;
