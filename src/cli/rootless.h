@@ -6,7 +6,7 @@
  * Without root one may mount only inside a user namespace. Podman keeps one for each user, with a mount namespace in
  * which it looks for the folders that containers get; both last as long as its pause process or a container does, so
  * that a later runner finds what an earlier one mounted. Runner and gateway go there, the server stays outside: the
- * runner mounts each environment's socket folder against links (gateway.md §1), and nginx, in the same mount namespace,
+ * runner mounts each environment's socket folder against links, and nginx, in the same mount namespace,
  * can see nothing but what is mounted. Outside, all of them are the user who started us.
  */
 struct rootless;

@@ -14,8 +14,8 @@ struct public_pattern {
 };
 
 /*
- * Everything that can be set: configuration file, then flags. The original's keys are all read (open-hydra-server.md
- * §3.2); those without a meaning here are named in a warning. One structure, checked once, never changed afterwards.
+ * Everything that can be set: configuration file, then flags. The original's keys are all read; those without a
+ * meaning here are named in a warning (keys.c). One structure, checked once, never changed afterwards.
  */
 struct config {
     char *file;    /* NULL: none was there */

@@ -1,4 +1,4 @@
-"""A hostile environment, opened in a real Chromium by a teacher who has the dashboard and other environments open (gateway.md §3 to §6)."""
+"""A hostile environment, opened in a real Chromium by a teacher who has the dashboard and other environments open."""
 import contextlib
 import json
 import pathlib
@@ -146,7 +146,7 @@ def test_opening(visit):
     assert visit.who() == TEACHER
 
 
-# ---- requests of a hostile page (§3) ------------------------------------------------------------------------------------------
+# ---- requests of a hostile page -----------------------------------------------------------------------------------------------
 
 # Each resolves to how it ended; all of it with the teacher's cookies.
 WAYS = """
@@ -292,7 +292,7 @@ def test_the_dashboard_is_out_of_reach_of_what_it_opens(visit):
     assert dashboard.url() == address and visit.who() == TEACHER
 
 
-# ---- headers (§4) ---------------------------------------------------------------------------------------------------------------
+# ---- headers --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -413,7 +413,7 @@ def test_what_an_environment_is_told(scene, pass_of):
     assert fetch(scene, "/.control/seen", pass_of).body == b"environment"
 
 
-# ---- cookies and the session (§5) -------------------------------------------------------------------------------------------------
+# ---- cookies and the session ------------------------------------------------------------------------------------------------------
 
 
 def names(scene):
@@ -520,7 +520,7 @@ def test_the_dashboards_storage_stays(visit):
     assert tab.run(f"return localStorage.getItem('{KEY}')") is None
 
 
-# ---- tickets (§6) -----------------------------------------------------------------------------------------------------------------
+# ---- tickets ----------------------------------------------------------------------------------------------------------------------
 
 
 def make_ticket(visit, name):

@@ -1,4 +1,4 @@
-"""What reaches an environment, what comes back from it, and who is let in (gateway.md §2 to §6), through a real nginx."""
+"""What reaches an environment, what comes back from it, and who is let in, through a real nginx."""
 import os
 import re
 import socket

@@ -1,4 +1,4 @@
-"""What lives through a restart of the server and a reload of nginx (gateway.md §7)."""
+"""What lives through a restart of the server and a reload of nginx."""
 import threading
 import time
 

@@ -8,9 +8,9 @@
 #include "base/error.h"
 
 /*
- * What an environment has on the host besides its container: the directory of its socket (a tmpfs, nosymfollow:
- * gateway.md §1), as root a bind mount of its home at a path that nobody can exchange under the engine's eyes,
- * read-only copies of the mounts at and below what all share, and room for its log.
+ * What an environment has on the host besides its container: the directory of its socket (a tmpfs, nosymfollow, as
+ * links may be put there from inside), as root a bind mount of its home at a path that nobody can exchange under the
+ * engine's eyes, read-only copies of the mounts at and below what all share, and room for its log.
  * Names are hashes of the instance's id: a socket's path holds 107 bytes.
  */
 #define PLACE_NAME_SIZE 17

@@ -92,7 +92,7 @@ static void write_host(struct buffer *b, const char *host)
 }
 
 /* No HTTP/2 anywhere. To browsers: cookies that are too large nginx answers with the end of the connection there, and
- * the browser would be shut out for good; over HTTP/1.1 it is told to clear them (gateway.md §5). To the API's clients:
+ * the browser would be shut out for good; over HTTP/1.1 it is told to clear them. To the API's clients:
  * nginx (1.22) keeps an answer's headers back there until the first bytes of its body come, and kubectl waits for the
  * headers of a watch that has nothing to tell yet, until its own ping after 30 s (`kubectl delete` of what goes fast).
  */

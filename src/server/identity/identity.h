@@ -6,8 +6,7 @@
 
 /*
  * Who sent a request. Its socket says that (runner.sock is the runner), or else, for what came through nginx, the first
- * provider that finds a claim of its kind in it (providers.c). Foreign origins are refused before (gateway.md §3, rules
- * 1 to 3 with the dashboard's origin).
+ * provider that finds a claim of its kind in it (providers.c). Foreign origins are refused before (origin.h).
  */
 struct identifier;
 struct identifier *identifier_new(struct accounts *accounts);

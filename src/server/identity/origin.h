@@ -7,8 +7,8 @@
 #include "http/http.h"
 
 /*
- * What a browser may be made to send us by somebody else's page (gateway.md §3, rules 1 to 3, with the dashboard as the
- * only origin of ours). Programs that are no browsers send neither Origin nor Sec-Fetch-*.
+ * What a browser may be made to send us by somebody else's page (rules 1 to 3 of gateway/rules.h, with the dashboard
+ * as the only origin of ours). Programs that are no browsers send neither Origin nor Sec-Fetch-*.
  */
 struct origin_policy {
     const char *const *hosts; /* names and addresses by which we are known, no brackets; NULL-terminated */

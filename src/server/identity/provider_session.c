@@ -64,7 +64,7 @@ static struct session *session_of_cookie(struct accounts *a, const struct http_e
     return NULL;
 }
 
-/* The key says that a session is meant; a cookie alone is nobody's (gateway.md §5). */
+/* The key says that a session is meant; a cookie alone is nobody's. */
 static enum claim look_cookie(const struct provider_data *d, struct http_exchange *x, struct identity *who,
                               struct error **err)
 {

@@ -3,7 +3,7 @@
 #include "base/str.h"
 
 /*
- * Rules 2 and 3 of gateway.md §3, the same for the dashboard's API (origin.h) and for environments (gateway/rules.h):
+ * Rules 2 and 3 of gateway/rules.h, the same for the dashboard's API (origin.h) and for environments:
  * whether somebody else's page may have made a browser send this. Programs that are no browsers send none of these
  * headers.
  */

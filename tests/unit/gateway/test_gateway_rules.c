@@ -1,5 +1,4 @@
-/* Which requests a browser may have been made to send by somebody else's page: gateway.md §3, rules 1 to 5, row by row.
- */
+/* Which requests a browser may have been made to send by somebody else's page: rules 1 to 5 of rules.h, row by row. */
 #include "unit/gateway/configured.h"
 
 #include "base/alloc.h"
