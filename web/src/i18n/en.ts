@@ -179,7 +179,6 @@ export const en = {
     lastLines: 'Last lines of the log',
     showLog: 'Show the whole log',
     hideLog: 'Hide the log',
-    noOwner: 'Nobody is logged in here, so there is no “my environment”. Start one for a user in the list of users.',
     popup: 'The browser did not allow a new tab. Allow pop-ups for this page and try again.',
     noSandboxes: 'No environment is offered at the moment. Please tell your teacher.',
   },
@@ -364,8 +363,6 @@ export const en = {
     stopText: 'Running programs end, and what has not been saved is lost. Saved files are kept.',
     bulkProgress: (done: number, all: number) => `${number.format(done)} of ${number.format(all)} done`,
     bulkFailed: (count: number) => `${number.format(count)} could not be done:`,
-    bulkDone: (count: number) => `${number.format(count)} done.`,
-    nothingToDo: 'There is nothing to do for this selection.',
     sandbox: 'Environment',
   },
   add: {

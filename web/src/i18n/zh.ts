@@ -179,7 +179,6 @@ export const zh: Messages = {
     lastLines: '日志的最后几行',
     showLog: '查看完整日志',
     hideLog: '收起日志',
-    noOwner: '这里没有登录用户，因此没有“我的环境”。请在用户列表中为某个用户启动。',
     popup: '浏览器阻止了新标签页。请允许本页弹出窗口，然后重试。',
     noSandboxes: '目前没有可用的环境，请告诉老师。',
   },
@@ -363,8 +362,6 @@ export const zh: Messages = {
     stopText: '正在运行的程序会结束，未保存的内容会丢失；已保存的文件会保留。',
     bulkProgress: (done, all) => `已完成 ${n(done)} / ${n(all)}`,
     bulkFailed: (count) => `${n(count)} 个未能完成：`,
-    bulkDone: (count) => `已完成 ${n(count)} 个。`,
-    nothingToDo: '所选用户没有需要处理的内容。',
     sandbox: '环境类型',
   },
   add: {
