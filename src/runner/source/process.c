@@ -195,9 +195,12 @@ static const char *last_words(struct hearing *h)
 
     if (said.n == 0)
         return "it said nothing";
-    size_t n = text_clean(h->words.p, h->words.n, "");
-    h->words.p[n] = '\0';
-    return n > LAST_WORDS ? h->words.p + n - LAST_WORDS : h->words.p;
+    char *end = h->words.p + (said.p - h->words.p) + said.n, *begin = end - (said.n < LAST_WORDS ? said.n : LAST_WORDS);
+    /* Not in the middle of a character: in JSON that is none. */
+    while (begin < end && ((unsigned char)*begin & 0xc0) == 0x80)
+        begin++;
+    begin[text_clean(begin, (size_t)(end - begin), "")] = '\0';
+    return begin;
 }
 
 static int finish(struct hearing *h, int rc, struct error **err)

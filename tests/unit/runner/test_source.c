@@ -13,6 +13,8 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
+#include "base/text.h"
+#include "runner/source/process.h"
 #include "runner/source/wanted.h"
 
 static char folder[] = "/tmp/source-XXXXXX";
@@ -124,6 +126,35 @@ static void what_an_object_asks_for(void **state)
     assert_int_equal(w.type, SOURCE_UPLOAD);
 }
 
+static int ignore_output(void *arg, struct str piece, struct error **err)
+{
+    return 0;
+}
+
+/* Into a status, which is JSON: it begins with a whole character, wherever it was cut. */
+static void last_words_are_text(void **state)
+{
+    _cleanup_close_ int here = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    for (int shift = 0; shift < 3; shift++) {
+        _cleanup_free_ char *script =
+            xasprintf("i=0; while [ $i -lt 300 ]; do printf 课 >&2; i=$((i + 1)); done; printf '%%s' '%.*s' >&2; exit 3", shift,
+                      "end");
+        const char *const arguments[] = {"/bin/sh", "-c", script, NULL};
+        const struct process p = {.arguments = arguments,
+                                  .folder = here,
+                                  .network = true,
+                                  .file_bytes = 1 << 20,
+                                  .seconds = 60,
+                                  .stop_fd = -1,
+                                  .take = ignore_output};
+        _cleanup_error_ struct error *err = NULL;
+        assert_int_equal(process_run(&p, &err), -1);
+        assert_true(err->reason == REASON_INVALID && strstr(err->message, "课"));
+        assert_true(text_is_plain(str_from(err->message), ""));
+    }
+}
+
 static int setup(void **state)
 {
     return mkdtemp(folder) ? 0 : -1;
@@ -141,6 +172,7 @@ int main(void)
         cmocka_unit_test(references),
         cmocka_unit_test(folders),
         cmocka_unit_test(what_an_object_asks_for),
+        cmocka_unit_test(last_words_are_text),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
