@@ -8,6 +8,8 @@
 #define NAME_BYTES_MAX 255
 /* It says something every five seconds, and an environment may wait for its processors. */
 #define SILENCE_S 120
+/* Longer than it works at most (SECONDS there): what stands in its place may go on saying something. */
+#define LONGEST_S (35 * 60)
 
 /* A name of a folder, which leads nowhere else. */
 static int check_name(const char *name, struct error **err)
@@ -36,8 +38,11 @@ static int run_with(struct runtime *r, const char *instance, const char *python,
 {
     _cleanup_free_ char *text = xstrndup(course_programs[0].text.p, course_programs[0].text.n);
     const char *const arguments[] = {python, "-I", "-S", "-c", text, name, version ? version : ""};
-    const struct runtime_program p = {
-        .arguments = arguments, .arguments_len = ARRAY_SIZE(arguments), .silence_s = SILENCE_S, .stop_fd = -1};
+    const struct runtime_program p = {.arguments = arguments,
+                                      .arguments_len = ARRAY_SIZE(arguments),
+                                      .silence_s = SILENCE_S,
+                                      .seconds = LONGEST_S,
+                                      .stop_fd = -1};
 
     buffer_clear(out);
     return r->ops->run_inside(r, instance, &p, out, err);

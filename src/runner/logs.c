@@ -17,6 +17,9 @@
 #define MAX_TAIL 100000
 #define IDLE_SECONDS 60
 #define MAX_COURSE_WORK ((size_t)512 << 10)
+/* How long copying a course takes is an environment's own affair, so that it never has all places. */
+#define MAX_COURSES (MAX_REQUESTS / 2)
+#define MAX_COURSES_EACH 2
 
 /* Each request has a thread of its own, since the engine's answers block; there are few. */
 struct logs {
@@ -24,8 +27,9 @@ struct logs {
     struct http_server *server;
     pthread_mutex_t lock;
     pthread_cond_t less;
-    unsigned requests;   /* that exist */
-    unsigned unanswered; /* of these */
+    unsigned requests;       /* that exist */
+    unsigned unanswered;     /* of these */
+    struct request *courses; /* of these, those that are being copied */
     bool stopping;
 };
 
@@ -34,7 +38,8 @@ struct request {
     struct http_exchange *x;
     char *instance;
     void (*serve)(struct request *r);
-    char *course, *version;             /* where it is about one */
+    char *course, *version; /* where it is about one */
+    struct request *next_course;
     struct runtime_log_options options; /* stop_fd: readable once the peer is gone */
     pthread_mutex_t lock;
     pthread_cond_t room;
@@ -188,12 +193,48 @@ static void serve_usage(struct request *r)
     http_reply(r->x, 200, "application/json", str_from(text));
 }
 
+static int begin_course(struct request *r, struct error **err)
+{
+    struct logs *l = r->logs;
+    unsigned all = 0, own = 0;
+    LOCK_SCOPE(&l->lock);
+
+    for (const struct request *other = l->courses; other; other = other->next_course, all++)
+        own += streq(other->instance, r->instance);
+    if (own == MAX_COURSES_EACH)
+        return error_set(err, REASON_CONFLICT, "%u courses are being copied in the environment already", own);
+    if (all == MAX_COURSES)
+        return error_set(err, REASON_TOO_MANY_REQUESTS, "%u courses are being copied already", all);
+    r->next_course = l->courses;
+    l->courses = r;
+    return 0;
+}
+
+static void end_course(struct request *r)
+{
+    struct request **at = &r->logs->courses;
+    LOCK_SCOPE(&r->logs->lock);
+
+    while (*at != r)
+        at = &(*at)->next_course;
+    *at = r->next_course;
+}
+
+static int copy_course(struct request *r, struct buffer *result, struct error **err)
+{
+    if (begin_course(r, err) < 0)
+        return -1;
+    int rc = course_work(r->logs->runtime, r->instance, r->course, r->version, result, err);
+    end_course(r);
+    return rc;
+}
+
 static void serve_course(struct request *r)
 {
     _cleanup_error_ struct error *err = NULL;
     _cleanup_buffer_ struct buffer result = BUFFER_MAX(MAX_COURSE_WORK);
 
-    if (course_work(r->logs->runtime, r->instance, r->course, r->version, &result, &err) < 0)
+    if (copy_course(r, &result, &err) < 0)
         reply_error(r->x, err);
     else
         http_reply(r->x, 200, "application/json", str_trim(buffer_str(&result)));

@@ -149,6 +149,7 @@ static int follow_run(struct run *r, struct arena *a, const struct runtime_progr
                      .path = arena_printf(a, API "/exec/%s/start", r->id),
                      .content_type = "application/json",
                      .body = STR("{\"Detach\":false,\"Tty\":false}"),
+                     .timeout_ms = p->seconds * 1000,
                      .silence_s = p->silence_s,
                      .stop_fd = p->stop_fd >= 0 ? p->stop_fd : r->engine->stop_fd,
                      .begun = bound_reader,

@@ -184,7 +184,8 @@ struct runtime_progress {
 struct runtime_program {
     const char *const *arguments; /* the first names it */
     size_t arguments_len;
-    unsigned silence_s; /* so long without a word on its standard output, and nobody waits for it any more */
+    unsigned silence_s; /* so long without a word on its standard output, and nobody waits for it any more … */
+    unsigned seconds;   /* … nor after so long, whatever it says; 0: as long as it lasts */
     int stop_fd;
 };
 

@@ -66,6 +66,11 @@ static int usage(struct runtime *r, const char *uid, struct runtime_usage *out, 
     return inspect(r, uid, NULL, err);
 }
 
+/* Those of "slow…" last until they may end. */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static unsigned slow;
+static bool may_end;
+
 static char *ran; /* the arguments of the last program, but for its text */
 
 static int run_inside(struct runtime *r, const char *uid, const struct runtime_program *p, struct buffer *out,
@@ -78,6 +83,13 @@ static int run_inside(struct runtime *r, const char *uid, const struct runtime_p
     ran = xasprintf("%s %s %s %s … %s|%s", p->arguments[0], p->arguments[1], p->arguments[2], p->arguments[3],
                     p->arguments[5], p->arguments[6]);
     assert_non_null(strstr(p->arguments[4], "def main()"));
+    assert_true(p->silence_s > 0 && p->seconds > 0);
+    if (starts_with(uid, "slow")) {
+        slow++;
+        pthread_cond_broadcast(&changed);
+        while (!may_end)
+            pthread_cond_wait(&changed, &lock);
+    }
     if (streq(uid, "bare"))
         return error_set(err, REASON_INVALID, "there is no program python3 in the environment's image");
     buffer_puts(out, "\n\n{\"counts\":{}}\n");
@@ -247,6 +259,53 @@ static void so_many_at_a_time(void **state)
         close(fds[i]);
 }
 
+static int copy_slowly(unsigned device, unsigned running)
+{
+    _cleanup_free_ char *text =
+        xasprintf("POST /devices/slow%u/course?name=x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", device);
+    int fd = client_connect(&at);
+    LOCK_SCOPE(&lock);
+
+    client_send(fd, text);
+    while (slow < running)
+        pthread_cond_wait(&changed, &lock);
+    return fd;
+}
+
+static unsigned copy(const char *path)
+{
+    _cleanup_free_ char *answer = ask("POST", path);
+    return status_of(answer);
+}
+
+/* However long environments take for it, logs are read meanwhile, and others have a share. */
+static void courses_leave_room(void **state)
+{
+    int fds[AT_ONCE / 2];
+
+    may_end = false;
+    slow = 0;
+    for (unsigned i = 0; i < AT_ONCE / 2; i++) {
+        fds[i] = copy_slowly(i / 2, i + 1);
+        if (i == 1)
+            assert_int_equal(copy("/devices/slow0/course?name=y"), 409);
+    }
+    assert_int_equal(copy("/devices/u/course?name=x"), 429);
+    assert_int_equal(get("/devices/u/log"), 200);
+    pthread_mutex_lock(&lock);
+    may_end = true;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+    for (size_t i = 0; i < AT_ONCE / 2; i++) {
+        struct buffer b = {0};
+        client_read_until(fds[i], &b, "{\"counts\":{}}");
+        buffer_free(&b);
+        close(fds[i]);
+    }
+    assert_int_equal(copy("/devices/u/course?name=x"), 200);
+    free(steal_ptr(ran));
+}
+
 /* With readers still there. */
 static void a_stop_ends_what_is_followed(void **state)
 {
@@ -269,6 +328,7 @@ int main(void)
         TEST(what_is_asked_for),
         TEST(a_failure_in_the_midst_is_its_last_line),
         TEST(so_many_at_a_time),
+        TEST(courses_leave_room),
         TEST(a_stop_ends_what_is_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,9 +137,9 @@ static void last_words_are_text(void **state)
     _cleanup_close_ int here = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     for (int shift = 0; shift < 3; shift++) {
-        _cleanup_free_ char *script =
-            xasprintf("i=0; while [ $i -lt 300 ]; do printf 课 >&2; i=$((i + 1)); done; printf '%%s' '%.*s' >&2; exit 3", shift,
-                      "end");
+        _cleanup_free_ char *script = xasprintf(
+            "i=0; while [ $i -lt 300 ]; do printf 课 >&2; i=$((i + 1)); done; printf '%%s' '%.*s' >&2; exit 3", shift,
+            "end");
         const char *const arguments[] = {"/bin/sh", "-c", script, NULL};
         const struct process p = {.arguments = arguments,
                                   .folder = here,
