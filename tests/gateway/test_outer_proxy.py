@@ -152,6 +152,9 @@ def test_the_last_that_is_no_proxy_is_the_client(trusting, said, understood):
 def test_nobody_else_is_believed(trusting, source):
     got = address(trusting, source, X_Forwarded_For="192.0.2.7", X_Forwarded_Proto="https", Forwarded="for=192.0.2.7", X_Real_IP="192.0.2.7")
     assert got["X-Real-IP"] == got["X-Forwarded-For"] == source and got["X-Forwarded-Proto"] == "http"
+    # Nor who calls itself so.
+    said = ("trustedhttps", "trusted https", "trusted", " trusted https")
+    assert {address(trusting, source, X_Forwarded_Proto=p)["X-Forwarded-Proto"] for p in said} == {"http"}
 
 
 def test_by_which_scheme_the_client_came(trusting):
