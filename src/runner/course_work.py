@@ -248,9 +248,10 @@ class Work:
 
     def note(self, what, path, beside=None):
         self.counts[what] += 1
-        self.room -= len(os.fsencode(path)) + len(os.fsencode(beside or ""))
-        if what in ("same", "yours") or len(self.files) >= SHOWN or self.room < 0:
+        room = self.room - len(os.fsencode(path)) - len(os.fsencode(beside or ""))
+        if what in ("same", "yours") or len(self.files) >= SHOWN or room < 0:
             return
+        self.room = room
         self.files.append({"path": shown(path), "what": what} | ({"beside": shown(beside)} if beside else {}))
 
     # What there is

@@ -252,6 +252,15 @@ def test_the_report_is_bounded(desk):
     assert got["counts"]["new"] == 500 and len(got["files"]) == 200
 
 
+def test_what_stays_takes_no_room_in_the_report(desk):
+    files = {f"{i:04}-{'x' * 200}.py": "one" for i in range(400)}
+    desk.publish({**files, "z.py": "one"})
+    desk.counts()
+    desk.publish({**files, "z.py": "two"})
+    got = desk.work()
+    assert got["counts"]["same"] == 400 and got["files"] == [{"path": "z.py", "what": "updated"}]
+
+
 # ---- ended at any point, and in each other's way -----------------------------------------------------------------------
 
 
