@@ -113,6 +113,7 @@ def test_a_server_that_was_taken_over_gains_no_network(apart):
                                         (outside.url.replace("127.0.0.1", "localhost"), False),
                                         (outside.url.replace("127.0.0.1", "127.9.0.1@127.0.0.1"), False),
                                         (outside.url.replace("127.0.0.1", "[::ffff:127.0.0.1]"), False),
+                                        (f"known{outside.url}", False), (f"known {outside.url}", False),
                                         (f"unix:{elsewhere.path}", False), (f"unix:{apart.folder}/run/env/../../elsewhere.sock", False),
                                         (f"unix:{apart.environments['ben'].path}:/x", False), ("", False)):
             server.answer = address
