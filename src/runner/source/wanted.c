@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -67,7 +68,7 @@ static bool is_within(const char *text, const char *allowed)
     return strncmp(text, allowed, n) == 0 && (text[n] == '\0' || text[n] == '/');
 }
 
-/* The longest entry that it lies in; NULL: none. */
+/* The longest entry that it lies in, which may end with a slash where the text does not; NULL: none. */
 static const char *allowed_by(const struct config *c, const char *text)
 {
     const char *found = NULL;
@@ -145,13 +146,47 @@ int wanted_check(const struct config *c, const struct wanted *w, struct error **
     return 0;
 }
 
-int wanted_open_folder(const struct config *c, const struct wanted *w, struct error **err)
+static const char *path_below(const char *path, const char *root)
 {
-    const char *root = allowed_by(c, w->path), *rest = root ? w->path + strlen(root) : "";
-    _cleanup_close_ int top = root ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    size_t n = strlen(root);
+    const char *rest = path + (n < strlen(path) ? n : strlen(path));
 
     while (*rest == '/')
         rest++;
-    int fd = top < 0 ? -1 : open_beneath(top, *rest ? rest : ".", O_RDONLY | O_DIRECTORY, 0);
+    return rest;
+}
+
+static int open_folder_below(int top, const char *path, int flags)
+{
+    return open_beneath(top, *path ? path : ".", flags | O_DIRECTORY, 0);
+}
+
+/* Root passes folders that nobody else may enter, and would let out what lies below them; what is read is read without
+ * privileges. */
+static int check_way(int top, const char *path)
+{
+    _cleanup_free_ char *way = xstrdup(path);
+    struct stat st;
+
+    for (char *slash = geteuid() == 0 ? strchr(way, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        _cleanup_close_ int fd = open_folder_below(top, way, O_PATH);
+        *slash = '/';
+        if (fd < 0 || fstat(fd, &st) < 0)
+            return -1;
+        if (!(st.st_mode & S_IXOTH)) {
+            errno = EACCES;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int wanted_open_folder(const struct config *c, const struct wanted *w, struct error **err)
+{
+    const char *root = allowed_by(c, w->path), *rest = root ? path_below(w->path, root) : "";
+    _cleanup_close_ int top = root ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    int fd = top < 0 || check_way(top, rest) < 0 ? -1 : open_folder_below(top, rest, O_RDONLY);
     return fd < 0 ? error_errno(err, root ? errno : ENOENT, "spec.source.folder.path: open %s", w->path) : fd;
 }

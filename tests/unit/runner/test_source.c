@@ -107,6 +107,40 @@ static void folders(void **state)
     assert_true(unlink(file) == 0 && unlink(link) == 0 && rmdir(deep) == 0 && rmdir(inside) == 0);
 }
 
+/* However the configuration writes it. */
+static void a_slash_at_the_end_of_a_folder(void **state)
+{
+    _cleanup_free_ char *with_slash = xasprintf("%s/", folder), *inside = xasprintf("%s/a", folder);
+    char *sources[] = {with_slash, NULL};
+    const struct config c = {.content_sources = sources};
+    const char *const paths[] = {folder, with_slash, inside};
+
+    assert_int_equal(mkdir(inside, 0755), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        const struct wanted w = {.type = SOURCE_FOLDER, .path = paths[i]};
+        struct stat opened, named;
+        _cleanup_close_ int fd = wanted_open_folder(&c, &w, NULL);
+        assert_true(fd >= 0 && fstat(fd, &opened) == 0 && stat(paths[i], &named) == 0);
+        assert_int_equal(opened.st_ino, named.st_ino);
+    }
+    assert_int_equal(rmdir(inside), 0);
+}
+
+/* What lies below a folder that is closed to everybody is not read by way of root's rights. */
+static void closed_folders_stay_closed(void **state)
+{
+    _cleanup_free_ char *closed = xasprintf("%s/closed", folder), *below = xasprintf("%s/closed/open", folder);
+
+    if (geteuid() != 0)
+        skip();
+    assert_true(mkdir(closed, 0700) == 0 && mkdir(below, 0755) == 0);
+    assert_int_equal(open_below(below), -1);
+    assert_int_equal(chmod(closed, 0711), 0);
+    _cleanup_close_ int fd = open_below(below);
+    assert_true(fd >= 0);
+    assert_true(rmdir(below) == 0 && rmdir(closed) == 0);
+}
+
 static void what_an_object_asks_for(void **state)
 {
     static const char text[] =
@@ -171,6 +205,8 @@ int main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(references),
         cmocka_unit_test(folders),
+        cmocka_unit_test(a_slash_at_the_end_of_a_folder),
+        cmocka_unit_test(closed_folders_stay_closed),
         cmocka_unit_test(what_an_object_asks_for),
         cmocka_unit_test(last_words_are_text),
     };
