@@ -24,6 +24,15 @@ size_t text_character(struct str s)
     return want;
 }
 
+size_t text_cut(struct str s, size_t most)
+{
+    size_t n = s.n < most ? s.n : most;
+
+    while (n && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+        n--;
+    return n;
+}
+
 static uint32_t code_point(const char *s, size_t n)
 {
     static const unsigned char first[] = {0, 0x7f, 0x1f, 0x0f, 0x07};

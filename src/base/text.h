@@ -12,6 +12,8 @@
 
 /* Length of the well-formed UTF-8 character at the start (RFC 3629); 0: there is none. */
 size_t text_character(struct str s);
+/* How much of it to show in `most` bytes: no character is cut in two. */
+size_t text_cut(struct str s, size_t most);
 /* Well-formed, and nothing of the above but the ASCII characters in `keep` ("", "\n\t"). */
 bool text_is_plain(struct str s, const char *keep);
 /* Makes it so in place: white space becomes a blank, anything else one '?'. Returns the new length. */

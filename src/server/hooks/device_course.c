@@ -162,24 +162,33 @@ static enum reason reason_of(const char *name)
     return REASON_INTERNAL;
 }
 
+/* Of what was said, as much as people read; the caller frees. */
+static char *shown(struct str said)
+{
+    size_t n = text_cut(said, REASON_SHOWN);
+    char *text = xstrndup(said.p, n);
+
+    text[text_clean(text, strlen(text), "")] = '\0';
+    return text;
+}
+
 static int check_result(const struct copying *w, yyjson_val *said, struct error **err)
 {
     const char *why = json_str_at(said, "error");
-    _cleanup_free_ char *text = xstrdup_or_null(why);
 
-    if (json_at(said, "counts") && text == NULL)
+    if (json_at(said, "counts") && why == NULL)
         return 0;
-    if (text == NULL)
+    if (why == NULL)
         return error_set(err, REASON_INTERNAL, "course %s: the environment does not say what came of it", w->course);
-    text[text_clean(text, strlen(text), "")] = '\0';
-    return error_set(err, reason_of(json_str_at(said, "reason")), "course %s: %.*s", w->course, REASON_SHOWN, text);
+    _cleanup_free_ char *text = shown(str_from(why));
+    return error_set(err, reason_of(json_str_at(said, "reason")), "course %s: %s", w->course, text);
 }
 
 /* --- Asking the runner --- */
 
 static int refused(const struct answer *a, struct error **err)
 {
-    struct str said = str_trim(buffer_str(&a->body));
+    _cleanup_free_ char *said = shown(str_trim(buffer_str(&a->body)));
     enum reason reason = a->status == 400   ? REASON_BAD_REQUEST
                          : a->status == 404 ? REASON_NOT_FOUND
                          : a->status == 409 ? REASON_CONFLICT
@@ -187,7 +196,7 @@ static int refused(const struct answer *a, struct error **err)
                          : a->status == 429 ? REASON_TOO_MANY_REQUESTS
                                             : REASON_SERVICE_UNAVAILABLE;
 
-    return error_set(err, reason, "%.*s", said.n < REASON_SHOWN ? (int)said.n : REASON_SHOWN, said.n ? said.p : "");
+    return error_set(err, reason, "%s", said);
 }
 
 static int ask(struct copying *w, struct answer *answer, struct error **err)

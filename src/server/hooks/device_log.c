@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "base/thread.h"
 #include "client/transport.h"
 
@@ -152,7 +153,7 @@ static struct error *refusal(const struct answer *a)
         return err;
     }
     error_set(&err, a->status == 429 ? REASON_TOO_MANY_REQUESTS : REASON_SERVICE_UNAVAILABLE, "the runner: %.*s",
-              said.n < REASON_SHOWN ? (int)said.n : REASON_SHOWN, said.n ? said.p : "");
+              (int)text_cut(said, REASON_SHOWN), said.n ? said.p : "");
     err->retry_after = RETRY_SECONDS;
     return err;
 }

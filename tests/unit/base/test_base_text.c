@@ -430,6 +430,16 @@ static void cleans_in_place(void **state)
     assert_true(str_is((struct str){text, n}, "a?[31m ?\xe4\xb8\xad \tb??"));
 }
 
+static void cuts_no_character(void **state)
+{
+    static const struct str text = STR("a\xe4\xb8\xad\xf0\x9f\x98\x80");
+    static const size_t shown[] = {0, 1, 1, 1, 4, 4, 4, 4, 8, 8};
+
+    for (size_t most = 0; most < ARRAY_SIZE(shown); most++)
+        assert_int_equal(text_cut(text, most), shown[most]);
+    assert_int_equal(text_cut((struct str){0}, 3), 0);
+}
+
 /* One line, whatever is in it. */
 static void logs_plain_lines(void **state)
 {
@@ -512,6 +522,7 @@ int main(void)
         cmocka_unit_test(no_uuid_of_the_parent),
         cmocka_unit_test(tells_text_from_controls),
         cmocka_unit_test(cleans_in_place),
+        cmocka_unit_test(cuts_no_character),
         cmocka_unit_test(logs_plain_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
