@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -17,19 +18,38 @@
 #define NOBODY 65534
 #define COMMIT_DIGITS_MIN 40
 #define REPOSITORY "repository.git"
+/* As before a start of an environment (engine/disk.c): of a small disk a twentieth part. */
+#define SMALL_PART 20
 
 struct taking {
     const struct fetch *fetch;
-    int file; /* -1: what comes is a small text */
+    int folder; /* to work in: on the disk that is filled */
+    int file;   /* -1: what comes is a small text */
+    bool clears;
     struct buffer text;
     uint64_t bytes;
     EVP_MD_CTX *hash; /* NULL: nobody said what it should be */
 };
 
+/* The database is on the same disk. */
+static int check_room(const struct taking *t, struct error **err)
+{
+    struct statvfs st;
+
+    if (fstatvfs(t->folder, &st) < 0)
+        return error_errno(err, errno, "look at the disk of %s", t->fetch->folder);
+    uint64_t whole = (uint64_t)st.f_blocks * st.f_frsize, minimum = t->fetch->config->minimum_free_mib << 20;
+    if ((uint64_t)st.f_bavail * st.f_frsize >= (minimum < whole / SMALL_PART ? minimum : whole / SMALL_PART))
+        return 0;
+    return error_set(err, REASON_INSUFFICIENT_STORAGE, "the disk of %s is full (minimumFreeDisk)", t->fetch->folder);
+}
+
 static int take(void *arg, struct str piece, struct error **err)
 {
     struct taking *t = arg;
 
+    if (!t->clears && check_room(t, err) < 0)
+        return -1;
     if (t->file < 0) {
         buffer_add(&t->text, piece);
         return 0;
@@ -218,7 +238,9 @@ static int empty(struct taking *t, int folder, struct error **err)
     int file = t->file;
 
     t->file = -1;
+    t->clears = true;
     int rc = run(t, folder, false, arguments, err);
+    t->clears = false;
     t->file = file;
     return rc;
 }
@@ -242,6 +264,8 @@ int fetch_run(const struct fetch *f, int file, struct fetched *out, struct error
 {
     struct taking t = {.fetch = f, .file = file, .text = BUFFER_MAX(4096)};
     _cleanup_close_ int folder = open_work_folder(f, err);
+
+    t.folder = folder;
     int rc = folder < 0 || empty(&t, folder, err) < 0 ? -1 : fetch_wanted(&t, folder, out, err);
 
     if (folder >= 0 && empty(&t, folder, NULL) == 0)
