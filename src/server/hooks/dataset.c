@@ -173,14 +173,18 @@ static bool is_form(const struct operation *op)
            (op->verb == VERB_CREATE || op->verb == VERB_UPDATE);
 }
 
-/* What is fetched is not sent as well: the next fetch would replace it. */
+/* What is fetched is not sent as well: the next fetch would replace it. And the runner may bring what nobody wants any
+ * more, since fetching takes long. */
 static int check_source(const struct object *object, const struct identity *who, struct error **err)
 {
     _cleanup_json_ yyjson_doc *doc = object ? json_parse(object->json, NULL) : NULL;
     const char *type = json_str_at(yyjson_doc_get_root(doc), "spec.source.type");
+    bool is_sent = type == NULL || streq(type, "Upload"), is_runner = who->role == ROLE_RUNNER;
 
-    if (type == NULL || streq(type, "Upload") || who->role == ROLE_RUNNER)
+    if (is_sent != is_runner)
         return 0;
+    if (is_runner)
+        return error_set(err, REASON_CONFLICT, "its content is uploaded by now (spec.source.type)");
     return error_set(err, REASON_CONFLICT, "its content is fetched (spec.source.type is %s): set that to Upload first",
                      type);
 }
