@@ -227,7 +227,7 @@ static void look_at(struct sources *s, const char *plural, yyjson_val *object)
 
 static void look_at_all(struct sources *s, struct kind_of_content *k)
 {
-    struct cached **all;
+    struct cached **all = NULL;
     size_t n = informer_synced(k->informer) ? informer_all(k->informer, &all) : 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -235,8 +235,7 @@ static void look_at_all(struct sources *s, struct kind_of_content *k)
             look_at(s, k->plural, all[i]->object);
         cached_unref(all[i]);
     }
-    if (n)
-        free(all);
+    free(all); /* there is one of nothing as well */
 }
 
 static void *fetch_all(void *arg)
