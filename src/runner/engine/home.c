@@ -168,6 +168,14 @@ void home_close(struct home *h)
     h->fd = h->parent = -1;
 }
 
+bool home_is_in_place(const struct home *h, const char *user)
+{
+    struct stat a, b;
+
+    return fstatat(h->parent, user, &a, AT_SYMLINK_NOFOLLOW) == 0 && fstat(h->fd, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
 void home_make_folders(const struct home_options *o, const struct home *h)
 {
     for (size_t i = 0; i < o->folders_len; i++)

@@ -34,6 +34,8 @@ void home_close(struct home *h);
  * `base`, whose content a student or a taken-over server might have changed. Under the lock of the homes beside it, which
  * the caller closes with `*lock` when the home is mounted. */
 int home_open(const struct home_options *o, struct home *out, int *lock, struct error **err) _must_check_;
+/* Whether it is still what has that name: where the lock was not held all the time. */
+bool home_is_in_place(const struct home *h, const char *user);
 /* `folders`, where there are none; not through links, and not in what is another's. */
 void home_make_folders(const struct home_options *o, const struct home *h);
 struct mend_order home_mend_order(const struct home_options *o, const struct home *h);

@@ -253,6 +253,28 @@ static int take_home(struct making *m, struct error **err)
     return mending;
 }
 
+/* What is full takes long: the homes beside it are not held up by that. */
+static int take_into_quota(struct making *m, const struct engine_facts *f, struct error **err)
+{
+    bool is_new = engine_storage_is_new(m->e, f, m->spec);
+
+    if (is_new) {
+        close(m->home_lock);
+        m->home_lock = -1;
+    }
+    if (engine_storage_prepare(m->e, f, m->spec) > 0)
+        return 1;
+    if (!is_new)
+        return 0;
+    m->home_lock = homes_lock(m->home.parent, err);
+    if (m->home_lock < 0)
+        return -1;
+    if (home_is_in_place(&m->home, m->spec->owner))
+        return 0;
+    m->spec->progress = "the home was moved meanwhile, and is looked for again";
+    return 1;
+}
+
 static int mount_home(struct making *m, struct error **err)
 {
     const char *source = m->home_path;
@@ -311,9 +333,10 @@ static int make_all(struct making *m, const struct engine_facts *f, const char *
     *reason = "MendingHome";
     if (home)
         return home > 0 ? 1 : refuse(reason, "HomeRefused");
+    int quota = take_into_quota(m, f, err);
     *reason = "QuotaPending";
-    if (engine_storage_prepare(m->e, f, m->spec) > 0)
-        return 1;
+    if (quota)
+        return quota > 0 ? 1 : refuse(reason, "HomeRefused");
     if (make_socket_folder(m, err) < 0 || make_ports_folder(m, err) < 0)
         return refuse(reason, "SocketDirectoryRefused");
     if (mount_home(m, err) < 0)

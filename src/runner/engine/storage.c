@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
@@ -13,7 +14,8 @@
 #include "runner/quota/project.h"
 
 #define HOMES_MAX 256
-#define MARK_SECONDS 10 /* at a time: who starts waits for it */
+#define MARK_BRIEFLY_US (INT64_C(200) * 1000) /* … which anybody may at any time */
+#define MARK_US (INT64_C(10) * 1000000)       /* at a time, and one at a time: who starts waits for it */
 
 struct homes {
     int fds[HOMES_MAX];
@@ -124,23 +126,59 @@ static int use_projects(const struct homes *h, const struct runtime_owner *o, st
     return 0;
 }
 
+struct marking {
+    int64_t begun_us;
+    bool takes_long;
+};
+
+/* Of the few threads that start and end environments one is kept by homes that are full, and the others go on. */
+static atomic_flag somebody_takes_long = ATOMIC_FLAG_INIT;
+
 static int until_deadline(void *arg)
 {
-    return clock_monotonic_us() > *(int64_t *)arg ? -1 : 0;
+    struct marking *m = arg;
+    int64_t took = clock_monotonic_us() - m->begun_us;
+
+    if (took < MARK_BRIEFLY_US)
+        return 0;
+    if (!m->takes_long)
+        m->takes_long = !atomic_flag_test_and_set(&somebody_takes_long);
+    return m->takes_long && took < MARK_US ? 0 : -1;
+}
+
+static int mark_all(const struct homes *h, uint32_t id, const struct pace *pace, struct error **err)
+{
+    for (size_t i = 0; i < h->n; i++) {
+        int done = project_quotas_at(h->fds[i]) ? project_mark(h->fds[i], id, pace, err) : 1;
+        if (done <= 0)
+            return done;
+    }
+    return 1;
 }
 
 /* 1: all of them; 0: there is more, which is gone on with. */
 static int mark_homes(const struct homes *h, uint32_t id, struct error **err)
 {
-    int64_t deadline_us = clock_monotonic_us() + INT64_C(1000000) * MARK_SECONDS;
-    struct pace pace = {until_deadline, &deadline_us};
+    struct marking m = {.begun_us = clock_monotonic_us()};
+    struct pace pace = {until_deadline, &m};
+    int done = mark_all(h, id, &pace, err);
 
-    for (size_t i = 0; i < h->n; i++) {
-        int done = project_quotas_at(h->fds[i]) ? project_mark(h->fds[i], id, &pace, err) : 1;
-        if (done <= 0)
-            return done;
-    }
-    return 1;
+    if (m.takes_long)
+        atomic_flag_clear(&somebody_takes_long);
+    return done;
+}
+
+bool engine_storage_is_new(struct engine *e, const struct engine_facts *f, const struct runtime_spec *s)
+{
+    _cleanup_homes_ struct homes homes = {.n = 0};
+    bool is_new = false;
+
+    if (s->home_quota == 0 || !may_enforce(f))
+        return false;
+    find_homes(&homes, e->config, s->owner);
+    for (size_t i = 0; i < homes.n; i++)
+        is_new |= project_quotas_at(homes.fds[i]) && !project_is_marked(homes.fds[i], s->owner_id);
+    return is_new;
 }
 
 int engine_storage_prepare(struct engine *e, const struct engine_facts *f, struct runtime_spec *s)
