@@ -334,9 +334,21 @@ static void look_at_work(struct activities *a, struct due *d)
 static bool uses_gpu(const struct runtime_gpu_use *uses, size_t n, const char *id)
 {
     for (size_t i = 0; i < n; i++)
-        if (streq(uses[i].id, id) && uses[i].processes)
-            return true;
-    return n == 0; /* nobody knows who uses what */
+        if (streq(uses[i].id, id))
+            return uses[i].processes > 0;
+    return true; /* nobody knows who uses it */
+}
+
+/* What the others do on one that it shares with them counts as nothing, and hides nothing that it does itself. */
+static void add_gpu(struct look *l, int utilization, bool own)
+{
+    int percent = own ? utilization : 0;
+
+    if (utilization < 0)
+        return;
+    if (percent > l->gpu_percent)
+        l->gpu_percent = percent;
+    l->gpu_is_own |= own;
 }
 
 static void look_at_its_gpus(struct activities *a, struct due *d)
@@ -351,10 +363,8 @@ static void look_at_its_gpus(struct activities *a, struct due *d)
         a->o.runtime->ops->gpu_use(a->o.runtime, arena, d->instance, &uses, &n);
     while (d->gpus && str_split(&rest, ',', &id)) {
         const struct runtime_gpu *g = runtime_find_gpu(a->o.runtime, arena, arena_strndup(arena, id.p, id.n));
-        if (g == NULL || g->utilization <= d->look.gpu_percent)
-            continue;
-        d->look.gpu_percent = g->utilization;
-        d->look.gpu_is_own = g->units <= 1 || uses_gpu(uses, n, g->id);
+        if (g)
+            add_gpu(&d->look, g->utilization, g->units <= 1 || uses_gpu(uses, n, g->id));
     }
 }
 

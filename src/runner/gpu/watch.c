@@ -62,15 +62,21 @@ bool gpus_known(struct gpus *g)
 bool gpus_use(struct gpus *g, const char *container, const char *gpu, uint64_t *memory_bytes, unsigned *processes)
 {
     LOCK_SCOPE(&g->lock);
+    bool known = false;
+
+    *memory_bytes = *processes = 0;
     for (size_t i = 0; i < g->uses.n; i++) {
         const struct gpu_use *u = &g->uses.list[i];
-        if (!streq(u->container, container) || !streq(u->gpu, gpu))
+        if (!streq(u->gpu, gpu))
+            continue;
+        known = true;
+        if (!streq(u->container, container))
             continue;
         *memory_bytes = u->memory_bytes;
         *processes = u->processes;
-        return true;
+        break;
     }
-    return false;
+    return known;
 }
 
 static void tell(struct gpus *g)

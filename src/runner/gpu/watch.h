@@ -28,7 +28,7 @@ bool gpus_known(struct gpus *g);
 /* To be called every second or so: says of a driver that does not answer that it does not. */
 void gpus_tick(struct gpus *g, int64_t now_us);
 
-/* What that container makes of the GPU; false: nothing that is known. */
+/* What that container makes of the GPU: 0 processes where others use it alone; false: nobody knows who does. */
 bool gpus_use(struct gpus *g, const char *container, const char *gpu, uint64_t *memory_bytes, unsigned *processes);
 
 /* One round of the thread's, for tests: waits for at most so long. */

@@ -352,7 +352,7 @@ struct runtime_ops {
     /* How many share a GPU from now on, instead of what the configuration says; NULL: as that says. Takes it. May be NULL
      * as `gpus` may. */
     void (*share_gpus)(struct runtime *r, struct time_slicing *slicing);
-    /* Of those that the instance has; none: nothing is known. Pods: dcgm-exporter's metrics. */
+    /* Of GPUs of which it is known who uses them; 0 processes: others do. Pods: dcgm-exporter's metrics. */
     void (*gpu_use)(struct runtime *r, struct arena *a, const char *id, struct runtime_gpu_use **out, size_t *n);
     void (*about)(struct runtime *r, struct arena *a, struct runtime_about *out);
     void (*free)(struct runtime *r);

@@ -270,7 +270,9 @@ static void test_who_uses_it(void **state)
     assert_true(gpus_use(gpus, ID64, "GPU-b", &bytes, &processes));
     assert_int_equal(bytes, 811597924);
     assert_int_equal(processes, 2);
-    assert_false(gpus_use(gpus, ID64, "GPU-a", &bytes, &processes));
+    assert_true(gpus_use(gpus, "another", "GPU-b", &bytes, &processes)); /* not that one, but others */
+    assert_true(bytes == 0 && processes == 0);
+    assert_false(gpus_use(gpus, ID64, "GPU-a", &bytes, &processes)); /* nobody knows */
     assert_int_equal(told, 2);
     see(TWO "process GPU-b 11 811597900\nprocess GPU-b 12 100\n");
     assert_true(gpus_use(gpus, ID64, "GPU-b", &bytes, &processes));

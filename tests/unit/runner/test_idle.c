@@ -304,7 +304,27 @@ static int work(struct runtime *r, const char *id, pid_t pid, struct runtime_wor
     return is_seen ? 0 : error_set(err, REASON_NOT_FOUND, "it is not seen");
 }
 
-static const struct runtime_ops ops = {.name = "numbers", .work = work};
+/* Two that are shared: «A», on which others work, and «B». */
+static int percent_of_b;
+static unsigned processes_on_b;
+
+static void gpus(struct runtime *r, struct arena *a, struct runtime_gpu **out, size_t *n)
+{
+    *out = arena_alloc(a, 2 * sizeof(**out));
+    (*out)[0] = (struct runtime_gpu){.id = "A", .units = 2, .utilization = 90};
+    (*out)[1] = (struct runtime_gpu){.id = "B", .units = 2, .utilization = percent_of_b};
+    *n = 2;
+}
+
+static void gpu_use(struct runtime *r, struct arena *a, const char *id, struct runtime_gpu_use **out, size_t *n)
+{
+    *out = arena_alloc(a, 2 * sizeof(**out));
+    (*out)[0] = (struct runtime_gpu_use){.id = "A"};
+    (*out)[1] = (struct runtime_gpu_use){.id = "B", .processes = processes_on_b};
+    *n = 2;
+}
+
+static const struct runtime_ops ops = {.name = "numbers", .work = work, .gpus = gpus, .gpu_use = gpu_use};
 
 static void changed(void *arg, const char *name)
 {
@@ -468,6 +488,27 @@ static void a_clock_that_is_set_ends_nothing(void **state)
     assert_int_equal(of(s, "a").verdict.kind, IDLE_END);
 }
 
+static void what_others_do_on_a_shared_gpu_counts_for_them(void **state)
+{
+    struct scene *s = *state;
+    const struct activity_subject a = {.name = "a",
+                                       .instance = "a",
+                                       .pid = 7,
+                                       .address = "unix:/nonexistent/environment",
+                                       .gpus = "A,B",
+                                       .limit_us = 40 * SECOND};
+
+    percent_of_b = 50;
+    processes_on_b = 1; /* its own, beside one that is busier with others */
+    activities_watch(s->activities, &a);
+    passes(s, 200, 2);
+    assert_int_equal(of(s, "a").verdict.kind, IDLE_KEEP);
+    assert_string_equal(of(s, "a").reason, "GPUBusy");
+    processes_on_b = 0;
+    passes(s, 60, 2);
+    assert_int_equal(of(s, "a").verdict.kind, IDLE_END);
+}
+
 static void what_is_dropped_begins_anew(void **state)
 {
     struct scene *s = *state;
@@ -523,6 +564,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_another_runner_wrote_is_taken_over, begin, finish),
         cmocka_unit_test_setup_teardown(what_is_not_seen_is_not_ended, begin, finish),
         cmocka_unit_test_setup_teardown(a_clock_that_is_set_ends_nothing, begin, finish),
+        cmocka_unit_test_setup_teardown(what_others_do_on_a_shared_gpu_counts_for_them, begin, finish),
         cmocka_unit_test_setup_teardown(what_is_dropped_begins_anew, begin, finish),
         cmocka_unit_test_setup_teardown(all_may_call_at_once, begin, finish),
     };
