@@ -114,21 +114,6 @@ static void note_seen(const struct job *j)
     }
 }
 
-static void work_on(struct menders *m, struct job *j)
-{
-    int64_t begun = clock_monotonic_us();
-
-    bool whole = mend_home(j->home, &j->order, &m->stop, &j->count);
-    j->failed = mend_top_is_strange(j->home, &j->order);
-    if (!whole)
-        return;
-    note_seen(j);
-    if (j->count.mended || j->count.left)
-        log_info("%s: of %llu files %llu were given to the home's user, %llu left as they are, in %.1f s", j->path,
-                 (unsigned long long)j->count.looked, (unsigned long long)j->count.mended,
-                 (unsigned long long)j->count.left, clock_seconds_since(begun));
-}
-
 /* Of this thread alone; where it may not be said it is not. */
 static void become_modest(bool idle)
 {
@@ -137,6 +122,31 @@ static void become_modest(bool idle)
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), LEAST_NICE);
     (void)sched_setscheduler(0, idle ? SCHED_IDLE : SCHED_BATCH, &(struct sched_param){0});
     (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(class, idle ? 0 : 7));
+}
+
+/* Whoever starts waits for the lock of the homes: it is not held by somebody who lets all others go first. */
+static void become_usual(void)
+{
+    (void)sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 0);
+    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 0));
+}
+
+static void work_on(const struct lane *lane, struct job *j)
+{
+    int64_t begun = clock_monotonic_us();
+
+    bool whole = mend_home(j->home, &j->order, &lane->all->stop, &j->count);
+    j->failed = mend_top_is_strange(j->home, &j->order);
+    if (!whole)
+        return;
+    become_usual();
+    note_seen(j);
+    become_modest(lane->idle);
+    if (j->count.mended || j->count.left)
+        log_info("%s: of %llu files %llu were given to the home's user, %llu left as they are, in %.1f s", j->path,
+                 (unsigned long long)j->count.looked, (unsigned long long)j->count.mended,
+                 (unsigned long long)j->count.left, clock_seconds_since(begun));
 }
 
 static struct job *next_job(struct lane *lane)
@@ -165,7 +175,7 @@ static void *run_lane(void *arg)
     pthread_mutex_lock(&m->lock);
     while ((j = next_job(lane))) {
         pthread_mutex_unlock(&m->lock);
-        work_on(m, j);
+        work_on(lane, j);
         pthread_mutex_lock(&m->lock);
         j->state = JOB_DONE;
         j->done_us = clock_monotonic_us();
