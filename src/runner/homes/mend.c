@@ -10,13 +10,15 @@
 
 #include "base/alloc.h"
 #include "base/beneath.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/map.h"
 
-#define DEEPEST 512                 /* each level is an open folder; what is deeper is left alone */
-#define NEAR_ENTRIES 4096           /* of one folder */
-#define LINKS_MAX ((size_t)1 << 20) /* files with several names that are remembered */
+#define DEEPEST 512                   /* each level is an open folder; what is deeper is left alone */
+#define NEAR_ENTRIES 4096             /* of one folder */
+#define NEAR_US (INT64_C(100) * 1000) /* of all of them: who starts beside this one waits for it */
+#define LINKS_MAX ((size_t)1 << 20)   /* files with several names that are remembered */
 
 /* --- What is wrong --- */
 
@@ -53,14 +55,14 @@ bool mend_top_is_strange(int home, const struct mend_order *o)
 }
 
 /* A group that is another's stops nobody. What would be left alone is nothing to wait for. */
-static bool has_strange_entry(int folder, const struct mend_order *o)
+static bool has_strange_entry(int folder, const struct mend_order *o, int64_t until_us)
 {
     DIR *d = folder < 0 ? NULL : fdopendir(folder);
     const struct dirent *e;
     struct stat st;
     bool found = false;
 
-    for (unsigned n = 0; d && !found && n < NEAR_ENTRIES && (e = readdir(d)); n++)
+    for (unsigned n = 0; d && !found && n < NEAR_ENTRIES && clock_monotonic_us() < until_us && (e = readdir(d)); n++)
         found = !is_dots(e->d_name) && fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
                 !home_ids_have(o->ids, st.st_uid) && !is_device(&st) && !has_more_names(&st);
     if (d)
@@ -74,11 +76,12 @@ bool mend_is_needed(int home, const struct mend_order *o)
 {
     static const char *const near[] = {".",       ".local",   ".local/share", ".local/share/jupyter",
                                        ".config", ".jupyter", ".ipython",     ".cache"};
+    int64_t until_us = clock_monotonic_us() + NEAR_US;
 
     if (mend_top_is_strange(home, o))
         return true;
     for (size_t i = 0; i < ARRAY_SIZE(near); i++)
-        if (has_strange_entry(open_beneath_unmounted(home, near[i], O_RDONLY | O_DIRECTORY), o))
+        if (has_strange_entry(open_beneath_unmounted(home, near[i], O_RDONLY | O_DIRECTORY), o, until_us))
             return true;
     return false;
 }
@@ -92,6 +95,8 @@ struct walk {
     size_t depth;
     struct map *links; /* inode → names of it that were seen, as a number: another's, and not all names seen yet */
     bool told;         /* why something was left */
+    int64_t begun_us;  /* wall clock, as that of ctimes */
+    size_t moved;      /* the level of a folder that changed since then, or of the first of several; 0: none */
 };
 
 static void leave_alone(struct walk *w, const char *name, const char *why)
@@ -100,6 +105,24 @@ static void leave_alone(struct walk *w, const char *name, const char *why)
     if (!w->told)
         log_warning("in a home, %s is another's and stays so: %s", name, why);
     w->told = true;
+}
+
+/*
+ * What runs may rename while it is walked through, and would have one name found twice in place of another that lies
+ * elsewhere. Whatever is renamed is changed, or lies in a folder that is. The top is not theirs to rename.
+ */
+#define CLOCK_COARSE_US 50000 /* ctimes lag behind the clock by less */
+static bool is_changed(const struct walk *w, const struct stat *st)
+{
+    return st->st_ctim.tv_sec * INT64_C(1000000) + st->st_ctim.tv_nsec / 1000 >= w->begun_us - CLOCK_COARSE_US;
+}
+
+static void note_entered(struct walk *w)
+{
+    struct stat st;
+
+    if (w->moved == 0 && w->depth > 1 && (fstat(dirfd(w->levels[w->depth - 1]), &st) < 0 || is_changed(w, &st)))
+        w->moved = w->depth;
 }
 
 /* This is the last of its names that was missing. */
@@ -125,6 +148,10 @@ static void give(struct walk *w, int fd, const char *name)
 
     if (fstat(fd, &st) < 0 || !is_strange(o, &st))
         return;
+    if (has_more_names(&st) && (w->moved || is_changed(w, &st))) {
+        leave_alone(w, name, "it has several names, and is being moved");
+        return;
+    }
     if (has_more_names(&st) && !is_last_name(w, &st))
         return;
     if (is_device(&st))
@@ -145,6 +172,7 @@ static bool enter(struct walk *w, int folder)
         return false;
     }
     w->levels[w->depth++] = d;
+    note_entered(w);
     return true;
 }
 
@@ -152,6 +180,8 @@ static void leave(struct walk *w, bool done)
 {
     DIR *d = w->levels[--w->depth];
 
+    if (w->moved > w->depth)
+        w->moved = 0;
     if (done)
         give(w, dirfd(d), "a folder");
     closedir(d);
@@ -185,7 +215,7 @@ static bool walk(struct walk *w, int home, const atomic_bool *stop)
     const struct dirent *e;
 
     if (!enter(w, openat(home, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)))
-        return true;
+        return false;
     while (w->depth && !atomic_load(stop)) {
         DIR *d = w->levels[w->depth - 1];
         e = readdir(d);
@@ -204,7 +234,7 @@ bool mend_home(int home, const struct mend_order *o, const atomic_bool *stop, st
 {
     struct walk *w = xcalloc(1, sizeof(*w));
 
-    *w = (struct walk){.o = o, .count = count, .links = map_new()};
+    *w = (struct walk){.o = o, .count = count, .links = map_new(), .begun_us = clock_realtime_us()};
     bool whole = walk(w, home, stop);
     count->left += map_size(w->links);
     if (map_size(w->links))
