@@ -69,9 +69,10 @@ static int refuse_in_use(const char *what, struct error **err)
 /* --- Attach --- */
 
 #define SKELETON_DEEPEST 8
+#define SKELETON_MOST 200 /* looked at, and removed, while all starts wait for the lock */
 
-/* Folders and nothing else, as a start makes them. */
-static bool is_unused(int folder, unsigned deepest)
+/* Folders and nothing else, and not many, as a start makes them. */
+static bool is_unused(int folder, unsigned deepest, unsigned *left)
 {
     int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -82,7 +83,9 @@ static bool is_unused(int folder, unsigned deepest)
         if (is_dots(e->d_name))
             continue;
         _cleanup_close_ int below = open_beneath_unmounted(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY);
-        unused = below >= 0 && deepest && is_unused(below, deepest - 1);
+        if (*left)
+            --*left;
+        unused = below >= 0 && deepest && *left && is_unused(below, deepest - 1, left);
     }
     if (d)
         closedir(d);
@@ -192,7 +195,8 @@ int home_attach(const struct home_deed *d, const struct home_entry *e, const cha
     if (whose_settle(h.parent, &claim, &record, kept, err) < 0 || note_not_seen(h.parent, user, &record, err) < 0)
         return -1;
     _cleanup_close_ int home = open_beneath(h.parent, user, O_RDONLY | O_DIRECTORY, 0);
-    bool whole = home < 0 || is_unused(home, SKELETON_DEEPEST);
+    unsigned left = SKELETON_MOST;
+    bool whole = home < 0 || is_unused(home, SKELETON_DEEPEST, &left);
     if (whole ? become_home(&h, e, user, uid, err) < 0 : into_folder(&h, e, user, name, err) < 0)
         return -1;
     if (whole)
@@ -260,6 +264,7 @@ int home_archive(const struct home_deed *d, const struct home_entry *e, const ch
                     (char[]){"--numeric-owner"},
                     (char[]){"--one-file-system"},
                     (char[]){"--xattrs"},
+                    (char[]){"--force-local"}, /* a name with a colon is no other machine's */
                     how,
                     (char[]){"--file"},
                     fresh,
