@@ -47,6 +47,17 @@ static int hold(const struct home_entry *e, struct held *h, struct error **err)
     return h->folder < 0 ? error_errno(err, errno, "open %s/%s", e->place->path, path) : 0;
 }
 
+/* Since it was read, and perhaps asked about, somebody else may have got the name, and begun a home. */
+static int check_same(const struct held *h, const struct home_entry *e, struct error **err)
+{
+    struct home_record record;
+    bool known = e->kind == HOME_PRESENT && record_read(h->parent, e->name, &record, NULL) > 0;
+
+    if (e->kind != HOME_PRESENT || streq(known ? record.uid : "", e->uid))
+        return 0;
+    return error_set(err, REASON_CONFLICT, "%s is somebody else's by now: look again", e->id);
+}
+
 static bool shows(const struct home_deed *d, int folder, const char *name)
 {
     _cleanup_close_ int home = open_beneath(folder, name, O_PATH | O_DIRECTORY, 0);
@@ -188,7 +199,7 @@ int home_attach(const struct home_deed *d, const struct home_entry *e, const cha
     struct home_record record;
     _cleanup_held_ struct held h;
 
-    if (hold(e, &h, err) < 0 || check_attach(d, &h, e, user, uid, err) < 0)
+    if (hold(e, &h, err) < 0 || check_same(&h, e, err) < 0 || check_attach(d, &h, e, user, uid, err) < 0)
         return -1;
     if (e->kind == HOME_PRESENT && streq(e->name, user)) /* of a former one of that name, in its place still */
         return take_over(&h, e, uid, err);
@@ -316,7 +327,7 @@ static int put_away(const struct home_deed *d, const struct home_entry *e, char 
 {
     _cleanup_held_ struct held h;
 
-    if (hold(e, &h, err) < 0)
+    if (hold(e, &h, err) < 0 || check_same(&h, e, err) < 0)
         return -1;
     if (shows(d, h.folder, e->name))
         return refuse_in_use(e->id, err);

@@ -672,6 +672,24 @@ static void test_a_home_is_removed(void **state)
     assert_true(n > 20);
 }
 
+/* While somebody was asked whether it is meant, or before. */
+static void test_what_became_anothers_is_left(void **state)
+{
+    const struct home_deed d = {in("nowhere"), arena, false};
+    _cleanup_error_ struct error *err = NULL;
+    char kept[KEPT_NAME_SIZE];
+
+    settle(&first, kept);
+    make_dir("ada", geteuid());
+    const struct home_entry *e = find("plain/ada");
+    assert_non_null(e);
+    settle(&second, kept);
+    make_dir("ada", geteuid());
+    assert_int_equal(home_remove(&d, e, &err), -1);
+    assert_int_equal(err->reason, REASON_CONFLICT);
+    assert_true(path_exists(in("ada")));
+}
+
 static void test_what_is_named_is_found(void **state)
 {
     char kept[KEPT_NAME_SIZE];
@@ -721,6 +739,7 @@ int main(void)
         TEST(test_a_kept_home_is_attached),
         TEST(test_a_kept_home_becomes_a_folder),
         TEST(test_a_home_is_removed),
+        TEST(test_what_became_anothers_is_left),
         TEST(test_what_is_named_is_found),
     };
     return cmocka_run_group_tests_name("runner: homes", tests, NULL, NULL);
