@@ -140,11 +140,25 @@ static int settle(const struct home_options *o, struct home *h, struct error **e
     return o->uid ? whose_settle(h->parent, &claim, &h->record, h->kept, err) : 0;
 }
 
-static int open_or_make(const struct home_options *o, struct home *h, struct error **err)
+static int copy_skeleton(const struct home_options *o, const struct home *h, struct error **err)
+{
+    const struct skeleton skeleton = {o->skeleton, o->user, o->owner, o->chown};
+    return o->skeleton ? skeleton_copy(&skeleton, h->parent, err) : 0;
+}
+
+/* Copied under the lock is what a home begins with whose former one has just been set aside. */
+static int place_skeleton(const struct home_options *o, const struct home *h, int copied, struct error **err)
 {
     const struct skeleton skeleton = {o->skeleton, o->user, o->owner, o->chown};
 
-    if (o->skeleton && skeleton_make_home(&skeleton, h->parent, err) < 0)
+    if (!copied)
+        copied = copy_skeleton(o, h, err);
+    return copied > 0 ? skeleton_place(&skeleton, h->parent, err) : copied;
+}
+
+static int open_or_make(const struct home_options *o, struct home *h, int copied, struct error **err)
+{
+    if (place_skeleton(o, h, copied, err) < 0)
         return -1;
     if (mkdirat(h->parent, o->user, 0700) < 0 && errno != EEXIST)
         return error_errno(err, errno, "create the home of %s", o->user);
@@ -185,9 +199,10 @@ void home_make_folders(const struct home_options *o, const struct home *h)
 int home_open(const struct home_options *o, struct home *out, int *lock, struct error **err)
 {
     _cleanup_home_ struct home h = {.fd = -1, .parent = open_parent(o, err)};
-    _cleanup_close_ int held = h.parent < 0 ? -1 : homes_lock(h.parent, err);
+    int copied = h.parent < 0 ? -1 : copy_skeleton(o, &h, err);
+    _cleanup_close_ int held = copied < 0 ? -1 : homes_lock(h.parent, err);
 
-    if (held < 0 || settle(o, &h, err) < 0 || open_or_make(o, &h, err) < 0 || check_owner(o, &h, err) < 0)
+    if (held < 0 || settle(o, &h, err) < 0 || open_or_make(o, &h, copied, err) < 0 || check_owner(o, &h, err) < 0)
         return -1;
     *out = h;
     h.fd = h.parent = -1;

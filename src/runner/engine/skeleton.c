@@ -154,7 +154,17 @@ static int fill(const struct skeleton *s, int home, struct error **err)
     return give(&c, home, 0, 0700) < 0 ? failed(&c, "the folder", err) : 0;
 }
 
-int skeleton_make_home(const struct skeleton *s, int parent, struct error **err)
+static int copy(const struct skeleton *s, int parent, const char *name, struct error **err)
+{
+    if (mkdirat(parent, name, 0700) < 0)
+        return error_errno(err, errno, "create the home of %s", s->user);
+    _cleanup_close_ int home = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (home < 0)
+        return error_errno(err, errno, "create the home of %s", s->user);
+    return fill(s, home, err);
+}
+
+int skeleton_copy(const struct skeleton *s, int parent, struct error **err)
 {
     _cleanup_free_ char *name = xasprintf(SKELETON_PREFIX "%s", s->user);
     struct stat st;
@@ -163,14 +173,18 @@ int skeleton_make_home(const struct skeleton *s, int parent, struct error **err)
         return 0;
     if (remove_half_made(parent, name, err) < 0)
         return -1;
-    if (mkdirat(parent, name, 0700) < 0)
-        return error_errno(err, errno, "create the home of %s", s->user);
-    _cleanup_close_ int home = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (home < 0)
-        return error_errno(err, errno, "create the home of %s", s->user);
-    if (fill(s, home, err) < 0)
-        return -1;
-    if (renameat2(parent, name, parent, s->user, RENAME_NOREPLACE) < 0 || fsync(parent) < 0)
-        return error_errno(err, errno, "create the home of %s", s->user);
-    return 0;
+    if (copy(s, parent, name, err) == 0)
+        return 1;
+    (void)remove_half_made(parent, name, NULL); /* for what did not fit */
+    return -1;
+}
+
+int skeleton_place(const struct skeleton *s, int parent, struct error **err)
+{
+    _cleanup_free_ char *name = xasprintf(SKELETON_PREFIX "%s", s->user);
+
+    if (renameat2(parent, name, parent, s->user, RENAME_NOREPLACE) < 0)
+        return errno == EEXIST ? remove_half_made(parent, name, err)
+                               : error_errno(err, errno, "create the home of %s", s->user);
+    return fsync(parent) < 0 ? error_errno(err, errno, "create the home of %s", s->user) : 0;
 }

@@ -37,7 +37,7 @@ struct home_record {
 
 /* A folder of PARENT/.open-hydra/, made where there is none. */
 int homes_open_own(int parent, const char *name, struct error **err) _must_check_;
-/* Held until the descriptor is closed. Nobody keeps it longer than a new home is made, or the top of one looked at. */
+/* Held until the descriptor is closed. Nobody keeps it for work that grows with what lies in a home. */
 int homes_lock(int parent, struct error **err) _must_check_;
 
 /* 1: there is one, 0: there is none. */
