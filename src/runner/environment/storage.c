@@ -18,8 +18,10 @@
 
 #define SECOND INT64_C(1000000)
 #define TICK_MS 250
-#define STEP_FILES 128 /* between two pauses */
-#define REST 20        /* times as long as it took */
+#define STEP_FILES 128       /* between two pauses */
+#define REST 20              /* times as long as it took */
+#define REST_SOON 2          /* … where somebody waits for it, */
+#define FEW UINT64_C(500000) /* and no hoard of files takes the thread from the others */
 
 /* By the owner's name. */
 struct owner {
@@ -53,6 +55,12 @@ static unsigned seconds_between(const struct owner *o)
     if (o->found.enforced || home_level(&o->found) == HOME_REFUSED)
         return limits.storage_soon_seconds;
     return limits.storage_seconds;
+}
+
+static int64_t rest_after(const struct owner *o, int64_t took_us)
+{
+    bool soon = home_level(&o->found) == HOME_REFUSED && o->found.files <= FEW;
+    return took_us * (soon ? REST_SOON : REST);
 }
 
 static int64_t later(int64_t a, int64_t b)
@@ -210,14 +218,11 @@ static bool note(struct storage *s, const struct looking *l, const struct runtim
 
     if (o == NULL || o->id != l->owner.id)
         return false;
-    o->not_before_us = now + REST * took_us;
-    if (found) {
+    if (found)
         o->found = (struct home_use){found->bytes,    found->files,   o->found.quota,
                                      found->enforced, found->partial, clock_realtime_us()};
-        o->next_us = later(now + about(seconds_between(o)), o->not_before_us);
-    } else {
-        o->next_us = later(now + about(limits.storage_soon_seconds), o->not_before_us);
-    }
+    o->not_before_us = now + rest_after(o, took_us);
+    o->next_us = later(now + about(found ? seconds_between(o) : limits.storage_soon_seconds), o->not_before_us);
     if (found == NULL || !home_use_matters(&o->said, &o->found))
         return false;
     o->said = o->found;
