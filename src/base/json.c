@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 
 /* Containers in yyjson are flat arrays; this walks without recursion and cannot overflow the stack on hostile depth. */
 bool json_deeper_than(struct str text, unsigned most)
@@ -178,11 +179,29 @@ char *json_write(yyjson_val *v, size_t *n)
     return out;
 }
 
+/* Each byte that belongs to no character becomes '?'. */
+static void mend_characters(char *s, size_t n)
+{
+    for (size_t i = 0, len; i < n; i += len ? len : 1) {
+        len = text_character((struct str){s + i, n - i});
+        if (len == 0)
+            s[i] = '?';
+    }
+}
+
 char *json_mut_write(yyjson_mut_val *v, size_t *n)
 {
-    char *out = yyjson_mut_val_write(v, 0, n);
-    if (out == NULL)
-        abort();
+    size_t len;
+    char *out = yyjson_mut_val_write(v, 0, &len);
+
+    if (out == NULL) {
+        out = yyjson_mut_val_write(v, YYJSON_WRITE_ALLOW_INVALID_UNICODE, &len);
+        if (out == NULL)
+            abort();
+        mend_characters(out, len);
+    }
+    if (n)
+        *n = len;
     return out;
 }
 

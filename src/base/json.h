@@ -55,6 +55,7 @@ void json_mut_remove(yyjson_mut_val *obj, const char *key);
 
 /* Compact text; the caller frees. */
 char *json_write(yyjson_val *v, size_t *n);
+/* Whatever was put in: what is no UTF-8 becomes '?'. */
 char *json_mut_write(yyjson_mut_val *v, size_t *n);
 /* Same members, in any order; numbers by value. */
 bool json_equal(yyjson_val *a, yyjson_val *b);

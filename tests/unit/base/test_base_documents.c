@@ -14,6 +14,21 @@
 
 #include "base/alloc.h"
 
+/* Whoever forgets to clean what a program said ends nobody. */
+static void json_is_written_whatever_was_put_in(void **state)
+{
+    _cleanup_free_ char *out = NULL;
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    size_t n;
+
+    yyjson_mut_doc_set_root(doc, yyjson_mut_arr(doc));
+    yyjson_mut_arr_add_strcpy(doc, yyjson_mut_doc_get_root(doc), "\xe4\xb8\xad \xe4\xb8 \xff\n");
+    out = json_mut_write(yyjson_mut_doc_get_root(doc), &n);
+    assert_string_equal(out, "[\"\xe4\xb8\xad ?? ?\\n\"]");
+    assert_int_equal(n, strlen(out));
+    yyjson_mut_doc_free(doc);
+}
+
 static void json_limits_depth(void **state)
 {
     _cleanup_buffer_ struct buffer b = BUFFER_MAX(1000000);
@@ -269,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers_that_are_set_look_like_those_that_are_read),
+        cmocka_unit_test(json_is_written_whatever_was_put_in),
         cmocka_unit_test(json_limits_depth),
         cmocka_unit_test(json_walks_paths),
         cmocka_unit_test(yaml_follows_kubectl),
