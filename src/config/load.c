@@ -301,10 +301,10 @@ static int check_networks(const struct config *c, struct error **err)
 static int check_content_sources(const struct config *c, struct error **err)
 {
     for (char **s = c->content_sources; s && *s; s++)
-        if (**s != '/' && !starts_with(*s, "https://"))
-            return error_set(err, REASON_INVALID,
-                             "contentSources: \"%s\" is neither a folder's absolute path nor an address, https://…",
-                             *s);
+        if (**s != '/' && (!starts_with(*s, "https://") || strchr("/:", (*s)[strlen("https://")])))
+            return error_set(
+                err, REASON_INVALID,
+                "contentSources: \"%s\" is neither a folder's absolute path nor an address, https://HOST/…", *s);
     return 0;
 }
 

@@ -575,6 +575,18 @@ static void networks_are_networks(void **state)
     }
 }
 
+static void sources_are_folders_or_hosts(void **state)
+{
+    static const char *const wrong[] = {"['https://']", "['https:///x']", "['https://:443/']", "[srv]", "['http://b/']", "['']"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        _cleanup_free_ char *yaml = xasprintf("contentSources: %s\n", wrong[i]);
+        _cleanup_error_ struct error *err = NULL;
+        assert_null(load(yaml, (struct config_flags){.data = "/srv/state"}, &err));
+        assert_non_null(strstr(err->message, "contentSources"));
+    }
+}
+
 static void tls_unless_everything_is_local(void **state)
 {
     static const struct {
@@ -1164,6 +1176,7 @@ int main(void)
         cmocka_unit_test(every_key_sets_its_own_field),
         cmocka_unit_test(images_are_allowed_by_patterns),
         cmocka_unit_test(networks_are_networks),
+        cmocka_unit_test(sources_are_folders_or_hosts),
         cmocka_unit_test(tls_unless_everything_is_local),
         cmocka_unit_test(folders_that_environments_must_not_get),
         cmocka_unit_test(the_storage_of_an_ordinary_users_engine),
