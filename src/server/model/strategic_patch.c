@@ -11,7 +11,7 @@ static bool is_plain_merge(yyjson_val *v)
     if (yyjson_is_arr(v))
         return false;
     yyjson_obj_foreach (v, i, n, key, value) {
-        if (yyjson_get_str(key)[0] == '$' || !is_plain_merge(value))
+        if (unsafe_yyjson_get_str(key)[0] == '$' || !is_plain_merge(value))
             return false;
     }
     return true;
