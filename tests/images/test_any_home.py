@@ -99,7 +99,7 @@ class Server:
             time.sleep(0.02)
 
     def lives(self):
-        return self.env.execute("sh", "-c", f"kill -0 {self.pid} 2>/dev/null && echo yes || echo no").strip() == "yes"
+        return self.env.execute("sh", "-c", f"kill -0 {self.pid} 2>/dev/null || echo ended").strip() != "ended"
 
     def stop(self):
         # The next one need not wait for its end; the socket's folder is small.
