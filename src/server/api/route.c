@@ -201,7 +201,7 @@ int route_operation(const struct api_resource *resources, size_t n, enum http_me
                     struct operation *op, const char **allow, struct error **err)
 {
     struct route r = {op, method, allow};
-    struct place p = {NULL};
+    struct place p = {.group = NULL};
 
     if (read_place(op->arena, path, &p))
         op->kind = find_kind(resources, n, &p);
