@@ -26,8 +26,8 @@ void fuzz_one(const uint8_t *data, size_t size)
     struct config *c = config_load(&flags, &err);
     if ((c == NULL) == (err == NULL))
         abort();
-    if (c && (c->default_ram_mib < 64 || c->pids_limit < 256 || c->hosts == NULL || c->hosts[0] == NULL ||
-              c->dashboard.first == 0 || c->host_id_base % 65536))
+    if (c && (c->default_ram_mib < 64 || (c->pids_limit && c->pids_limit < 256) || c->hosts == NULL ||
+              c->hosts[0] == NULL || c->dashboard.first == 0 || c->host_id_base % 65536))
         abort();
     config_free(c);
     error_free(err);
