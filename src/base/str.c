@@ -17,6 +17,16 @@ bool str_split(struct str *rest, char sep, struct str *part)
     return true;
 }
 
+bool str_list_has(struct str list, char sep, const char *word)
+{
+    struct str one;
+
+    while (str_split(&list, sep, &one))
+        if (str_is(one, word))
+            return true;
+    return false;
+}
+
 struct str str_trim(struct str s)
 {
     while (s.n && ascii_isspace(s.p[0])) {

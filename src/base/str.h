@@ -79,6 +79,8 @@ static inline char ascii_tolower(char c)
 
 /* Cuts the part before the first `sep` off `*rest`. Returns false when nothing is left. */
 bool str_split(struct str *rest, char sep, struct str *part);
+/* Whether one of its parts is that word. */
+bool str_list_has(struct str list, char sep, const char *word);
 struct str str_trim(struct str s);
 
 /* Whole decimal number, no sign, no blanks. Returns 0, or -1 where it is none or exceeds `max`. */

@@ -8,16 +8,6 @@
 #define ROOT "/sys/fs/cgroup"
 #define FILE_MAX 4096
 
-static bool has_controller(struct str list, const char *controller)
-{
-    struct str one;
-
-    while (str_split(&list, ',', &one))
-        if (str_is(one, controller))
-            return true;
-    return false;
-}
-
 /* What runs may lie in a group below («libpod-ID.scope/container»): the limits are those of the one that is named after
  * it. */
 static size_t length_to_its_own(struct str path, const char *container_id)
@@ -41,7 +31,7 @@ char *cgroup_folder(const char *groups, const char *controller, const char *cont
             continue;
         if (controllers.n == 0)
             return xasprintf(ROOT "%.*s", (int)n, line.p);
-        if (has_controller(controllers, controller))
+        if (str_list_has(controllers, ',', controller))
             return xasprintf(ROOT "/%.*s%.*s", (int)controllers.n, controllers.p, (int)n, line.p);
     }
     return NULL;

@@ -62,11 +62,7 @@ static void read_group(struct totals *t, const char *groups, struct str controll
 {
     for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
         const struct counter *c = &counters[i];
-        struct str rest = controllers, one;
-        bool ours = c->controller == NULL && controllers.n == 0;
-        while (c->controller && str_split(&rest, ',', &one))
-            ours |= str_is(one, c->controller);
-        if (!ours)
+        if (c->controller ? !str_list_has(controllers, ',', c->controller) : controllers.n > 0)
             continue;
         _cleanup_free_ char *file = xasprintf("%s/%.*s%s/%s", groups, (int)controllers.n, controllers.p, path, c->file);
         _cleanup_free_ char *text = read_file(file, TEXT_MAX, NULL, NULL);

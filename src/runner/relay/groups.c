@@ -12,12 +12,10 @@
 static bool bounds(const char *controllers, size_t n)
 {
     static const char *const wanted[] = {"cpu", "memory", "pids"};
-    struct str rest = {controllers, n}, one;
 
-    while (str_split(&rest, ',', &one))
-        for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
-            if (str_is(one, wanted[i]))
-                return true;
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+        if (str_list_has((struct str){controllers, n}, ',', wanted[i]))
+            return true;
     return false;
 }
 

@@ -33,6 +33,8 @@ static void splits_and_trims(void **state)
     assert_false(str_split(&rest, ',', &part));
     assert_true(str_is(str_trim(STR(" \t x y\r\n")), "x y"));
     assert_int_equal(str_trim(STR("   ")).n, 0);
+    assert_true(str_list_has(STR("cpu,cpuacct"), ',', "cpu") && str_list_has(STR("cpu,cpuacct"), ',', "cpuacct"));
+    assert_false(str_list_has(STR("cpuset,cpuacct"), ',', "cpu") || str_list_has(STR(""), ',', "cpu"));
 }
 
 static void reads_numbers_strictly(void **state)
